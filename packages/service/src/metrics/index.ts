@@ -1,0 +1,2 @@
+export { createMetrics } from './metrics.ts';
+export type { Counter, Gauge, Histogram, Labels, MetricOptions, Metrics, MetricsOptions } from './metrics.ts';

@@ -1,0 +1,2 @@
+export { lockStateFolder, StateFolderError } from './state-folder.ts';
+export type { StateFolder, StateFolderErrorKind, StateFolderOptions } from './state-folder.ts';
