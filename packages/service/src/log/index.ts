@@ -1,4 +1,4 @@
-export { createLogger, memoryDestination } from './logger.ts';
-export type { Fields, LogDestination, Logger, LoggerOptions, LogLevel, MemoryDestination } from './logger.ts';
+export { createLogger, memoryDestination } from './log.ts';
+export type { Fields, LogDestination, Log, LoggerOptions, LogLevel, MemoryDestination } from './log.ts';
 export { redact } from './redact.ts';
 export type { Redacted } from './redact.ts';

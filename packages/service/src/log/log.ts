@@ -5,7 +5,7 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' |
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** Structured JSON lines. `message` is a constant text; what varies goes into `fields`, which are redacted. */
-export interface Logger {
+export interface Log {
   trace(message: string, fields?: Fields): void;
   debug(message: string, fields?: Fields): void;
   info(message: string, fields?: Fields): void;
@@ -14,7 +14,7 @@ export interface Logger {
   error(message: string, fields?: Fields): void;
   fatal(message: string, fields?: Fields): void;
   /** A logger that adds `fields` to each line, e.g. `{ traceId, spanId }`. */
-  child(fields: Fields): Logger;
+  child(fields: Fields): Log;
 }
 
 /** Takes whole lines, newline included. */
@@ -47,6 +47,6 @@ export function memoryDestination(): MemoryDestination {
   };
 }
 
-export function createLogger(_options: LoggerOptions): Logger {
+export function createLogger(_options: LoggerOptions): Log {
   throw new Error('in progress');
 }
