@@ -21,7 +21,9 @@ describe('encodings', () => {
       }),
     );
     fc.assert(
-      fc.property(fc.string({ unit: 'grapheme' }), (text) => expect(fromUtf8(utf8(text))).toBe(text)),
+      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+        expect(fromUtf8(utf8(text))).toBe(text);
+      }),
     );
   });
 

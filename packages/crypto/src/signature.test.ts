@@ -78,7 +78,7 @@ describe('public keys of small order or in a second encoding', () => {
   });
 
   it('lists y of order 8 as the curve has it', () => {
-    // 2P has order 4 exactly when y(2P) = 0, that is y² = −x² ... with x² = (y²−1)/(d·y²+1): d·y⁴ + 2y² − 1 = 0.
+    // y(2P) = 0, which has order 4, needs x² = −y²; in −x² + y² = 1 + d·x²·y² that is d·y⁴ + 2y² − 1 = 0.
     const inverse = (value: bigint): bigint => power(value, p - 2n);
     const power = (base: bigint, exponent: bigint): bigint => {
       let result = 1n;
