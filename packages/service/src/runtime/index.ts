@@ -5,7 +5,7 @@
 import type { Bus } from '../bus/index.ts';
 import type { Clock } from '../clock/index.ts';
 import type { Identity, Trust } from '../identity/index.ts';
-import type { Logger } from '../log/index.ts';
+import type { Log } from '../log/index.ts';
 import type { Metrics } from '../metrics/index.ts';
 import type { Tracer } from '../telemetry/index.ts';
 
@@ -16,7 +16,7 @@ export type ServiceRuntime = {
   readonly trust: Trust;
   readonly bus: Bus;
   readonly clock: Clock;
-  readonly log: Logger;
+  readonly log: Log;
   readonly metrics: Metrics;
   readonly tracer: Tracer;
 };
