@@ -1,0 +1,90 @@
+import { limits } from './limits.ts';
+import type { RoleName } from './names.ts';
+import { refused, type Plan, type PolicyState } from './policy-state.ts';
+import { quoted } from './result.ts';
+import { sameRole, type Role } from './role.ts';
+import { cycleThrough, depth } from './role-graph.ts';
+
+/** How many users of a role a refusal names before it only counts. */
+const namedUsers = 5;
+
+/** Stores `role`, new or changed. */
+export function planPutRole(state: PolicyState, role: Role): Plan {
+  const before = state.roles.get(role.name);
+  if (before?.builtIn === true) return readOnly(role.name);
+  if (before !== undefined && sameRole(before, role)) return { kind: 'unchanged' };
+
+  for (const [index, parent] of role.inherits.entries()) {
+    if (parent !== role.name && !state.roles.has(parent)) {
+      return refused(
+        'unknown',
+        `role.inherits[${index}]`,
+        `There is no role ${quoted(parent)} to inherit: create it first.`,
+      );
+    }
+  }
+  const cycle = cycleThrough(state.roles, role);
+  if (cycle !== undefined) {
+    return refused(
+      'inconsistent',
+      'role.inherits',
+      `Roles would inherit each other in a circle: ${cycle.join(' → ')}.`,
+    );
+  }
+
+  const roles = new Map(state.roles).set(role.name, role);
+  if (roles.size > limits.roles) {
+    return refused(
+      'too-large',
+      'role',
+      `There are ${limits.roles} roles, the most there may be: delete one that nobody needs.`,
+    );
+  }
+  const permissions = [...roles.values()].reduce((sum, each) => sum + each.permissions.length, 0);
+  if (permissions > limits.permissions) {
+    return refused(
+      'too-large',
+      'role.permissions',
+      `All roles together may have ${limits.permissions} permissions; this would make ${permissions}.`,
+    );
+  }
+  if (depth(roles) > limits.inheritanceDepth) {
+    return refused(
+      'too-large',
+      'role.inherits',
+      `Inheritance may be ${limits.inheritanceDepth} roles deep; this would make it ${depth(roles)}.`,
+    );
+  }
+  return { kind: 'change', changes: [{ kind: 'role-put', before, after: role }] };
+}
+
+/** Deletes a role that nobody uses any more. */
+export function planDeleteRole(state: PolicyState, name: RoleName): Plan {
+  const before = state.roles.get(name);
+  if (before === undefined) return refused('unknown', 'name', `There is no role ${quoted(name)}.`);
+  if (before.builtIn) return readOnly(name, 'name');
+
+  const heirs = [...state.roles.values()]
+    .filter((role) => role.inherits.includes(name))
+    .map((role) => role.name);
+  const holders = [...state.bindings].filter(([, roles]) => roles.has(name)).map(([principal]) => principal);
+  if (heirs.length + holders.length > 0) {
+    const users = [...heirs.sort().map((heir) => `role ${heir}`), ...holders.sort()];
+    const named = users.slice(0, namedUsers).join(', ');
+    const more = users.length > namedUsers ? ` and ${users.length - namedUsers} more` : '';
+    return refused(
+      'inconsistent',
+      'name',
+      `Role ${quoted(name)} is in use by ${named}${more}: take it from them first.`,
+    );
+  }
+  return { kind: 'change', changes: [{ kind: 'role-deleted', before }] };
+}
+
+function readOnly(name: RoleName, field = 'role.name'): Plan {
+  return refused(
+    'inconsistent',
+    field,
+    `Role ${quoted(name)} is built in and read-only: make a role of your own that inherits it.`,
+  );
+}
