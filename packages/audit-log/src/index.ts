@@ -1,0 +1,52 @@
+export { AuditLogError } from './errors.ts';
+export type { AuditLogProblem } from './errors.ts';
+
+export {
+  accountChangeEvent,
+  apiActivityEvent,
+  authenticationEvent,
+  authorizeSessionEvent,
+  detectionFindingEvent,
+  entityManagementEvent,
+  SEQUENCE_GAP_FINDING,
+  sequenceGapEvent,
+} from './event/builders.ts';
+export type {
+  AccountChangeInput,
+  ActorInput,
+  ApiActivityInput,
+  AuthenticationInput,
+  AuthorizeSessionInput,
+  EntityManagementInput,
+  EventContext,
+  FindingInput,
+  PeerAddress,
+} from './event/builders.ts';
+export { frameEvent, rejectedFramesEvent } from './event/frames.ts';
+export type {
+  FrameDecisionInput,
+  FrameOutcomeInput,
+  MessageDecision,
+  MessageOutcome,
+  RejectedFramesInput,
+} from './event/frames.ts';
+export { decodeEvent, encodeEvent } from './event/codec.ts';
+export type { DecodedEvent } from './event/codec.ts';
+export { OCSF_CLASS } from './event/event.ts';
+export type { AuditEvent, AuditEventType, Decision, Outcome } from './event/event.ts';
+export { MAX_DESTINATION_BYTES, MAX_EVENT_BYTES, MAX_FRAME_MESSAGES } from './event/limits.ts';
+export { RECORD_COLUMNS } from './event/record.ts';
+export type { AuditRecord } from './event/record.ts';
+export { recordsOf, recordsOfBody } from './event/records.ts';
+
+export type { AppendOptions, Spool, SpoolFile, SpoolFs, SpoolRange } from './spool/types.ts';
+export type { AuditTransport, ShipperClock, SpoolBatch } from './ship/types.ts';
+export type { Checkpoint, NoteSigner, TileStore } from './log/types.ts';
+export type {
+  FindingKind,
+  LogLeaf,
+  LogSource,
+  ProducerRange,
+  VerifyFinding,
+  VerifyReport,
+} from './verify/types.ts';
