@@ -1,0 +1,4 @@
+export { recordPrincipalCalls } from './principal-calls.ts';
+export type { RecordPrincipalCallsOptions } from './principal-calls.ts';
+export { startAuditTrail } from './trail.ts';
+export type { AuditTrail, AuditTrailOptions } from './trail.ts';
