@@ -10,9 +10,10 @@ export type Permission = { readonly action: string; readonly resource: string };
 
 /** `message.send`: each segment begins with a letter. */
 const actionPattern = /^[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)*(?:\.\*)?$/;
-/** Destination names and the like: `orders.eu`, `audit-log`. */
-const resourcePattern = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*(?:\.\*)?$/;
-const maxPatternChars = 128;
+/** Visible ASCII in dot-separated segments, without a star: `orders.eu`, `auth/psk`. */
+const resourcePattern = /^[!-)+\-/-~]+(?:\.[!-)+\-/-~]+)*(?:\.\*)?$/;
+/** A destination's own bound. */
+const maxPatternChars = 255;
 
 function parsePattern(
   text: string,

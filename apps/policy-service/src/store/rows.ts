@@ -1,0 +1,123 @@
+/** What the tables hold, and back to the domain. A row that the domain refuses is damage, never a caller's fault. */
+import type { ColumnType, Generated } from 'kysely';
+import type { Actor } from '../app/ports.ts';
+import { parseBinding, type Binding } from '../domain/binding.ts';
+import type { Change, PolicyState } from '../domain/policy-state.ts';
+import type { Result } from '../domain/result.ts';
+import { parseRole, type Role, type RoleInput } from '../domain/role.ts';
+import type { PrincipalId, RoleName } from '../domain/names.ts';
+
+type Json<T extends object> = ColumnType<T, T, T>;
+
+type RoleDefinition = Omit<RoleInput, 'name'>;
+
+/** A change as JSON: roles by their content, so that history outlives the domain's types. */
+export type ChangeRow =
+  | { readonly kind: 'role-put'; readonly before?: RoleInput; readonly after: RoleInput }
+  | { readonly kind: 'role-deleted'; readonly before: RoleInput }
+  | { readonly kind: 'binding-put'; readonly after: { readonly principal: string; readonly role: string } }
+  | {
+      readonly kind: 'binding-deleted';
+      readonly before: { readonly principal: string; readonly role: string };
+    }
+  | { readonly kind: 'content-replaced'; readonly before: string; readonly after: string };
+
+export type Schema = {
+  policy_state: { only_row: Generated<boolean>; revision: bigint; announced: bigint; content_digest: string };
+  role: { name: string; definition: Json<RoleDefinition> };
+  binding: { principal: string; role: string };
+  policy_change: {
+    revision: bigint;
+    position: number;
+    at: Date;
+    actor: Json<Actor>;
+    change: Json<ChangeRow>;
+    recorded: Generated<boolean>;
+  };
+  bundle: {
+    only_row: Generated<boolean>;
+    revision: bigint;
+    bundle: Uint8Array;
+    key_id: string;
+    public_key: Uint8Array;
+    built_at: Date;
+  };
+  instance_report: { instance: string; revision: bigint; reported_at: Date };
+};
+
+function sound<T>(result: Result<T>, what: string): T {
+  if (result.ok) return result.value;
+  throw new Error(`${what} in the database is damaged: ${result.refusal.field}: ${result.refusal.message}`);
+}
+
+export function definitionOf(role: Role): RoleDefinition {
+  return { inherits: role.inherits, permissions: role.permissions, description: role.description };
+}
+
+const roleOf = (input: RoleInput): Role =>
+  sound(parseRole(input, false), `role ${JSON.stringify(input.name)}`);
+
+const bindingOf = (row: { principal: string; role: string }): Binding =>
+  sound(parseBinding(row), 'a binding');
+
+/** The state that the rows and the built-in roles make together. Throws when a stored role has a built-in's name. */
+export function stateOf(
+  row: { readonly revision: bigint; readonly content_digest: string },
+  roleRows: readonly { readonly name: string; readonly definition: RoleDefinition }[],
+  bindingRows: readonly { readonly principal: string; readonly role: string }[],
+  builtIn: readonly Role[],
+): PolicyState {
+  const roles = new Map(builtIn.map((role) => [role.name, role]));
+  for (const { name, definition } of roleRows) {
+    const role = roleOf({ name, ...definition });
+    if (roles.has(role.name)) {
+      throw new Error(
+        `Role "${name}" is stored, and this release has a built-in role of that name. Start the release before it, ` +
+          'give the stored role another name, then upgrade.',
+      );
+    }
+    roles.set(role.name, role);
+  }
+  const bindings = new Map<PrincipalId, Set<RoleName>>();
+  for (const bindingRow of bindingRows) {
+    const { principal, role } = bindingOf(bindingRow);
+    bindings.set(principal, (bindings.get(principal) ?? new Set()).add(role));
+  }
+  return { revision: row.revision, contentDigest: row.content_digest, roles, bindings };
+}
+
+const inputOf = (role: Role): RoleInput => ({ name: role.name, ...definitionOf(role) });
+
+export function changeRow(change: Change): ChangeRow {
+  switch (change.kind) {
+    case 'role-put':
+      return {
+        kind: change.kind,
+        ...(change.before === undefined ? {} : { before: inputOf(change.before) }),
+        after: inputOf(change.after),
+      };
+    case 'role-deleted':
+      return { kind: change.kind, before: inputOf(change.before) };
+    default:
+      return change;
+  }
+}
+
+export function changeOf(row: ChangeRow): Change {
+  switch (row.kind) {
+    case 'role-put':
+      return {
+        kind: row.kind,
+        before: row.before === undefined ? undefined : roleOf(row.before),
+        after: roleOf(row.after),
+      };
+    case 'role-deleted':
+      return { kind: row.kind, before: roleOf(row.before) };
+    case 'binding-put':
+      return { kind: row.kind, after: bindingOf(row.after) };
+    case 'binding-deleted':
+      return { kind: row.kind, before: bindingOf(row.before) };
+    case 'content-replaced':
+      return row;
+  }
+}
