@@ -12,8 +12,8 @@ export type Permission = { readonly action: string; readonly resource: string };
 const actionPattern = /^[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)*(?:\.\*)?$/;
 /** Visible ASCII in dot-separated segments, without a star: `orders.eu`, `auth/psk`. */
 const resourcePattern = /^[!-)+\-/-~]+(?:\.[!-)+\-/-~]+)*(?:\.\*)?$/;
-/** A destination's own bound. */
-const maxPatternChars = 255;
+/** What a bundle may carry (packages/policy-engine). */
+const maxPatternChars = 200;
 
 function parsePattern(
   text: string,

@@ -40,12 +40,12 @@ export function planPutRole(state: PolicyState, role: Role): Plan {
       `There are ${limits.roles} roles, the most there may be: delete one that nobody needs.`,
     );
   }
-  const permissions = [...roles.values()].reduce((sum, each) => sum + each.permissions.length, 0);
-  if (permissions > limits.permissions) {
+  const bytes = [...roles.values()].reduce((sum, each) => sum + weight(each), 0);
+  if (bytes > limits.rolesBytes) {
     return refused(
       'too-large',
-      'role.permissions',
-      `All roles together may have ${limits.permissions} permissions; this would make ${permissions}.`,
+      'role',
+      `All roles together may take ${limits.rolesBytes} bytes; this would make ${bytes}.`,
     );
   }
   if (depth(roles) > limits.inheritanceDepth) {
@@ -79,6 +79,11 @@ export function planDeleteRole(state: PolicyState, name: RoleName): Plan {
     );
   }
   return { kind: 'change', changes: [{ kind: 'role-deleted', before }] };
+}
+
+/** Bytes of a role in a bundle: its names and patterns are ASCII. */
+function weight(role: Role): number {
+  return JSON.stringify([role.name, { inherits: role.inherits, permissions: role.permissions }]).length;
 }
 
 function readOnly(name: RoleName, field = 'role.name'): Plan {
