@@ -39,7 +39,11 @@ export { RECORD_COLUMNS } from './event/record.ts';
 export type { AuditRecord } from './event/record.ts';
 export { recordsOf, recordsOfBody } from './event/records.ts';
 
+export { openSpool } from './spool/spool.ts';
+export type { SpoolOptions } from './spool/spool.ts';
 export type { AppendOptions, Spool, SpoolFile, SpoolFs, SpoolRange } from './spool/types.ts';
+export { startShipper } from './ship/shipper.ts';
+export type { Shipper, ShipperOptions, ShipperProblem } from './ship/shipper.ts';
 export type { AuditTransport, ShipperClock, SpoolBatch } from './ship/types.ts';
 export type { Checkpoint, NoteSigner, TileStore } from './log/types.ts';
 export type {

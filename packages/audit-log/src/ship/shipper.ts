@@ -1,0 +1,204 @@
+/**
+ * Carries the spool to audit-service: in order, a bounded window ahead, again and again until acknowledged end to end.
+ *
+ * The transport's own promise only paces the sending. Records leave the spool when audit-service says that they are
+ * committed and under a signed checkpoint; a broker that loses what it took costs a resend, not an event.
+ */
+import { AuditLogError } from '../errors.ts';
+import type { Spool } from '../spool/types.ts';
+import type { AuditTransport, ShipperClock } from './types.ts';
+
+export interface ShipperOptions {
+  readonly spool: Spool;
+  readonly transport: AuditTransport;
+  readonly clock: ShipperClock;
+  /** Bytes of bodies in a batch; a single larger body goes alone. Default 256 KiB. */
+  readonly batchBytes?: number;
+  /** Batches sent and not acknowledged. Default 8. */
+  readonly windowBatches?: number;
+  /** Without an acknowledgement for this long, everything not acknowledged is sent again. Default 5 s. */
+  readonly resendAfterMs?: number;
+  /** Ceiling of the waiting time, which doubles with each failure in a row. Default 60 s. */
+  readonly maxBackoffMs?: number;
+  /** Hears of what it goes on from: the transport failing, an acknowledgement that names what was never sent. */
+  readonly onProblem?: (problem: ShipperProblem) => void;
+}
+
+export interface ShipperProblem {
+  readonly kind: 'send_failed' | 'not_acknowledged' | 'invalid_acknowledgement' | 'spool_failed';
+  readonly cause?: unknown;
+}
+
+export interface Shipper {
+  /** Batches sent that wait for their acknowledgement. */
+  readonly inFlight: number;
+  /**
+   * Stops taking new work after all that was durable at the time of the call is acknowledged, or after `drainMs`,
+   * whichever is first. `remaining` records stay in the spool for the next start.
+   */
+  stop(drainMs: number): Promise<{ readonly remaining: bigint }>;
+}
+
+interface Flight {
+  readonly lastSeq: bigint;
+}
+
+/** Starts at once. The spool must stay open until `stop` has resolved. */
+export function startShipper(options: ShipperOptions): Shipper {
+  return new WindowShipper(options);
+}
+
+class WindowShipper implements Shipper {
+  readonly #spool: Spool;
+  readonly #transport: AuditTransport;
+  readonly #clock: ShipperClock;
+  readonly #batchBytes: number;
+  readonly #windowBatches: number;
+  readonly #resendAfterMs: number;
+  readonly #maxBackoffMs: number;
+  readonly #onProblem: (problem: ShipperProblem) => void;
+  readonly #subscriptions: readonly Disposable[];
+  readonly #done: Promise<void>;
+  #flights: Flight[] = [];
+  #next: bigint;
+  #failures = 0;
+  #lastProgressMs: number;
+  #drainTo: bigint | undefined;
+  #stopped = false;
+  #wake: () => void = () => undefined;
+
+  constructor(options: ShipperOptions) {
+    this.#spool = options.spool;
+    this.#transport = options.transport;
+    this.#clock = options.clock;
+    this.#batchBytes = options.batchBytes ?? 256 * 1024;
+    this.#windowBatches = options.windowBatches ?? 8;
+    this.#resendAfterMs = options.resendAfterMs ?? 5_000;
+    this.#maxBackoffMs = options.maxBackoffMs ?? 60_000;
+    this.#onProblem = options.onProblem ?? (() => undefined);
+    this.#next = options.spool.floor;
+    this.#lastProgressMs = options.clock.nowMs();
+    this.#subscriptions = [
+      options.spool.onAppended(() => this.#wake()),
+      options.transport.onAcknowledged(options.spool.producer, (seq) => void this.#acknowledged(seq)),
+    ];
+    this.#done = this.#run();
+  }
+
+  get inFlight(): number {
+    return this.#flights.length;
+  }
+
+  async stop(drainMs: number): Promise<{ readonly remaining: bigint }> {
+    this.#drainTo = this.#spool.head;
+    using _limit = this.#clock.after(drainMs, () => this.#halt());
+    this.#wake();
+    await this.#done;
+    for (const subscription of this.#subscriptions) subscription[Symbol.dispose]();
+    return { remaining: this.#spool.head + 1n - this.#spool.floor };
+  }
+
+  #halt(): void {
+    this.#stopped = true;
+    this.#wake();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped && !this.#drained()) {
+      if (this.#flights.length > 0 && this.#untilResendMs() <= 0) this.#rewind('not_acknowledged');
+      if (this.#next > this.#spool.head || this.#flights.length >= this.#windowBatches) {
+        await this.#pause(this.#flights.length > 0 ? this.#untilResendMs() : undefined);
+        continue;
+      }
+      if (!(await this.#sendNext())) await this.#backOff();
+    }
+  }
+
+  async #sendNext(): Promise<boolean> {
+    let kind: ShipperProblem['kind'] = 'spool_failed';
+    try {
+      const { firstSeq, bodies } = await this.#spool.read(this.#next, this.#batchBytes);
+      const { producer, floor } = this.#spool;
+      if (bodies.length === 0) return true;
+      kind = 'send_failed';
+      if (this.#flights.length === 0) this.#lastProgressMs = this.#clock.nowMs();
+      // Noted before it is sent: an acknowledgement may overtake the broker's own answer.
+      this.#next = firstSeq + BigInt(bodies.length);
+      this.#flights.push({ lastSeq: this.#next - 1n });
+      await this.#race(this.#transport.send({ producer, firstSeq, floor, bodies }));
+      return true;
+    } catch (cause) {
+      this.#rewind(kind, cause);
+      return false;
+    }
+  }
+
+  /** A transport that never answers must not keep `stop` waiting, nor the time-out from being noticed. */
+  async #race(sending: Promise<void>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _limit = this.#clock.after(this.#resendAfterMs, resolve);
+    this.#wake = () => {
+      if (this.#stopped) resolve();
+    };
+    await Promise.race([sending, promise]);
+    sending.catch(() => undefined); // late: the resend covers it
+  }
+
+  #rewind(kind: ShipperProblem['kind'], cause?: unknown): void {
+    this.#flights = [];
+    this.#next = this.#spool.floor;
+    this.#failures += 1;
+    this.#onProblem(cause === undefined ? { kind } : { kind, cause });
+  }
+
+  async #acknowledged(throughSeq: bigint): Promise<void> {
+    if (throughSeq < this.#spool.floor) return; // an old one, again
+    try {
+      await this.#spool.acknowledge(throughSeq);
+    } catch (cause) {
+      const invalid = cause instanceof AuditLogError && cause.problem === 'invalid_acknowledgement';
+      this.#onProblem({ kind: invalid ? 'invalid_acknowledgement' : 'spool_failed', cause });
+      return;
+    }
+    this.#flights = this.#flights.filter((flight) => flight.lastSeq > throughSeq);
+    if (this.#next <= throughSeq) this.#next = throughSeq + 1n;
+    this.#failures = 0;
+    this.#lastProgressMs = this.#clock.nowMs();
+    this.#wake();
+  }
+
+  #drained(): boolean {
+    return this.#drainTo !== undefined && this.#spool.floor > this.#drainTo;
+  }
+
+  /** Milliseconds until what is in flight counts as lost; longer after each loss in a row. */
+  #untilResendMs(): number {
+    const patience = Math.min(this.#resendAfterMs * 2 ** Math.min(this.#failures, 16), this.#maxPatienceMs());
+    return this.#lastProgressMs + patience - this.#clock.nowMs();
+  }
+
+  #maxPatienceMs(): number {
+    return Math.max(this.#maxBackoffMs, this.#resendAfterMs);
+  }
+
+  /** Not cut short by appends: a broken transport must not be tried once for every event. */
+  async #backOff(): Promise<void> {
+    if (this.#stopped) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const delayMs = Math.min(100 * 2 ** Math.min(this.#failures, 16), this.#maxBackoffMs);
+    using _timer = this.#clock.after(delayMs, resolve);
+    this.#wake = () => {
+      if (this.#stopped) resolve();
+    };
+    await promise;
+  }
+
+  /** Until woken (an append, an acknowledgement, `stop`) or, if given, for `ms`. */
+  async #pause(ms: number | undefined): Promise<void> {
+    if (this.#stopped) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _timer = ms === undefined ? undefined : this.#clock.after(Math.max(ms, 0), resolve);
+    this.#wake = resolve;
+    await promise;
+  }
+}
