@@ -1,0 +1,16 @@
+export { BUNDLE_BOUNDS, buildBundle, POLICY_ENTRYPOINT } from './bundle.ts';
+export type { BundleContent, BundleKeys, BundleSigner, VerifiedBundle } from './bundle.ts';
+export { freezePrincipal } from './decision.ts';
+export type { Decision, DecisionRequest, EngineReason, Obligation, Principal, Resource } from './decision.ts';
+export { PolicyEngine } from './engine.ts';
+export type { EngineCounters, EngineOptions, LoadResult } from './engine.ts';
+export { BundleHolder } from './holder.ts';
+export type { HeldBundle, HolderOptions, LastGoodStore, OfferProblem, OfferResult } from './holder.ts';
+export type { JsonObject, JsonValue } from './json.ts';
+export { fileLastGoodStore } from './last-good-file.ts';
+export { isPattern, isRoleName, parseBindings, parseRoleTable, roleProblems } from './roles.ts';
+export type { Permission, Role, RoleBinding, RoleProblem, RoleTable } from './roles.ts';
+export { verifyBundle } from './verify-bundle.ts';
+export type { BundleProblem, VerifyResult } from './verify-bundle.ts';
+export { DEFAULT_MEMORY_LIMITS } from './wasm-policy.ts';
+export type { MemoryLimits } from './wasm-policy.ts';

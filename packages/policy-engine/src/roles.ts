@@ -1,0 +1,123 @@
+/**
+ * Roles and bindings as a bundle carries them. Parsing checks shape and names; `roleProblems` finds what is well formed
+ * and still a mistake. The policy itself is safe on both: an unknown role reaches nothing, a cycle ends.
+ */
+
+import { isJsonObject } from './json.ts';
+
+/** A name, `*`, or a prefix such as `orders.*`. */
+export type Pattern = string;
+
+export type Permission = { readonly action: Pattern; readonly resource: Pattern };
+
+export type Role = { readonly inherits: readonly string[]; readonly permissions: readonly Permission[] };
+
+export type RoleTable = Readonly<Record<string, Role>>;
+
+/** `principal` (such as `user:alice`) of `tenant` holds `role`. */
+export type RoleBinding = { readonly tenant: string; readonly principal: string; readonly role: string };
+
+const ROLE_NAME = /^[a-z][a-z0-9._-]{0,63}$/;
+const TENANT_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+const PRINCIPAL_ID = /^[a-z]{1,32}:[a-z0-9._-]{1,64}$/;
+// Anything printable without a star, then optionally ".*"; or the star alone.
+const PATTERN = /^(?:\*|[!-)+-~]{1,200}(?:\.\*)?)$/;
+
+export function isRoleName(value: unknown): value is string {
+  return typeof value === 'string' && ROLE_NAME.test(value);
+}
+
+export function isPattern(value: unknown): value is Pattern {
+  return typeof value === 'string' && PATTERN.test(value);
+}
+
+/** undefined when anything is out of shape, unknown members included. */
+export function parseRoleTable(value: unknown): RoleTable | undefined {
+  if (!isJsonObject(value)) return undefined;
+  const roles: [string, Role][] = [];
+  for (const [name, candidate] of Object.entries(value)) {
+    const role = isRoleName(name) ? parseRole(candidate) : undefined;
+    if (role === undefined) return undefined;
+    roles.push([name, role]);
+  }
+  return Object.freeze(Object.fromEntries(roles));
+}
+
+/** undefined when anything is out of shape or one binding is there twice. */
+export function parseBindings(value: unknown): readonly RoleBinding[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const seen = new Set<string>();
+  const bindings: RoleBinding[] = [];
+  for (const candidate of value as unknown[]) {
+    if (!hasExactly(candidate, ['principal', 'role', 'tenant'])) return undefined;
+    const { principal, role, tenant } = candidate;
+    if (typeof principal !== 'string' || !PRINCIPAL_ID.test(principal)) return undefined;
+    if (typeof tenant !== 'string' || !TENANT_NAME.test(tenant) || !isRoleName(role)) return undefined;
+    const identity = `${tenant} ${principal} ${role}`;
+    if (seen.has(identity)) return undefined;
+    seen.add(identity);
+    bindings.push(Object.freeze({ tenant, principal, role }));
+  }
+  return Object.freeze(bindings);
+}
+
+export type RoleProblem =
+  | { readonly kind: 'unknown_inherited_role'; readonly role: string; readonly inherits: string }
+  | { readonly kind: 'inheritance_cycle'; readonly roles: readonly string[] };
+
+/** What an administrator should be told before such a table is stored. Each cycle is reported from its least name. */
+export function roleProblems(table: RoleTable): readonly RoleProblem[] {
+  const problems: RoleProblem[] = [];
+  for (const name of Object.keys(table).sort()) {
+    for (const inherited of table[name]?.inherits ?? []) {
+      if (!Object.hasOwn(table, inherited)) {
+        problems.push({ kind: 'unknown_inherited_role', role: name, inherits: inherited });
+      }
+    }
+    const below = reachable(table, table[name]?.inherits ?? []);
+    if (below.has(name)) {
+      const roles = [...below]
+        .filter((other) => reachable(table, table[other]?.inherits ?? []).has(name))
+        .sort();
+      if (roles[0] === name) problems.push({ kind: 'inheritance_cycle', roles });
+    }
+  }
+  return problems;
+}
+
+function reachable(table: RoleTable, from: readonly string[]): Set<string> {
+  const seen = new Set<string>();
+  const queue = [...from];
+  for (let name = queue.pop(); name !== undefined; name = queue.pop()) {
+    if (seen.has(name) || !Object.hasOwn(table, name)) continue;
+    seen.add(name);
+    queue.push(...(table[name]?.inherits ?? []));
+  }
+  return seen;
+}
+
+function parseRole(value: unknown): Role | undefined {
+  if (!hasExactly(value, ['inherits', 'permissions'])) return undefined;
+  const { inherits, permissions } = value;
+  if (!Array.isArray(inherits) || !inherits.every(isRoleName)) return undefined;
+  if (!Array.isArray(permissions)) return undefined;
+  const parsed: Permission[] = [];
+  for (const permission of permissions as unknown[]) {
+    if (!hasExactly(permission, ['action', 'resource'])) return undefined;
+    const { action, resource } = permission;
+    if (!isPattern(action) || !isPattern(resource)) return undefined;
+    parsed.push(Object.freeze({ action, resource }));
+  }
+  return Object.freeze({ inherits: Object.freeze([...inherits]), permissions: Object.freeze(parsed) });
+}
+
+function hasExactly<Name extends string>(
+  value: unknown,
+  names: readonly Name[],
+): value is Readonly<Record<Name, unknown>> {
+  return (
+    isJsonObject(value) &&
+    Object.keys(value).length === names.length &&
+    names.every((n) => Object.hasOwn(value, n))
+  );
+}
