@@ -1,5 +1,6 @@
 export { grpcClient } from './client.ts';
-export type { CallOptions, GrpcClient, GrpcClientOptions, ServiceCalls } from './client.ts';
+export type { CallOptions } from './client-calls.ts';
+export type { ClientConnection, GrpcClient, GrpcClientOptions, ServiceCalls } from './client.ts';
 export type { FrameHandler, FrameStream, FrameStreamHandler } from './frame-stream.ts';
 export { implement } from './implement.ts';
 export type {

@@ -1,11 +1,23 @@
 /** The gRPC edge of a service: mutual TLS 1.3, one caller per connection, default deny, bounded in every direction. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { Server, ServerCredentials, type handleUnaryCall } from '@grpc/grpc-js';
+import type { DescMethod } from '@bufbuild/protobuf';
 import type { Clock } from '../clock/index.ts';
 import type { Identity, Trust } from '../identity/index.ts';
 import type { Log } from '../log/index.ts';
 import type { Metrics } from '../metrics/index.ts';
 import type { Tracer } from '../telemetry/index.ts';
+import { accessOf, methodName } from './access.ts';
+import { serverStreamAnswerer, unaryAnswerer, type AnyServerStream, type AnyUnary } from './answer.ts';
+import { listenForConnections } from './connections.ts';
+import type { Edge, ServedMethod } from './edge.ts';
+import { isFrameMessage } from './frame-codec.ts';
+import type { FrameStreamHandler } from './frame-stream.ts';
+import { closing, frameAnswerer } from './frames.ts';
+import { createHealth } from './health.ts';
 import type { ServiceImplementation } from './implement.ts';
-import type { GrpcLimits } from './limits.ts';
+import { instrumentsOf } from './instruments.ts';
+import { limitsOf, type GrpcLimits } from './limits.ts';
 import type { AuthorizePrincipal, OnDecision, OnOutcome } from './ports.ts';
 
 export interface GrpcServerOptions {
@@ -42,6 +54,183 @@ export interface GrpcServer extends AsyncDisposable {
 }
 
 /** Listens, or throws `TypeError` naming what in the options or the protos does not fit, or the listener's error. */
-export async function startGrpcServer(_options: GrpcServerOptions): Promise<GrpcServer> {
-  throw new Error('in progress');
+export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  const { clientCertificate = 'required', host = '127.0.0.1', log } = options;
+  const limits = limitsOf(options.limits);
+  const instruments = instrumentsOf(options.metrics);
+  const health = createHealth(options.services.map((each) => each.service.typeName));
+  const methods = servedMethods(
+    clientCertificate === 'required' ? [...options.services, health.implementation] : options.services,
+  );
+  requirePorts(options, clientCertificate, methods);
+
+  const server = new Server({
+    'grpc.max_receive_message_length': limits.maxMessageBytes,
+    'grpc.max_send_message_length': limits.maxMessageBytes,
+    'grpc.max_concurrent_streams': limits.maxConcurrentStreams,
+    'grpc.keepalive_time_ms': KEEPALIVE_MS,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    'grpc.max_connection_idle_ms': IDLE_MS,
+    'grpc-node.max_session_memory': SESSION_MEMORY_MB,
+    'grpc.enable_channelz': 0,
+  });
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const connections = await listenForConnections({
+    identity: options.identity,
+    trust: options.trust,
+    host,
+    port: options.port,
+    clientCertificate,
+    maxConnections: limits.maxConnections,
+    handshakeTimeoutMs: limits.handshakeTimeoutMs,
+    onConnection: (socket) => injector.injectConnection(socket),
+    onCount: instruments.connections,
+    onRefused(cause, error) {
+      instruments.refused(cause);
+      log.debug('a connection was refused', { cause, code: codeOf(error) });
+    },
+  });
+  const edge: Edge = {
+    clock: options.clock,
+    log,
+    tracer: options.tracer,
+    instruments,
+    limits,
+    connectionOf: connections.get,
+    authorizePrincipal: options.authorizePrincipal,
+    onDecision: options.onDecision,
+    onOutcome: options.onOutcome,
+    calls: new Set(),
+  };
+  for (const method of methods) register(server, edge, method);
+
+  let closed: Promise<void> | undefined;
+  const close = (graceMs = 5_000): Promise<void> => {
+    closed ??= (async () => {
+      health.set(false);
+      connections.stopListening();
+      // GOAWAY: those under way go on, nothing new begins.
+      injector.drain(graceMs + FORCE_MS);
+      if (!(await settled(edge, graceMs))) {
+        for (const call of [...edge.calls]) call.abort(closing());
+        await settled(edge, FORCE_MS);
+      }
+      // Statuses are on their way to the sockets.
+      await delay(0);
+      server.forceShutdown();
+      connections.destroy();
+    })();
+    return closed;
+  };
+  const { port } = connections;
+  return {
+    host,
+    port,
+    address: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
+    setServing: health.set,
+    close,
+    [Symbol.asyncDispose]: () => close(),
+  };
+}
+
+const KEEPALIVE_MS = 30_000;
+const KEEPALIVE_TIMEOUT_MS = 10_000;
+const IDLE_MS = 5 * 60_000;
+const SESSION_MEMORY_MB = 64;
+/** After the grace period: what is left hears why, and has this long. */
+const FORCE_MS = 250;
+
+interface Registration extends ServedMethod {
+  readonly descriptor: DescMethod;
+  readonly handler: unknown;
+}
+
+/** Throws `TypeError` for a method without access, without a handler, or of a kind that is not served. */
+function servedMethods(services: readonly ServiceImplementation[]): Registration[] {
+  return services.flatMap(({ service, handlers, resources, validate }) =>
+    service.methods.map((descriptor) => {
+      const name = methodName(descriptor);
+      const handler = handlers[descriptor.localName];
+      if (typeof handler !== 'function') throw new TypeError(`${name} has no handler`);
+      if (descriptor.methodKind === 'client_streaming')
+        throw new TypeError(`${name}: no server serves client streams`);
+      const access = accessOf(descriptor);
+      if (descriptor.methodKind === 'bidi_streaming') {
+        if (!isFrameMessage(descriptor.input) || !isFrameMessage(descriptor.output)) {
+          throw new TypeError(`${name} streams something else than frames`);
+        }
+        if (!access.anyone) throw new TypeError(`${name}: a stream of frames is for anyone`);
+      }
+      return {
+        descriptor,
+        name,
+        access,
+        handler,
+        input: descriptor.input,
+        output: descriptor.output,
+        resourceOf: resources[descriptor.localName],
+        validate: validate[descriptor.localName],
+      };
+    }),
+  );
+}
+
+function requirePorts(
+  options: GrpcServerOptions,
+  clientCertificate: 'required' | 'none',
+  methods: readonly Registration[],
+): void {
+  const principals = methods.find((method) => method.access.principalAction !== undefined);
+  if (
+    principals !== undefined &&
+    (options.authorizePrincipal === undefined || options.onDecision === undefined)
+  ) {
+    throw new TypeError(
+      `${principals.name} is for principals: authorizePrincipal and onDecision are missing`,
+    );
+  }
+  if (clientCertificate === 'required') return;
+  const closedMethod = methods.find((method) => method.descriptor.methodKind !== 'bidi_streaming');
+  if (closedMethod !== undefined) {
+    throw new TypeError(
+      `${closedMethod.name} needs client certificates; without them only frames are served`,
+    );
+  }
+}
+
+function register(server: Server, edge: Edge, method: Registration): void {
+  const { descriptor, handler } = method;
+  const [run, type] =
+    descriptor.methodKind === 'unary'
+      ? [unaryAnswerer(edge, method, handler as AnyUnary), 'unary']
+      : descriptor.methodKind === 'server_streaming'
+        ? [serverStreamAnswerer(edge, method, handler as AnyServerStream), 'serverStream']
+        : [frameAnswerer(edge, method, handler as FrameStreamHandler), 'bidi'];
+  // Bytes pass as they are: what they mean is decided after the caller is known.
+  const added = server.register<Uint8Array, Uint8Array>(
+    `/${method.name}`,
+    run as handleUnaryCall<Uint8Array, Uint8Array>,
+    asBuffer,
+    (bytes) => bytes,
+    type,
+  );
+  if (!added) throw new TypeError(`${method.name} is implemented twice`);
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** Whether every call ended within `ms`. */
+async function settled(edge: Edge, ms: number): Promise<boolean> {
+  const until = edge.clock.monotonic() + ms;
+  while (edge.calls.size > 0) {
+    if (edge.clock.monotonic() >= until) return false;
+    await delay(10);
+  }
+  return true;
+}
+
+function codeOf(error: Error | undefined): string | undefined {
+  return error !== undefined && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
