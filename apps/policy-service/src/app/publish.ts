@@ -47,6 +47,7 @@ export interface Publisher extends AsyncDisposable {
 
 const recordPage = 100;
 const retryMs = { first: 250, max: 10_000 };
+const announceWaitMs = 1_000;
 /** Looks without being woken: another replica may have stored a revision and died before it announced it. */
 const pollMs = 15_000;
 
@@ -69,17 +70,22 @@ export function createPublisher(ports: PublisherPorts): Publisher {
     }
   }
 
-  async function adopt(publication: Publication): Promise<void> {
-    if (current !== undefined && current.publication.revision >= publication.revision) return;
-    const evaluate = await ports.bundles.open(publication);
-    current = { publication, evaluate };
-    ports.log.info('policy in force', { revision: publication.revision.toString() });
+  /** Nothing that does not verify is ever in force; of two, the later one is. */
+  async function verified(publication: Publication): Promise<InForce> {
+    return { publication, evaluate: await ports.bundles.open(publication) };
+  }
+
+  function adopt(next: InForce): void {
+    if (current !== undefined && current.publication.revision > next.publication.revision) return;
+    current = next;
+    ports.log.info('policy in force', { revision: next.publication.revision.toString() });
   }
 
   /** A kept bundle that does not verify is replaced by a new one of the same revision. */
   async function adoptKept(kept: Publication): Promise<boolean> {
+    if (current !== undefined && current.publication.revision >= kept.revision) return true;
     try {
-      await adopt(kept);
+      adopt(await verified(kept));
       return true;
     } catch (error) {
       ports.log.warn('the kept policy bundle does not verify', { revision: kept.revision.toString(), error });
@@ -90,7 +96,14 @@ export function createPublisher(ports: PublisherPorts): Publisher {
   async function announce(): Promise<void> {
     const revision = current?.publication.revision ?? 0n;
     if ((await ports.publications.announcedRevision()) >= revision) return;
-    await ports.announce(revision);
+    const done = new AbortController();
+    const late = ports.sleep(announceWaitMs, done.signal).then(() => {
+      throw new Error(`the bus did not take the announcement within ${announceWaitMs} ms`);
+    });
+    await Promise.race([ports.announce(revision), late]).finally(() => {
+      late.catch(() => undefined);
+      done.abort();
+    });
     await ports.publications.markAnnounced(revision);
   }
 
@@ -102,8 +115,9 @@ export function createPublisher(ports: PublisherPorts): Publisher {
     if (kept !== undefined && kept.revision >= state.revision && (await adoptKept(kept))) return;
     if (state.revision > 0n) {
       const built = { ...(await ports.bundles.build(state)), builtAtMs: ports.now() };
+      const next = await verified(built);
       await ports.publications.save(built);
-      await adopt(built);
+      adopt(next);
     }
   }
 
