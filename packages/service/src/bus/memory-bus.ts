@@ -1,5 +1,13 @@
+/**
+ * The bus of the embedded profile: in this process, and gone with it. That loses nothing, because no producer counts on
+ * a bus: what matters stays in its spool until the consumer has it.
+ */
 import type { Clock } from '../clock/index.ts';
-import type { Bus } from './port.ts';
+import { Consumer, defaultDelivery, type ConsumerLimits, type DeliveryOptions } from './consumer.ts';
+import { DeduplicationWindow } from './deduplication-window.ts';
+import { BusError } from './error.ts';
+import type { Bus, SubscribeOptions, Subscription } from './port.ts';
+import { parsePattern, parseSubject, subjectMatches } from './subject.ts';
 
 export interface MemoryBusOptions {
   readonly clock: Clock;
@@ -15,6 +23,124 @@ export interface MemoryBusOptions {
   readonly deduplicationWindowMs?: number;
 }
 
-export function memoryBus(_options: MemoryBusOptions): Bus {
-  throw new Error('in progress');
+interface Durable {
+  readonly subject: string;
+  readonly consumer: Consumer;
+}
+
+const namePattern = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** Throws `BusError` (`invalid`) when a durable's name or subject is not valid. */
+export function memoryBus(options: MemoryBusOptions): Bus {
+  const limits: ConsumerLimits = {
+    maxPending: options.maxPending ?? 10_000,
+    maxPendingBytes: options.maxPendingBytes ?? 64 * 1024 * 1024,
+  };
+  const maxPayloadBytes = options.maxPayloadBytes ?? 1024 * 1024;
+  const seen = new DeduplicationWindow(options.clock, options.deduplicationWindowMs ?? 120_000);
+  const durables = new Map<string, Durable>();
+  const ephemerals = new Set<Consumer>();
+  const subscriptions = new Set<Subscription>();
+  let closed = false;
+
+  function requireOpen(): void {
+    if (closed) throw new BusError('closed', 'the bus is closed');
+  }
+
+  function durable(name: string, subject: string): Consumer {
+    if (!namePattern.test(name))
+      throw new BusError('invalid', `durable name must match ${namePattern.source}`);
+    const existing = durables.get(name);
+    if (existing === undefined) {
+      const consumer = new Consumer(parsePattern(subject), limits);
+      durables.set(name, { subject, consumer });
+      return consumer;
+    }
+    if (existing.subject !== subject) {
+      throw new BusError('invalid', `durable ${name} consumes ${existing.subject}, not ${subject}`);
+    }
+    return existing.consumer;
+  }
+
+  for (const { name, subject } of options.durables ?? []) durable(name, subject);
+
+  function ephemeral(subject: string): Consumer {
+    const consumer = new Consumer(parsePattern(subject), limits);
+    ephemerals.add(consumer);
+    return consumer;
+  }
+
+  async function close(): Promise<void> {
+    closed = true;
+    await Promise.all([...subscriptions].map((subscription) => subscription.unsubscribe()));
+    for (const { consumer } of durables.values()) consumer.stop();
+  }
+
+  return {
+    async publish(subject, payload, { msgId } = {}) {
+      requireOpen();
+      const tokens = parseSubject(subject);
+      if (payload.length > maxPayloadBytes) {
+        throw new BusError(
+          'invalid',
+          `a payload of ${payload.length} bytes is above the limit of ${maxPayloadBytes}`,
+        );
+      }
+      if (msgId !== undefined && seen.has(msgId)) return;
+      const concerned = [...durables].filter(([, { consumer }]) => subjectMatches(consumer.pattern, tokens));
+      for (const [name, { consumer }] of concerned) {
+        if (!consumer.hasRoomFor(payload.length))
+          throw new BusError('full', `consumer ${name} is behind; try again`);
+      }
+      if (msgId !== undefined) seen.add(msgId);
+      const message = { subject, payload: payload.slice(), msgId }; // the publisher may reuse its buffer
+      for (const [, { consumer }] of concerned) consumer.push(message);
+      for (const consumer of ephemerals) {
+        if (subjectMatches(consumer.pattern, tokens) && consumer.makeRoomFor(payload.length))
+          consumer.push(message);
+      }
+    },
+
+    async subscribe(subject, subscribeOptions, handler) {
+      requireOpen();
+      const delivery = deliveryOptions(subscribeOptions);
+      const name = subscribeOptions.durable;
+      const consumer = name === undefined ? ephemeral(subject) : durable(name, subject);
+      const subscriber = consumer.attach(handler, delivery);
+      async function unsubscribe(): Promise<void> {
+        subscriptions.delete(subscription);
+        if (name === undefined) ephemerals.delete(consumer);
+        await consumer.detach(subscriber);
+        if (name === undefined) consumer.stop();
+      }
+      const subscription: Subscription = { unsubscribe, [Symbol.asyncDispose]: unsubscribe };
+      subscriptions.add(subscription);
+      return subscription;
+    },
+
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+function deliveryOptions(options: SubscribeOptions): DeliveryOptions {
+  const delivery: DeliveryOptions = {
+    maxInFlight: options.maxInFlight ?? defaultDelivery.maxInFlight,
+    ackTimeoutMs: options.ackTimeoutMs ?? defaultDelivery.ackTimeoutMs,
+    backoffMs: options.backoffMs ?? defaultDelivery.backoffMs,
+  };
+  const { maxInFlight, ackTimeoutMs, backoffMs } = delivery;
+  const valid =
+    Number.isSafeInteger(maxInFlight) &&
+    maxInFlight >= 1 &&
+    ackTimeoutMs > 0 &&
+    backoffMs.length > 0 &&
+    backoffMs.every((ms) => ms >= 0);
+  if (!valid) {
+    throw new BusError(
+      'invalid',
+      'maxInFlight and ackTimeoutMs are above 0, backoffMs is a non-empty list of 0 or more',
+    );
+  }
+  return delivery;
 }

@@ -87,9 +87,13 @@ test(
   async () => {
     const host = await openPglite({ memory: true });
     const db = await host.forService('probe');
-    const held = db.transaction(() => new Promise((resolve) => setTimeout(resolve, 200)));
+    const holding = Promise.withResolvers<void>();
+    const held = db.transaction(async () => {
+      holding.resolve();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    });
+    await holding.promise;
     const waiting = db.check();
-    await new Promise((resolve) => setTimeout(resolve, 50));
     const outcomes = Promise.allSettled([held, waiting]);
     await host.close();
     expect((await outcomes).map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);

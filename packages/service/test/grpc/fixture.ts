@@ -1,0 +1,96 @@
+/** Real certificates, a real server and real clients for the tests of the gRPC edge. */
+import { systemClock } from '../../src/clock/index.ts';
+import {
+  createDevelopmentCa,
+  issue,
+  principalSpiffeId,
+  serviceSpiffeId,
+  type DevelopmentCa,
+  type Issued,
+  type ServiceName,
+  type Trust,
+} from '../../src/identity/index.ts';
+import {
+  startGrpcServer,
+  type GrpcServer,
+  type GrpcServerOptions,
+  type Verdict,
+} from '../../src/grpc/index.ts';
+import type { Log } from '../../src/log/index.ts';
+
+export const TRUST_DOMAIN = 'sallyport.test';
+export const clock = systemClock();
+
+export interface Authority {
+  readonly ca: DevelopmentCa;
+  readonly trust: Trust;
+  service(name: ServiceName): Promise<Issued>;
+  principal(id: string): Promise<Issued>;
+}
+
+export async function createAuthority(trustDomain = TRUST_DOMAIN): Promise<Authority> {
+  const ca = await createDevelopmentCa({ trustDomain, clock });
+  return {
+    ca,
+    trust: { caPem: ca.certPem, trustDomain },
+    service: (name) =>
+      issue({
+        ca,
+        clock,
+        spiffeId: serviceSpiffeId(trustDomain, name),
+        keyAlgorithm: 'P-256',
+        usages: ['server', 'client'],
+      }),
+    principal: (id) =>
+      issue({
+        ca,
+        clock,
+        spiffeId: principalSpiffeId(trustDomain, id),
+        keyAlgorithm: 'Ed25519',
+        usages: ['client'],
+      }),
+  };
+}
+
+export interface LogLine {
+  readonly level: string;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** A log that keeps its lines. */
+export function memoryLog(): Log & { readonly lines: LogLine[] } {
+  const lines: LogLine[] = [];
+  const at = (level: string) => (message: string, fields?: Readonly<Record<string, unknown>>) =>
+    void lines.push({ level, message, fields });
+  const log = {
+    lines,
+    trace: at('trace'),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    fatal: at('fatal'),
+    child: () => log,
+  };
+  return log;
+}
+
+export const ALLOWED: Verdict = { allowed: true, reasons: ['test'], requires: [], revision: 7n };
+
+export type ServerOverrides = Omit<Partial<GrpcServerOptions>, 'services'> &
+  Pick<GrpcServerOptions, 'services'>;
+
+/** A server as `key-service` that lets every principal do everything, unless told otherwise. */
+export async function startServer(authority: Authority, overrides: ServerOverrides): Promise<GrpcServer> {
+  return startGrpcServer({
+    identity: await authority.service('key-service'),
+    trust: authority.trust,
+    port: 0,
+    authorizePrincipal: async () => ALLOWED,
+    onDecision: async () => {},
+    clock,
+    log: memoryLog(),
+    ...overrides,
+  });
+}
