@@ -45,6 +45,21 @@ export type { AppendOptions, Spool, SpoolFile, SpoolFs, SpoolRange } from './spo
 export { startShipper } from './ship/shipper.ts';
 export type { Shipper, ShipperOptions, ShipperProblem } from './ship/shipper.ts';
 export type { AuditTransport, ShipperClock, SpoolBatch } from './ship/types.ts';
+export { openLog, rebuildLog } from './log/builder.ts';
+export type { LogBuilder } from './log/builder.ts';
+export { formatCheckpoint, parseCheckpoint, verifyCheckpoint } from './log/checkpoint.ts';
+export type { CheckpointVerification } from './log/checkpoint.ts';
+export { entryOf, parseEntry } from './log/entry.ts';
+export type { EntryFields } from './log/entry.ts';
+export { formatVerifierKey, parseNote, parseVerifierKey, signNote, verifyNote } from './log/note.ts';
+export type { NoteVerification, SignedNote, VerifierKey } from './log/note.ts';
+export { formatProof, parseProof, verifyProof } from './log/proof.ts';
+export type { LogProof, ProofVerification } from './log/proof.ts';
+export { signCheckpoint } from './log/sign.ts';
+export type { SignCheckpointOptions } from './log/sign.ts';
+export { fileTileStore, memoryTileStore } from './log/stores.ts';
+export { CHECKPOINT_PATH, parseTilePath, TILE_WIDTH, tilePath } from './log/tile-path.ts';
+export { TileReader } from './log/tile-reader.ts';
 export type { Checkpoint, NoteSigner, TileStore } from './log/types.ts';
 export type {
   FindingKind,
