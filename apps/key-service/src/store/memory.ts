@@ -1,6 +1,6 @@
 /** Keys in memory: the fake of every test of a use case, and held to the same contract as the database. */
 import { toHex } from '@sallyport/crypto';
-import type { KeyStore } from './key-store.ts';
+import type { KeyStore } from './store.ts';
 import type { DataKey } from '../domain/data-key.ts';
 import type { KeyEvent } from '../domain/key-event.ts';
 import { refText, type KeyId, type KeyVersion } from '../domain/key.ts';

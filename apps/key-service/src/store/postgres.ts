@@ -1,15 +1,15 @@
-/** Keys in Postgres (or PGlite, which is Postgres). Every change and its event share a transaction. */
+/** Keys in Postgres, which PGlite is too. Every change and its event share a transaction. */
 import { sql, type Transaction } from 'kysely';
 import type { Database } from '@sallyport/service/database';
 import type { DataKeyStore, KeyReader, KeyWriter, Outbox, SessionKeyStore } from '../app/ports.ts';
 import type { KeyEvent } from '../domain/key-event.ts';
-import type { KeyStore } from './key-store.ts';
+import type { KeyStore } from './store.ts';
 import { dataKeyOf, keyVersionOf, keyVersionRow, sessionKeyOf, tenantOf, type KeySchema } from './rows.ts';
 
 type Tx = Transaction<KeySchema>;
 
 /** Expects the migrations to be applied. */
-export function databaseStore(database: Database<KeySchema>): KeyStore {
+export function postgresStore(database: Database<KeySchema>): KeyStore {
   return {
     keys: { ...keyReader(database), ...keyWriter(database) },
     sessionKeys: sessionKeys(database),

@@ -1,0 +1,72 @@
+/** What may be told about keys: all versions to people, the public halves to services. Never material. */
+import { ED25519 } from '@sallyport/crypto';
+import { refText, type KeyRef, type KeyVersion } from '../domain/key.ts';
+import { permits, type KeyState } from '../domain/lifecycle.ts';
+import type { KeyMaterial } from './key-material.ts';
+import type { KeyReader } from './ports.ts';
+import type { UseCounter } from './use-counter.ts';
+
+export interface DescribedVersion {
+  readonly version: number;
+  readonly keyId: string;
+  readonly state: KeyState;
+  readonly createdAt: number;
+  readonly deactivatedAt: number | undefined;
+  readonly uses: bigint;
+}
+
+export interface DescribedKey {
+  readonly ref: KeyRef;
+  /** Oldest first. */
+  readonly versions: readonly DescribedVersion[];
+}
+
+export interface PublicKey {
+  readonly keyId: string;
+  readonly purpose: string;
+  readonly algorithm: string;
+  /** Raw, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly state: KeyState;
+  readonly createdAt: number;
+}
+
+/** All keys with all their versions. */
+export async function listKeys(ports: {
+  readonly keys: Pick<KeyReader, 'list'>;
+  readonly uses: Pick<UseCounter, 'used'>;
+}): Promise<readonly DescribedKey[]> {
+  const byRef = Map.groupBy(await ports.keys.list(), refText);
+  return [...byRef.values()].flatMap((versions) => {
+    const [first] = versions;
+    return first === undefined
+      ? []
+      : [{ ref: first, versions: versions.map((key) => describe(key, ports.uses)) }];
+  });
+}
+
+export function describe(key: KeyVersion, uses: Pick<UseCounter, 'used'>): DescribedVersion {
+  const { version, keyId, state, createdAt, deactivatedAt } = key;
+  return { version, keyId, state, createdAt, deactivatedAt, uses: uses.used(key) };
+}
+
+/** Every signing key that may still verify something; `purpose` empty = all. */
+export async function listPublicKeys(
+  ports: { readonly keys: Pick<KeyReader, 'list'>; readonly material: Pick<KeyMaterial, 'signing'> },
+  purpose: string,
+): Promise<readonly PublicKey[]> {
+  const listed = (await ports.keys.list()).filter(
+    (key) =>
+      key.kind === 'signing' && permits(key.state, 'process') && (purpose === '' || key.name === purpose),
+  );
+  return Promise.all(
+    listed.map(async (key) => ({
+      keyId: key.keyId,
+      purpose: key.name,
+      algorithm: ED25519.name,
+      publicKey: ED25519.rawPublicKey((await ports.material.signing(key, 'process')).publicKey),
+      state: key.state,
+      createdAt: key.createdAt,
+    })),
+  );
+}

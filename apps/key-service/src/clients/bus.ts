@@ -1,0 +1,48 @@
+/** Tells consumers of keys about new and old versions, and hears of those that other replicas made. */
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { eventsv1 } from '@sallyport/proto';
+import type { Bus, Subscription } from '@sallyport/service/bus';
+import type { Log } from '@sallyport/service/log';
+import type { AnnounceKey } from '../app/ports.ts';
+import type { KeyEvent } from '../domain/key-event.ts';
+import { parseKeyId, type KeyId } from '../domain/key.ts';
+
+const SUBJECT = 'keys.changed';
+const STATE = {
+  created: 'ACTIVE',
+  deactivated: 'DEACTIVATED',
+  destroyed: 'DESTROYED',
+} as const satisfies Record<KeyEvent['change'], string>;
+
+/** An announcement that does not get through is logged: consumers also poll, and no change waits for the bus. */
+export function keyAnnouncer(bus: Bus, log: Log): AnnounceKey {
+  return async ({ id, change, subject }) => {
+    if (subject.type !== 'key') return;
+    const payload = toBinary(
+      eventsv1.KeyChangedSchema,
+      create(eventsv1.KeyChangedSchema, {
+        name: subject.name,
+        keyId: subject.keyId,
+        state: STATE[change],
+        purpose: subject.kind === 'signing' ? subject.name : '',
+      }),
+    );
+    try {
+      await bus.publish(SUBJECT, payload, { msgId: id });
+    } catch (error) {
+      log.warn('a key change was not announced', { keyId: subject.keyId, error });
+    }
+  };
+}
+
+/** Calls `onDeactivated` for each version that stopped being active, wherever that happened. */
+export function followKeyChanges(
+  bus: Bus,
+  onDeactivated: (keyId: KeyId) => Promise<void>,
+): Promise<Subscription> {
+  return bus.subscribe(SUBJECT, {}, async ({ payload }) => {
+    const { keyId, state } = fromBinary(eventsv1.KeyChangedSchema, payload);
+    const id = parseKeyId(keyId);
+    if (id !== undefined && state !== STATE.created) await onDeactivated(id);
+  });
+}
