@@ -11,6 +11,7 @@ import {
 } from '@bufbuild/protobuf';
 import { SallyportError, cancelled, unavailable } from '../errors/index.ts';
 import { formatTraceparent, type Tracer } from '../telemetry/index.ts';
+import { asBuffer, asBytes } from './bytes.ts';
 import { methodName } from './access.ts';
 import type { Instruments } from './instruments.ts';
 import { errorOf } from './status.ts';
@@ -34,27 +35,25 @@ export interface CallerParts {
 }
 
 type Request = MessageInitShape<DescMessage>;
-const raw = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-const asIs = (bytes: Buffer): Buffer => bytes;
 
 export function unaryCall(parts: CallerParts, method: DescMethod) {
   const name = methodName(method);
   return (request: Request, options: CallOptions = {}): Promise<Message> =>
     measured(parts, name, async () => {
-      const body = raw(toBinary(method.input, create(method.input, request)));
+      const body = toBinary(method.input, create(method.input, request));
       options.signal?.throwIfAborted();
-      const reply = await new Promise<Buffer>((resolve, reject) => {
-        const call = parts.client.makeUnaryRequest<Buffer, Buffer>(
+      const reply = await new Promise<Uint8Array>((resolve, reject) => {
+        const call = parts.client.makeUnaryRequest<Uint8Array, Uint8Array>(
           `/${name}`,
-          asIs,
-          asIs,
+          asBuffer,
+          asBytes,
           body,
           metadataOf(parts),
           { deadline: Date.now() + (options.deadlineMs ?? parts.deadlineMs) },
           (error, value) => {
             options.signal?.removeEventListener('abort', abort);
             if (error !== null) reject(error);
-            else resolve(value ?? Buffer.alloc(0));
+            else resolve(value ?? new Uint8Array());
           },
         );
         const abort = () => call.cancel();
@@ -70,12 +69,12 @@ export function serverStreamCall(parts: CallerParts, method: DescMethod) {
     request: Request,
     options: CallOptions = {},
   ): AsyncGenerator<Message, void, undefined> {
-    const body = raw(toBinary(method.input, create(method.input, request)));
+    const body = toBinary(method.input, create(method.input, request));
     options.signal?.throwIfAborted();
-    const call = parts.client.makeServerStreamRequest<Buffer, Buffer>(
+    const call = parts.client.makeServerStreamRequest<Uint8Array, Uint8Array>(
       `/${name}`,
-      asIs,
-      asIs,
+      asBuffer,
+      asBytes,
       body,
       metadataOf(parts),
       options.deadlineMs === undefined ? {} : { deadline: Date.now() + options.deadlineMs },
@@ -85,7 +84,7 @@ export function serverStreamCall(parts: CallerParts, method: DescMethod) {
     const startedAt = performance.now();
     let code: number = grpcStatus.OK;
     try {
-      for await (const bytes of call as AsyncIterable<Buffer>) yield fromBinary(method.output, bytes);
+      for await (const bytes of call as AsyncIterable<Uint8Array>) yield fromBinary(method.output, bytes);
     } catch (thrown) {
       code = codeOf(thrown);
       throw sallyportErrorOf(parts, name, thrown);

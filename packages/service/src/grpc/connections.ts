@@ -38,6 +38,8 @@ export interface Connections {
   readonly port: number;
   /** By grpc-js's name of a peer, `address:port`, which is unique among open connections. */
   get(peer: string): Connection | undefined;
+  /** Open ones, those in their handshake included. */
+  count(): number;
   stopListening(): void;
   /** Cuts every connection, those in their handshake included. */
   destroy(): void;
@@ -108,6 +110,7 @@ export async function listenForConnections(options: ConnectionsOptions): Promise
   return {
     port: (server.address() as AddressInfo).port,
     get: (peer) => open.get(peer),
+    count: () => sockets.size,
     stopListening: () => void server.close(),
     destroy() {
       for (const socket of sockets) socket.destroy();

@@ -9,6 +9,7 @@ import type { Metrics } from '../metrics/index.ts';
 import type { Tracer } from '../telemetry/index.ts';
 import { accessOf, methodName } from './access.ts';
 import { serverStreamAnswerer, unaryAnswerer, type AnyServerStream, type AnyUnary } from './answer.ts';
+import { asBuffer, asBytes } from './bytes.ts';
 import { listenForConnections } from './connections.ts';
 import type { Edge, ServedMethod } from './edge.ts';
 import { isFrameMessage } from './frame-codec.ts';
@@ -111,12 +112,13 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       connections.stopListening();
       // GOAWAY: those under way go on, nothing new begins.
       injector.drain(graceMs + FORCE_MS);
-      if (!(await settled(edge, graceMs))) {
+      const until = (ms: number, done: () => boolean) => waitFor(options.clock, ms, done);
+      if (!(await until(graceMs, () => edge.calls.size === 0))) {
         for (const call of [...edge.calls]) call.abort(closing());
-        await settled(edge, FORCE_MS);
+        await until(FORCE_MS, () => edge.calls.size === 0);
       }
-      // Statuses are on their way to the sockets.
-      await delay(0);
+      // Connections end by themselves when their last status has left.
+      await until(FORCE_MS, () => connections.count() === 0);
       server.forceShutdown();
       connections.destroy();
     })();
@@ -211,22 +213,18 @@ function register(server: Server, edge: Edge, method: Registration): void {
     `/${method.name}`,
     run as handleUnaryCall<Uint8Array, Uint8Array>,
     asBuffer,
-    (bytes) => bytes,
+    asBytes,
     type,
   );
   if (!added) throw new TypeError(`${method.name} is implemented twice`);
 }
 
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** Whether every call ended within `ms`. */
-async function settled(edge: Edge, ms: number): Promise<boolean> {
-  const until = edge.clock.monotonic() + ms;
-  while (edge.calls.size > 0) {
-    if (edge.clock.monotonic() >= until) return false;
-    await delay(10);
+/** Whether `done` became true within `ms`. */
+async function waitFor(clock: Clock, ms: number, done: () => boolean): Promise<boolean> {
+  const end = clock.monotonic() + ms;
+  while (!done()) {
+    if (clock.monotonic() >= end) return false;
+    await delay(5);
   }
   return true;
 }
