@@ -1,0 +1,80 @@
+/** Audit records as the service sends them, as people and programs read them, and as the verifier compares them. */
+import { timestampMs } from '@bufbuild/protobuf/wkt';
+import type { AuditRecord } from '@sallyport/audit-log';
+import { toHex } from '@sallyport/crypto';
+import { auditv1 } from '@sallyport/proto';
+import { timeText } from '../format.ts';
+
+const PHASES = {
+  [auditv1.Phase.EVENT]: 'event',
+  [auditv1.Phase.DECISION]: 'decision',
+  [auditv1.Phase.OUTCOME]: 'outcome',
+} as const;
+
+const phaseOf = (phase: auditv1.Phase): AuditRecord['phase'] =>
+  phase === auditv1.Phase.UNSPECIFIED ? 'event' : PHASES[phase];
+
+/** What `--json` prints: only what the record has. */
+export function recordJson(record: auditv1.Record): Record<string, unknown> {
+  const all: Record<string, unknown> = {
+    time: timeText(record.time),
+    phase: phaseOf(record.phase),
+    principal: record.principal,
+    action: record.action,
+    destination: record.destination,
+    decision: record.decision,
+    outcome: record.outcome,
+    reason: record.reason,
+    policyRevision: record.policyRevision,
+    tenant: record.tenant,
+    classUid: record.classUid,
+    activity: record.activity,
+    sessionId: toHex(record.sessionId),
+    correlation: toHex(record.correlation),
+    seq: record.seq,
+    leafIndex: record.leafIndex,
+    item: record.item,
+    outcomeLeafIndex: record.outcomeLeafIndex,
+    producer: record.producer,
+    producerSeq: record.producerSeq,
+    event: record.eventJson === '' ? undefined : JSON.parse(record.eventJson),
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== '' && value !== undefined));
+}
+
+/** One line for people. */
+export function recordLine(record: auditv1.Record): string {
+  const verdict = [record.decision, record.outcome].filter((text) => text !== '').join(' → ');
+  const cells = [
+    timeText(record.time) ?? '',
+    (record.principal === '' ? '-' : record.principal).padEnd(16),
+    `${record.action === '' ? record.activity : record.action} ${record.destination}`.trim().padEnd(28),
+    verdict.padEnd(16),
+    record.reason,
+    record.policyRevision === '' ? '' : `policy ${record.policyRevision}`,
+    `leaf ${record.leafIndex}`,
+  ];
+  return cells.filter((cell) => cell.trim() !== '').join('  ');
+}
+
+/** The row as the verifier compares it with what the event says. */
+export function recordRow(record: auditv1.Record): AuditRecord {
+  return {
+    item: record.item,
+    timeMs: record.time === undefined ? 0 : timestampMs(record.time),
+    phase: phaseOf(record.phase),
+    classUid: record.classUid,
+    activity: record.activity,
+    tenant: record.tenant,
+    principal: record.principal,
+    action: record.action,
+    destination: record.destination,
+    decision: record.decision as AuditRecord['decision'],
+    reason: record.reason,
+    policyRevision: record.policyRevision,
+    outcome: record.outcome as AuditRecord['outcome'],
+    sessionId: toHex(record.sessionId),
+    correlation: toHex(record.correlation),
+    seq: record.seq,
+  };
+}

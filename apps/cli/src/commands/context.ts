@@ -1,0 +1,13 @@
+/** What every command gets: where the state is, who is asking, and how to speak. */
+import type { Home } from '../state/home.ts';
+import type { Output } from '../output.ts';
+
+export type CommandContext = {
+  readonly home: Home;
+  /** Name of the identity to act as, e.g. "admin": a file in the state folder's `identities/`. */
+  readonly as: string;
+  readonly output: Output;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Aborts when the user interrupts. */
+  readonly signal: AbortSignal;
+};

@@ -1,0 +1,97 @@
+/** `sallyport up`: runs everything in this process until it is told to stop. */
+import { relative } from 'node:path';
+import type { Command } from 'commander';
+import { CommandFailed, UsageError } from '../exit.ts';
+import type { Run } from '../program.ts';
+import { DEFAULT_PORT_BASE, type Home } from '../state/home.ts';
+import { DEVELOPMENT_PRINCIPALS, DEVELOPMENT_PSK } from '../state/identities.ts';
+import { up } from '../up.ts';
+import type { CommandContext } from './context.ts';
+
+type UpOptions = {
+  config?: string;
+  checkConfig?: boolean;
+  route?: string[];
+  profile: string;
+  logLevel?: string;
+};
+
+export function addUpCommand(program: Command, run: Run): void {
+  program
+    .command('up')
+    .description('Run the whole system in one process (embedded profile)')
+    .option('--config <file>', 'configuration (default: sallyport.yaml in the state folder, where there is one)')
+    .option('--check-config', 'check the configuration and leave')
+    .option('--route <name=url...>', 'a destination served by an HTTP upstream, e.g. orders=http://127.0.0.1:9000/')
+    .option('--profile <name>', 'embedded', 'embedded')
+    .option('--log-level <level>', 'trace, debug, info, warn, error or silent (default: warn)')
+    .action(run(runUp));
+}
+
+async function runUp(context: CommandContext, options: UpOptions): Promise<void> {
+  if (options.profile !== 'embedded') {
+    throw new UsageError(`There is no profile "${options.profile}" yet; this version has "embedded".`);
+  }
+  const startedAt = performance.now();
+  const { home, output } = context;
+  const system = await up({
+    home,
+    env: context.env,
+    signal: context.signal,
+    ...(options.config === undefined ? {} : { configFile: options.config }),
+    checkConfigOnly: options.checkConfig === true,
+    routes: options.route ?? [],
+    ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
+    onStep: (text) => output.note(text),
+  });
+  if (system === undefined) {
+    output.result({ config: 'valid' }, 'The configuration is valid.');
+    return;
+  }
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  output.result(
+    { ready: true, https: `https://localhost:${home.ports.https}`, channel: `localhost:${home.ports.channel}`, caFile: home.caFile },
+    readyText(home, seconds),
+  );
+  await new Promise<void>((resolve) => {
+    if (context.signal.aborted) resolve();
+    context.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  output.note('Stopping: no new work, what is under way ends first …');
+  const problems = await system.stop();
+  if (problems.length > 0) throw new CommandFailed(`Stopped, but not cleanly:\n${problems.map((text) => `  ${text}`).join('\n')}`);
+  output.note('Stopped.');
+}
+
+/** What a newcomer reads: where things are, who they can be, and three commands that work as printed. */
+export function readyText(home: Home, seconds: string): string {
+  const flags = commandFlags(home);
+  const people = [
+    ...DEVELOPMENT_PRINCIPALS.map(({ name, principal, roles }) => `  --as ${name.padEnd(8)} ${principal.padEnd(16)} roles: ${roles.join(', ')}`),
+    `  --psk ${DEVELOPMENT_PSK.name.padEnd(7)} ${DEVELOPMENT_PSK.principal.padEnd(16)} roles: ${DEVELOPMENT_PSK.roles.join(', ')} (for send)`,
+  ];
+  return [
+    `Sallyport is ready (${seconds} s).`,
+    '',
+    `  health, metrics   https://localhost:${home.ports.https}/readyz`,
+    `  secure channel    localhost:${home.ports.channel} (gRPC)`,
+    `  trust root        ${home.caFile}`,
+    '',
+    'Development identities, made for this state folder only:',
+    ...people,
+    '',
+    'Try, in another terminal:',
+    `  npx sallyport send echo '{"hello":"world"}'${flags}`,
+    `  npx sallyport audit query --since 5m${flags}`,
+    `  npx sallyport audit verify${flags}`,
+    '',
+    'Ctrl-C stops it.',
+  ].join('\n');
+}
+
+/** What the printed commands need in a terminal without this one's environment. */
+function commandFlags(home: Home): string {
+  const isDefaultFolder = relative('.sallyport', home.folder) === '';
+  const isDefaultPort = home.ports.https === DEFAULT_PORT_BASE;
+  return (isDefaultFolder ? '' : ` --home '${home.folder}'`) + (isDefaultPort ? '' : ` --port-base ${home.ports.https}`);
+}

@@ -1,0 +1,127 @@
+/** The command line: parses, finds the command, runs it, and turns what happened into an exit code. */
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { ConfigError, formatProblems } from '@sallyport/service/config';
+import { SallyportError } from '@sallyport/service/errors';
+import type { CommandContext } from './commands/context.ts';
+import { addAuditCommands } from './commands/audit.ts';
+import { addDoctorCommand } from './commands/doctor.ts';
+import { addKeysCommands } from './commands/keys.ts';
+import { addPolicyCommands } from './commands/policy.ts';
+import { addPskCommands } from './commands/psk.ts';
+import { addSendCommand } from './commands/send.ts';
+import { addSessionsCommands } from './commands/sessions.ts';
+import { addUpCommand } from './commands/up.ts';
+import { CommandFailed, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, UsageError } from './exit.ts';
+import { createOutput, type Output } from './output.ts';
+import { locateHome } from './state/home.ts';
+
+export type Invocation = {
+  /** Without the program's own name. */
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly out: { write(text: string): unknown };
+  readonly err: { write(text: string): unknown; readonly isTTY?: boolean };
+  readonly signal: AbortSignal;
+};
+
+/** Wraps a command's work: builds its context from the options that every command has. */
+export type Run = <Options>(
+  work: (context: CommandContext, options: Options, ...args: string[]) => Promise<void>,
+) => (...commanderArgs: unknown[]) => Promise<void>;
+
+/** Runs one command line to its end; never throws. Returns the exit code. */
+export async function run(invocation: Invocation): Promise<number> {
+  const json = invocation.args.includes('--json');
+  const output = createOutput({ json, out: invocation.out, err: invocation.err });
+  try {
+    const program = buildProgram(invocation, output);
+    await program.parseAsync([...invocation.args], { from: 'user' });
+    return EXIT_DONE;
+  } catch (error) {
+    return report(error, output);
+  } finally {
+    output.progress(undefined);
+  }
+}
+
+function buildProgram(invocation: Invocation, output: Output): Command {
+  const program = new Command('sallyport')
+    .description('Runs Sallyport, sends messages through it, and asks what happened.')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => invocation.out.write(text),
+      writeErr: (text) => (output.json ? undefined : invocation.err.write(text)),
+    })
+    .showHelpAfterError('(sallyport --help lists the commands)');
+  const runner: Run =
+    (work) =>
+    async (...commanderArgs) => {
+      // Commander passes the arguments, then the options, then the command itself.
+      const command = commanderArgs.at(-1) as Command;
+      const args = commanderArgs.slice(0, -2) as string[];
+      const options = command.optsWithGlobals() as { home?: string; portBase?: string; as?: string };
+      const context: CommandContext = {
+        home: locateHome(invocation.env, options),
+        as: options.as ?? invocation.env['SALLYPORT_IDENTITY'] ?? 'admin',
+        output,
+        env: invocation.env,
+        signal: invocation.signal,
+      };
+      await work(context, options as never, ...args);
+    };
+  const register = [
+    addUpCommand,
+    addSendCommand,
+    addAuditCommands,
+    addPolicyCommands,
+    addKeysCommands,
+    addSessionsCommands,
+    addPskCommands,
+    addDoctorCommand,
+  ];
+  for (const add of register) add(program, runner);
+  everyCommand(program, (command) => {
+    command.addOption(new Option('--json', 'results as JSON, one object per line'));
+    command.addOption(new Option('--home <folder>', 'state folder (default: $SALLYPORT_HOME or .sallyport)'));
+    command.addOption(new Option('--port-base <port>', 'first port (default: $SALLYPORT_PORT_BASE or 8443)'));
+    command.exitOverride().configureOutput(program.configureOutput());
+  });
+  return program;
+}
+
+function everyCommand(command: Command, apply: (leaf: Command) => void): void {
+  for (const child of command.commands) {
+    if (child.commands.length === 0) apply(child);
+    else child.exitOverride().configureOutput(command.configureOutput());
+    everyCommand(child, apply);
+  }
+}
+
+function report(error: unknown, output: Output): number {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return EXIT_DONE;
+    if (output.json) output.problem(error.message.replace(/^error: /, ''), { code: 'usage' });
+    return EXIT_USAGE;
+  }
+  if (error instanceof UsageError || error instanceof InvalidArgumentError) {
+    output.problem(error.message, { code: 'usage' });
+    return EXIT_USAGE;
+  }
+  if (error instanceof ConfigError) {
+    output.problem(formatProblems(error.problems), { code: 'config', problems: error.problems });
+    return EXIT_USAGE;
+  }
+  if (error instanceof CommandFailed) {
+    output.problem(error.message, error.details);
+    return EXIT_FAILED;
+  }
+  if (error instanceof SallyportError) {
+    output.problem(error.message, { reason: error.reason });
+    return EXIT_FAILED;
+  }
+  const cause = error instanceof Error ? error : new Error(String(error));
+  output.problem(`Unexpected: ${cause.message}\nThis is a defect in Sallyport; please report it.`, {
+    reason: 'INTERNAL',
+  });
+  return EXIT_FAILED;
+}

@@ -1,0 +1,262 @@
+/**
+ * The embedded profile: every service in this process, on its own port, over the same mutual TLS as in a cluster.
+ *
+ * Order (DESIGN.md section 3): state folder, identities, database, bus, key, policy, auth, audit, gateway. Disposed in reverse.
+ * The one module that may import other apps (STYLE.md rule 3).
+ */
+import { stat } from 'node:fs/promises';
+import { composeAuditService } from '@sallyport/audit-service';
+import { composeAuthService } from '@sallyport/auth-service';
+import { composeGateway } from '@sallyport/gateway';
+import { composeKeyService } from '@sallyport/key-service';
+import { composePolicyService } from '@sallyport/policy-service';
+import { memoryBus, type Bus } from '@sallyport/service/bus';
+import { systemClock, type Clock } from '@sallyport/service/clock';
+import { loadConfig } from '@sallyport/service/config';
+import { openPglite, type DatabaseHost } from '@sallyport/service/database';
+import type { ServiceName } from '@sallyport/service/identity';
+import { createLifecycle, type Lifecycle } from '@sallyport/service/lifecycle';
+import { createLogger } from '@sallyport/service/log';
+import { createMetrics } from '@sallyport/service/metrics';
+import type { ServiceRuntime } from '@sallyport/service/runtime';
+import { lockStateFolder, StateFolderError } from '@sallyport/service/state-folder';
+import { createTelemetry } from '@sallyport/service/telemetry';
+import { embeddedConfig, type EmbeddedConfig } from './config.ts';
+import { CommandFailed, UsageError } from './exit.ts';
+import { ensureDevelopmentPsk, pinLogKey } from './state/first-start.ts';
+import type { Home } from './state/home.ts';
+import {
+  DEVELOPMENT_PRINCIPALS,
+  DEVELOPMENT_PSK,
+  ensureIdentities,
+  type EmbeddedIdentities,
+} from './state/identities.ts';
+
+export type UpOptions = {
+  readonly home: Home;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly configFile?: string;
+  readonly checkConfigOnly: boolean;
+  /** `name=url` each. */
+  readonly routes: readonly string[];
+  readonly logLevel?: string;
+  /** Aborts a start that is under way. */
+  readonly signal: AbortSignal;
+  /** Told what is being done, for people. */
+  readonly onStep: (text: string) => void;
+};
+
+export type RunningSystem = {
+  /** Ends what is under way, then everything. Returns what did not go well, in words. */
+  stop(): Promise<readonly string[]>;
+};
+
+const HOST = '127.0.0.1';
+const LEASE_MS = 60 * 60 * 1000;
+const SESSION_LIFETIME_MS = 12 * 60 * 60 * 1000;
+const CHECKPOINT_INTERVAL_MS = 100;
+
+/** Starts everything and resolves when all of it is ready; undefined when only the configuration was to be checked. */
+export async function up(options: UpOptions): Promise<RunningSystem | undefined> {
+  const config = await readConfig(options);
+  if (options.checkConfigOnly) return undefined;
+  const { home, onStep } = options;
+  const clock = systemClock();
+  const problems: string[] = [];
+  const lifecycle = createLifecycle({
+    onProblem: ({ name, step, error }) => problems.push(`${step} ${name}: ${(error as Error).message}`),
+  });
+  try {
+    const folder = await lifecycle.add('state folder', () => lock(home, clock));
+    for (const notice of folder.notices) onStep(notice);
+    const identities = await ensureIdentities(home, clock);
+    if (identities.created) onStep(`Made a development CA and its identities in ${home.folder}.`);
+    onStep('Starting the database …');
+    const database = await lifecycle.add('database', () => openPglite({ dataDir: home.databaseFolder }));
+    const bus = await lifecycle.add('bus', () => memoryBus({ clock, durables: [{ name: 'audit-service', subject: 'audit.events' }] }));
+    onStep('Starting the services …');
+    await startServices({ options, config, clock, lifecycle, identities, database, bus });
+    lifecycle.started();
+    await ready(lifecycle, options.signal);
+    await ensureDevelopmentPsk(home, identities.trust);
+    await pinLogKey(home, identities.trust);
+  } catch (error) {
+    await lifecycle.shutdown();
+    throw error;
+  }
+  return {
+    async stop() {
+      await lifecycle.shutdown();
+      return problems;
+    },
+  };
+}
+
+type Parts = {
+  readonly options: UpOptions;
+  readonly config: EmbeddedConfig;
+  readonly clock: Clock;
+  readonly lifecycle: Lifecycle;
+  readonly identities: EmbeddedIdentities;
+  readonly database: DatabaseHost;
+  readonly bus: Bus;
+};
+
+async function startServices(parts: Parts): Promise<void> {
+  const { config, lifecycle, identities, database } = parts;
+  const { home } = parts.options;
+  const { ports } = home;
+  const address = (port: number): string => `${HOST}:${port}`;
+  const at = { keyAddress: address(ports.key), policyAddress: address(ports.policy), authAddress: address(ports.auth) };
+  const start = async <S extends { readonly readiness: Readonly<Record<string, () => Promise<void>>> } & AsyncDisposable>(
+    name: ServiceName,
+    compose: (runtime: ServiceRuntime) => Promise<S>,
+  ): Promise<S> => {
+    const runtime = await runtimeOf(name, parts);
+    const service = await lifecycle.add(name, () => compose(runtime));
+    for (const [check, run] of Object.entries(service.readiness)) {
+      lifecycle.readiness.add(`${name}: ${check}`, run);
+    }
+    return service;
+  };
+  const common = (name: ServiceName) => ({ host: HOST, spoolDirectory: home.spoolFolder(name) });
+
+  await start('key-service', async (runtime) =>
+    composeKeyService(
+      { ...common('key-service'), port: ports.key, rootKeyFile: home.rootKeyFile, policyAddress: at.policyAddress, leaseMs: LEASE_MS },
+      runtime,
+      { database: await database.forService('key-service') },
+    ),
+  );
+  await start('policy-service', async (runtime) =>
+    composePolicyService(
+      { ...common('policy-service'), port: ports.policy, keyAddress: at.keyAddress, builtIn: firstBindings() },
+      runtime,
+      { database: await database.forService('policy-service') },
+    ),
+  );
+  await start('auth-service', async (runtime) =>
+    composeAuthService(
+      {
+        ...common('auth-service'),
+        port: ports.auth,
+        keyAddress: at.keyAddress,
+        policyAddress: at.policyAddress,
+        anchorsPem: identities.trust.caPem,
+        trustDomain: identities.trust.trustDomain,
+        sessionLifetimeMs: SESSION_LIFETIME_MS,
+      },
+      runtime,
+      { database: await database.forService('auth-service') },
+    ),
+  );
+  await start('audit-service', async (runtime) =>
+    composeAuditService(
+      {
+        ...common('audit-service'),
+        port: ports.audit,
+        keyAddress: at.keyAddress,
+        policyAddress: at.policyAddress,
+        logDirectory: home.auditLogFolder,
+        origin: `${identities.trust.trustDomain}/audit`,
+        checkpointIntervalMs: CHECKPOINT_INTERVAL_MS,
+      },
+      runtime,
+      { database: await database.forService('audit-service') },
+    ),
+  );
+  await start('gateway', (runtime) =>
+    composeGateway(
+      {
+        ...common('gateway'),
+        httpsPort: ports.https,
+        channelPort: ports.channel,
+        authAddress: at.authAddress,
+        keyAddress: at.keyAddress,
+        policyAddress: at.policyAddress,
+        bundleDirectory: home.bundleFolder,
+        routes: { ...httpRoutes(config, parts.options.routes), echo: { kind: 'echo' } },
+      },
+      runtime,
+      { channelIdentity: identities.gatewayChannel, readiness: lifecycle.readiness },
+    ),
+  );
+}
+
+function firstBindings(): { principal: string; role: string }[] {
+  return [...DEVELOPMENT_PRINCIPALS, DEVELOPMENT_PSK].flatMap(({ principal, roles }) =>
+    roles.map((role) => ({ principal, role })),
+  );
+}
+
+async function runtimeOf(name: ServiceName, parts: Parts): Promise<ServiceRuntime> {
+  const { clock, config, identities, lifecycle, bus } = parts;
+  const { otlpUrl } = config.telemetry;
+  const telemetry = await lifecycle.add(`${name} telemetry`, () =>
+    createTelemetry({
+      service: name,
+      exporter: otlpUrl === undefined ? { kind: 'none' } : { kind: 'otlp-http', url: otlpUrl },
+    }),
+  );
+  return {
+    identity: identities.services[name],
+    trust: identities.trust,
+    bus,
+    clock,
+    log: createLogger({ service: name, level: config.log.level, destination: process.stderr, clock }),
+    metrics: createMetrics({ service: name }),
+    tracer: telemetry.tracer,
+  };
+}
+
+function lock(home: Home, clock: Clock) {
+  try {
+    return lockStateFolder(home.folder, { clock, pid: process.pid });
+  } catch (error) {
+    if (error instanceof StateFolderError) throw new CommandFailed(error.message, { reason: error.kind });
+    throw error;
+  }
+}
+
+async function readConfig(options: UpOptions): Promise<EmbeddedConfig> {
+  const file = options.configFile ?? options.home.configFile;
+  const present = options.configFile !== undefined || (await stat(file).catch(() => undefined)) !== undefined;
+  return loadConfig(embeddedConfig, {
+    ...(present ? { file } : {}),
+    env: options.env,
+    ...(options.logLevel === undefined ? {} : { overrides: { log: { level: options.logLevel } } }),
+  });
+}
+
+type HttpRoute = { kind: 'http'; url: string; timeoutMs: number; maxResponseBytes: number };
+
+function httpRoutes(config: EmbeddedConfig, given: readonly string[]): Record<string, HttpRoute> {
+  const routes: Record<string, HttpRoute> = {};
+  for (const [name, route] of Object.entries(config.routes)) {
+    routes[name] = { kind: 'http', url: route.url, timeoutMs: route.timeout, maxResponseBytes: route.maxResponse };
+  }
+  for (const text of given) {
+    const at = text.indexOf('=');
+    const url = URL.parse(text.slice(at + 1));
+    if (at < 1 || url === null || !['http:', 'https:'].includes(url.protocol)) {
+      throw new UsageError(`--route "${text}" must be name=url, e.g. orders=http://127.0.0.1:9000/orders`);
+    }
+    routes[text.slice(0, at)] = { kind: 'http', url: url.href, timeoutMs: 10_000, maxResponseBytes: 64 * 1024 };
+  }
+  return routes;
+}
+
+/** Resolves when every check passes. Start-up takes seconds; a minute means that something will not come. */
+async function ready(lifecycle: Lifecycle, signal: AbortSignal): Promise<void> {
+  const deadline = performance.now() + 60_000;
+  for (;;) {
+    const report = await lifecycle.readiness.report();
+    if (report.ready) return;
+    if (signal.aborted) throw new CommandFailed('Interrupted while starting.');
+    if (performance.now() > deadline) {
+      const open = report.checks.filter((check) => !check.ok).map((check) => `  ${check.name}: ${check.problem ?? 'not ready'}`);
+      throw new CommandFailed(`Not ready after 60 s:\n${open.join('\n')}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

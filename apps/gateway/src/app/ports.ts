@@ -1,0 +1,109 @@
+/** What the pipeline needs from the world. Adapters: `guard/`, `routes/`, `clients/`. */
+
+/** A message on its way to a destination. */
+export type RouteRequest = {
+  readonly destination: string;
+  /** Names the effect: the same for a request and its resend (session id and correlation in hex). */
+  readonly idempotencyKey: string;
+  readonly principal: string;
+  readonly contentType: string;
+  readonly body: Uint8Array;
+  /** W3C traceparent: advice for tracing, never an input to a decision. */
+  readonly traceparent: string | undefined;
+  readonly signal: AbortSignal;
+};
+
+/** What came of it. A failure is a value: the outcome is recorded either way. */
+export type RouteResult =
+  | {
+      readonly kind: 'response';
+      readonly contentType: string;
+      readonly body: Uint8Array;
+      /** For the record: an HTTP status, or "ok". */
+      readonly status: string;
+    }
+  | {
+      readonly kind: 'failure';
+      readonly reason: 'upstream_failed' | 'upstream_timeout' | 'too_large';
+      /** For the record: an HTTP status or a word such as "connect". */
+      readonly status: string;
+      /** For the caller: what happened and where, without anything of the upstream's insides. */
+      readonly detail: string;
+      /** False when the upstream may have acted on it. */
+      readonly isWithoutEffect: boolean;
+    };
+
+/** How the gateway reaches a destination. */
+export type Route = {
+  /** Whether a request may be sent twice: the upstream recognises its idempotency key. */
+  readonly isIdempotent: boolean;
+  /** Never rejects. */
+  send(request: RouteRequest): Promise<RouteResult>;
+};
+
+/** One record of a frame, as the guard sees it. */
+export type RecordClaim = {
+  readonly seq: bigint;
+  /** 16 bytes. */
+  readonly nonce: Uint8Array;
+  /** Present for a request: the effect that must happen at most once. */
+  readonly request?: {
+    /** Hex. */
+    readonly correlation: string;
+    /** Of the content: the same correlation with another digest is refused. */
+    readonly digest: Uint8Array;
+    /** When the client first sent it, in gateway time; present for a resend. */
+    readonly firstSentAtMs?: number;
+  };
+};
+
+/**
+ * `new`: admitted now, and claimed by this gateway. `done`: was answered before; the response may still be there.
+ * `running`: being worked on by a live gateway. `unknown`: nobody can tell whether it took effect.
+ */
+export type RecordVerdict =
+  | 'new'
+  | 'duplicate'
+  | 'stale'
+  | 'too_far_ahead'
+  | 'done'
+  | 'running'
+  | 'unknown'
+  | 'correlation_reuse'
+  | 'busy';
+
+/** Why a whole frame is refused, with nothing consumed. */
+export type FrameRefusal = 'session_unknown' | 'revoked' | 'superseded' | 'epoch_required';
+
+export type GuardVerdict =
+  | { readonly kind: 'admitted'; readonly verdicts: readonly RecordVerdict[] }
+  | { readonly kind: 'refused'; readonly cause: FrameRefusal };
+
+export type GuardSession = {
+  /** Hex. */
+  readonly sessionId: string;
+  /** What attachment the caller believes it has; from `attach`. */
+  readonly generation: number;
+};
+
+/**
+ * Replay guard (DESIGN.md section 5, PROTOCOL.md "GUARD"): one atomic step per frame, all or nothing but for the
+ * verdicts per record. Throws only when it cannot decide; the frame is refused then, retryably.
+ */
+export type ReplayGuard = {
+  /** Opens the session's record, or takes it over: the generation before is superseded. */
+  attach(sessionId: string, notAfterMs: number): Promise<GuardSession>;
+  admit(session: GuardSession, records: readonly RecordClaim[]): Promise<GuardVerdict>;
+  /** The effect is final. `response` is kept for a resend while it fits; without one a resend hears `response_lost`. */
+  conclude(session: GuardSession, results: readonly ConcludedRequest[]): Promise<void>;
+  /** The kept response of a request that is `done`. */
+  response(session: GuardSession, correlation: string): Promise<Uint8Array | undefined>;
+  revoke(sessionId: string): Promise<void>;
+  /** Forgets a session that ended. */
+  close(session: GuardSession): Promise<void>;
+};
+
+export type ConcludedRequest = {
+  readonly correlation: string;
+  readonly response: Uint8Array | undefined;
+};
