@@ -11,5 +11,5 @@ if (major < MINIMUM_NODE_MAJOR) {
   );
   process.exitCode = 1;
 } else {
-  import('./bootstrap/main.mjs').then(({ main }) => main(process.argv.slice(2)));
+  void import('./bootstrap/main.mjs').then(({ main }) => main(process.argv.slice(2)));
 }

@@ -1,0 +1,3 @@
+import { serve } from '../rpc/serve.ts';
+
+export const impure = serve(1);

@@ -1,0 +1,3 @@
+export interface A {
+  readonly b: import('./inline-cycle-b.ts').B;
+}

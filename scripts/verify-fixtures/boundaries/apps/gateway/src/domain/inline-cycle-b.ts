@@ -1,0 +1,3 @@
+export interface B {
+  readonly a: import('./inline-cycle-a.ts').A;
+}

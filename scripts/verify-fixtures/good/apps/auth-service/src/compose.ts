@@ -1,0 +1,3 @@
+export function compose(): number {
+  return 0;
+}

@@ -1,0 +1,5 @@
+import { next } from '../domain/number.ts';
+
+export function count(value: number): number {
+  return next(value);
+}

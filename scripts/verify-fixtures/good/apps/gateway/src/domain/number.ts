@@ -1,0 +1,3 @@
+export function next(value: number): number {
+  return value + 1;
+}

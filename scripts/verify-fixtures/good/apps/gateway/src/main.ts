@@ -1,0 +1,3 @@
+import { compose } from './compose.ts';
+
+process.exitCode = compose(process.argv.length);

@@ -1,0 +1,3 @@
+export function isEmpty(bytes: Uint8Array): boolean {
+  return bytes.length === 0;
+}

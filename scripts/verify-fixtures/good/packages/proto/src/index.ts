@@ -1,0 +1,1 @@
+export * from './gen/sallyport/sample/v1/sample_pb.ts';

@@ -1,0 +1,5 @@
+package sallyport.unbundled
+
+import rego.v1
+
+default allow := true
