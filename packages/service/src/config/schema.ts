@@ -1,29 +1,34 @@
 /**
- * A schema reads one node of the merged configuration. It reports every problem it finds to the context and returns
- * `undefined` for a value it could not make; nothing half-parsed ever leaves `loadConfig`.
+ * A schema reads one node of the configuration. It reports every problem it finds and answers `invalid` for a value it
+ * could not make; nothing half-parsed ever leaves `loadConfig`.
  */
+import { joinKey, type RawNode } from './raw.ts';
 
-/** A value and where it came from. `value` is `undefined` when the key is absent. */
+export const invalid = Symbol('invalid');
+export type Invalid = typeof invalid;
+
+/** A place in the configuration; `raw` is `undefined` when the key is absent. */
 export interface ConfigNode {
-  readonly value: unknown;
+  readonly raw: RawNode | undefined;
+  /** Of the node, or of the nearest thing around it when it is absent. */
   readonly where: string;
   readonly key: string;
-  /** Relative paths are resolved against this folder. */
-  readonly baseDir: string;
-  child(key: string | number): ConfigNode;
 }
 
 export interface ConfigContext {
-  problem(node: ConfigNode, what: string, hint: string): void;
-  environment(name: string, node: ConfigNode): ConfigNode | undefined;
+  /** Relative paths are resolved against this folder. */
+  readonly baseDir: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Reports and answers `invalid`, so that a schema can return it. */
+  problem(node: Pick<ConfigNode, 'where' | 'key'>, what: string, hint: string): Invalid;
 }
 
 export interface Schema<T> {
-  /** What a person is told to write: `a port (1 to 65535)`. */
+  /** What a person is told to write: `a port from 1 to 65535`. */
   readonly expects: string;
-  read(node: ConfigNode, context: ConfigContext): T | undefined;
-  /** Keeps the value type; never present at run time. */
-  readonly type?: T;
+  /** The environment variable that may give the value, for `optional` to look at. */
+  readonly env?: string;
+  read(node: ConfigNode, context: ConfigContext): T | Invalid;
 }
 
 export type Infer<S> = S extends Schema<infer T> ? T : never;
@@ -31,8 +36,12 @@ export type Infer<S> = S extends Schema<infer T> ? T : never;
 export interface ScalarOptions<T> {
   /** Without a default the key is required. Leave it out for anything that security depends on. */
   readonly default?: T;
-  /** Name of the environment variable that overrides the file. */
+  /** Name of the environment variable that overrides the file. An empty one counts as unset. */
   readonly env?: string;
   /** Added to the message when the key is missing: why it must be there, or where to get the value. */
   readonly hint?: string;
+}
+
+export function childNode(parent: ConfigNode, key: string, raw: RawNode | undefined): ConfigNode {
+  return { raw, where: raw?.where ?? parent.where, key: joinKey(parent.key, key) };
 }
