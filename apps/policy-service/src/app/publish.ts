@@ -100,10 +100,7 @@ export function createPublisher(ports: PublisherPorts): Publisher {
     const late = ports.sleep(announceWaitMs, done.signal).then(() => {
       throw new Error(`the bus did not take the announcement within ${announceWaitMs} ms`);
     });
-    await Promise.race([ports.announce(revision), late]).finally(() => {
-      late.catch(() => undefined);
-      done.abort();
-    });
+    await Promise.race([ports.announce(revision), late]).finally(() => done.abort());
     await ports.publications.markAnnounced(revision);
   }
 

@@ -1,6 +1,6 @@
 import type { Binding } from './binding.ts';
 import { limits } from './limits.ts';
-import { refused, type Plan, type PolicyState } from './policy-state.ts';
+import { bindingsOf, refused, type Plan, type PolicyState } from './policy-state.ts';
 import { quoted } from './result.ts';
 
 /**
@@ -8,6 +8,11 @@ import { quoted } from './result.ts';
  * change of policy needs it.
  */
 export const adminRole = 'admin';
+
+/** How many principals hold `adminRole`. */
+export function adminsOf(state: PolicyState): number {
+  return bindingsOf(state).filter(({ role }) => role === adminRole).length;
+}
 
 /** Gives `binding.principal` the role. */
 export function planPutBinding(state: PolicyState, binding: Binding): Plan {
@@ -40,8 +45,7 @@ export function planDeleteBinding(state: PolicyState, binding: Binding): Plan {
     return refused('unknown', 'binding', `${binding.principal} does not hold role ${quoted(binding.role)}.`);
   }
   if (binding.role === adminRole) {
-    const admins = [...state.bindings.values()].filter((roles) => roles.has(binding.role)).length;
-    if (admins === 1) {
+    if (adminsOf(state) === 1) {
       return refused(
         'inconsistent',
         'binding',
