@@ -3,30 +3,16 @@
  *
  * It protects copies of the database, not the machine it lies on: for that there are the HSM and KMS providers of the
  * cluster profile. Rules: made once, whole or not at all; never overwritten; never used when others can read it.
- *
- *     wrapped   version u8 = 1 | aead u16 | root key id 8 | nonce 12 | ciphertext ‖ tag 16
  */
 import { constants, type Stats } from 'node:fs';
 import { link, open, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { KeyObject } from 'node:crypto';
-import {
-  AES_256_GCM,
-  aead,
-  concatBytes,
-  constantTimeEqual,
-  hmacSha256,
-  randomBytes,
-  secretKey,
-  toHex,
-  utf8,
-} from '@sallyport/crypto';
+import { randomBytes, secretKey, toHex } from '@sallyport/crypto';
 import type { RootKey } from '../app/ports.ts';
+import { softwareRootKey } from './software.ts';
 
 const ROOT_KEY_BYTES = 32;
-const LAYOUT_VERSION = 1;
-const ID_BYTES = 8;
-const HEADER_BYTES = 1 + 2 + ID_BYTES;
 
 /** Says what is wrong with the root key file and what to do; the service must not start. */
 export class RootKeyError extends Error {
@@ -48,7 +34,7 @@ export async function openFileRootKey(
   options: { readonly createIfMissing: boolean },
 ): Promise<RootKey> {
   const existing = await readKey(path);
-  if (existing !== undefined) return rootKey(existing);
+  if (existing !== undefined) return softwareRootKey(existing);
   if (!options.createIfMissing) {
     throw new RootKeyError(
       'missing',
@@ -60,7 +46,7 @@ export async function openFileRootKey(
   const created = await readKey(path);
   if (created === undefined)
     throw new RootKeyError('missing', `${path}: the root key vanished while being made`);
-  return rootKey(created);
+  return softwareRootKey(created);
 }
 
 /** The key, or undefined when there is no such file. */
@@ -135,30 +121,6 @@ async function createKeyFile(path: string): Promise<void> {
   } finally {
     await folder.close();
   }
-}
-
-function rootKey(key: KeyObject): RootKey {
-  const cipher = aead(AES_256_GCM);
-  const id = hmacSha256(key, utf8('sallyport1 root key id')).slice(0, ID_BYTES);
-  const header = concatBytes(Uint8Array.of(LAYOUT_VERSION, AES_256_GCM.id >> 8, AES_256_GCM.id & 0xff), id);
-  return {
-    wrap: async (plaintext, context) => {
-      const iv = randomBytes(AES_256_GCM.ivLength);
-      const sealed = cipher.seal({ key, iv, aad: concatBytes(header, context), plaintext });
-      return concatBytes(header, iv, sealed);
-    },
-    unwrap: async (wrapped, context) => {
-      const body = HEADER_BYTES + AES_256_GCM.ivLength;
-      if (wrapped.length < body || !constantTimeEqual(wrapped.subarray(0, HEADER_BYTES), header))
-        return undefined;
-      return cipher.open({
-        key,
-        iv: wrapped.subarray(HEADER_BYTES, body),
-        aad: concatBytes(header, context),
-        sealed: wrapped.subarray(body),
-      });
-    },
-  };
 }
 
 function notAFile(path: string): RootKeyError {
