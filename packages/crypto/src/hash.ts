@@ -1,5 +1,5 @@
 /** SHA-256 (FIPS 180-4), HMAC (RFC 2104) and HKDF (RFC 5869) over it: the one hash of every suite of protocol version 1. */
-import { createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto';
 import { bytesOf, concatBytes } from './bytes.ts';
 
 /** Length of a SHA-256 digest, an HMAC and an HKDF pseudorandom key, in bytes. */
@@ -12,6 +12,20 @@ export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
   const [first] = parts;
   const whole = parts.length === 1 && first !== undefined ? first : concatBytes(...parts);
   return bytesOf(hash('sha256', whole, 'buffer'));
+}
+
+/** SHA-256 of bytes as they come; `digest` may be asked for at any point and does not end it. */
+export class RunningSha256 {
+  readonly #hash = createHash('sha256');
+
+  update(bytes: Uint8Array): void {
+    this.#hash.update(bytes);
+  }
+
+  /** SHA-256 of everything so far. */
+  digest(): Uint8Array {
+    return bytesOf(this.#hash.copy().digest());
+  }
 }
 
 /** HMAC-SHA256 of the parts, one after the other, under a secret key. */

@@ -13,7 +13,15 @@ export {
   utf8,
 } from './bytes.ts';
 export { isAcceptableEd25519Public } from './ed25519-public.ts';
-export { HASH_LENGTH, hkdfExpand, hkdfExtract, hmacSha256, secretKey, sha256 } from './hash.ts';
+export {
+  HASH_LENGTH,
+  hkdfExpand,
+  hkdfExtract,
+  hmacSha256,
+  RunningSha256,
+  secretKey,
+  sha256,
+} from './hash.ts';
 export { KEX_TABLE, kexRow, kexRowById, X25519, X25519MLKEM768 } from './kex.ts';
 export type { KexName, KexOffer, KexRow, RandomSource } from './kex.ts';
 export {
