@@ -17,6 +17,11 @@ export type RoleTable = Readonly<Record<string, Role>>;
 /** `principal` (such as `user:alice`) of `tenant` holds `role`. */
 export type RoleBinding = { readonly tenant: string; readonly principal: string; readonly role: string };
 
+// What one evaluation costs grows with these (test/cost.test.ts), and it cannot be interrupted.
+const MAX_ROLES = 1000;
+const MAX_INHERITED = 32;
+const MAX_PERMISSIONS = 256;
+
 const ROLE_NAME = /^[a-z][a-z0-9._-]{0,63}$/;
 const TENANT_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const PRINCIPAL_ID = /^[a-z]{1,32}:[a-z0-9._-]{1,64}$/;
@@ -31,9 +36,12 @@ export function isPattern(value: unknown): value is Pattern {
   return typeof value === 'string' && PATTERN.test(value);
 }
 
-/** undefined when anything is out of shape, unknown members included. */
+/**
+ * undefined when anything is out of shape, unknown members included, or beyond 1,000 roles, 32 inherited by one, or 256
+ * permissions of one.
+ */
 export function parseRoleTable(value: unknown): RoleTable | undefined {
-  if (!isJsonObject(value)) return undefined;
+  if (!isJsonObject(value) || Object.keys(value).length > MAX_ROLES) return undefined;
   const roles: [string, Role][] = [];
   for (const [name, candidate] of Object.entries(value)) {
     const role = isRoleName(name) ? parseRole(candidate) : undefined;
@@ -99,8 +107,9 @@ function reachable(table: RoleTable, from: readonly string[]): Set<string> {
 function parseRole(value: unknown): Role | undefined {
   if (!hasExactly(value, ['inherits', 'permissions'])) return undefined;
   const { inherits, permissions } = value;
-  if (!Array.isArray(inherits) || !inherits.every(isRoleName)) return undefined;
-  if (!Array.isArray(permissions)) return undefined;
+  if (!Array.isArray(inherits) || inherits.length > MAX_INHERITED || !inherits.every(isRoleName))
+    return undefined;
+  if (!Array.isArray(permissions) || permissions.length > MAX_PERMISSIONS) return undefined;
   const parsed: Permission[] = [];
   for (const permission of permissions as unknown[]) {
     if (!hasExactly(permission, ['action', 'resource'])) return undefined;

@@ -4,7 +4,7 @@ import { toBase64url, utf8 } from '@sallyport/crypto';
 import { builtInRoles } from '@sallyport/policies';
 import fc from 'fast-check';
 import { pack } from 'tar-stream';
-import type { Header as TarHeader } from 'tar-stream';
+import type { Pack } from 'tar-stream';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
   bind,
@@ -22,6 +22,7 @@ import type { BundleContent } from './bundle.ts';
 import { verifyBundle } from './verify-bundle.ts';
 
 type Files = Map<string, Uint8Array>;
+type TarHeader = Parameters<Pack['entry']>[0];
 
 let bundle: Uint8Array;
 let files: Files;
