@@ -10,11 +10,12 @@ import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime
 import { decide } from './app/decide.ts';
 import type { Sleep } from './app/ports.ts';
 import { createPublisher, type Publisher } from './app/publish.ts';
+import { renewBundle } from './app/renew-bundle.ts';
 import { start } from './app/start.ts';
 import { busAnnouncer, followAnnouncements } from './clients/announce.ts';
 import { changeRecorder } from './clients/audit.ts';
 import { signedBundles } from './clients/bundles.ts';
-import type { KeyCalls } from './clients/bundle-key.ts';
+import { activeBundleKey, followBundleKey, type KeyCalls } from './clients/bundle-key.ts';
 import { readPolicyModule, type PolicyModule } from './clients/policy-module.ts';
 import type { PolicyServiceConfig } from './config.ts';
 import { parseBinding, type Binding } from './domain/binding.ts';
@@ -104,6 +105,17 @@ export async function composePolicyService(
     await followAnnouncements(bus, (revision) => {
       if (revision > (publisher.inForce()?.publication.revision ?? 0n)) publisher.wake();
     }),
+  );
+
+  building.use(
+    await followBundleKey(bus, () =>
+      renewBundle({
+        writer: store.policy,
+        publisher,
+        activeKeyId: async () => (await activeBundleKey(keys)).keyId,
+        now,
+      }),
+    ),
   );
 
   const recordCalls = overrides.recordPrincipalCalls ?? recordPrincipalCalls;

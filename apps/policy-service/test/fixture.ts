@@ -25,6 +25,8 @@ import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime
 import type { Tracer } from '@sallyport/service/telemetry';
 import { composePolicyService, type Overrides } from '../src/compose.ts';
 import type { PolicyServiceConfig } from '../src/config.ts';
+import { migrations } from '../src/store/migrations.ts';
+import type { Schema } from '../src/store/rows.ts';
 import { fakeKeys, type FakeKeys } from './support.ts';
 
 const trustDomain = 'sallyport.test';
@@ -120,10 +122,24 @@ export type World = AsyncDisposable & {
   readonly log: ReturnType<typeof memoryLog>;
 };
 
-export async function createWorld(): Promise<World> {
+/** Forgets everything in the tables of policy-service, which must not be running. */
+export async function emptyDatabase(host: DatabaseHost): Promise<void> {
+  await using database = await host.forService<Schema>('policy-service');
+  await database.migrate(migrations);
+  await database.transaction(async (tx) => {
+    for (const table of ['role', 'binding', 'policy_change', 'bundle', 'instance_report'] as const) {
+      await tx.deleteFrom(table).execute();
+    }
+    await tx.updateTable('policy_state').set({ revision: 0n, announced: 0n, content_digest: '' }).execute();
+  });
+}
+
+/** With `shared`, an emptied database of the caller's instead of one of its own. */
+export async function createWorld(shared?: DatabaseHost): Promise<World> {
   const stack = new AsyncDisposableStack();
   const authority = await createAuthority();
-  const host = stack.use(await openPglite({ memory: true }));
+  const host = shared ?? stack.use(await openPglite({ memory: true }));
+  await emptyDatabase(host);
   const bus = stack.use(memoryBus({ clock }));
   const keys = fakeKeys();
   const keyServer = stack.use(await stubKeyService(authority, keys));

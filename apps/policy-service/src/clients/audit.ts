@@ -90,15 +90,14 @@ function describe(change: Change): Described {
     case 'binding-deleted':
       return bindingChange('delete', change.before, change.before, undefined);
     case 'content-replaced':
-      return {
-        activity: 'update',
-        type: 'policy',
-        id: 'built-in',
-        action: 'policy.install',
-        before: { digest: change.before },
-        after: { digest: change.after },
-      };
+      return policyChange('built-in', 'policy.install', { digest: change.before }, { digest: change.after });
+    case 'bundle-key-replaced':
+      return policyChange('bundle-key', 'policy.sign', { key: change.before }, { key: change.after });
   }
+}
+
+function policyChange(id: string, action: string, before: object, after: object): Described {
+  return { activity: 'update', type: 'policy', id, action, before, after };
 }
 
 function bindingChange(

@@ -21,7 +21,9 @@ export type Change =
   | { readonly kind: 'binding-put'; readonly after: Binding }
   | { readonly kind: 'binding-deleted'; readonly before: Binding }
   /** Another release brought another policy module or other built-in roles. */
-  | { readonly kind: 'content-replaced'; readonly before: string; readonly after: string };
+  | { readonly kind: 'content-replaced'; readonly before: string; readonly after: string }
+  /** Bundles are signed by another key from here on; the policy itself is the same. */
+  | { readonly kind: 'bundle-key-replaced'; readonly before: string; readonly after: string };
 
 /** What a write comes to. All changes of a plan are stored under one new revision, or none. */
 export type Plan =
@@ -64,6 +66,8 @@ export function applied(state: PolicyState, changes: readonly Change[]): PolicyS
       }
       case 'content-replaced':
         contentDigest = change.after;
+        break;
+      case 'bundle-key-replaced':
         break;
     }
   }

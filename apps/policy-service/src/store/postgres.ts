@@ -159,6 +159,7 @@ async function store(tx: Transaction<Schema>, change: Change): Promise<void> {
         .execute();
       return;
     case 'content-replaced':
+    case 'bundle-key-replaced':
       return;
   }
 }

@@ -20,7 +20,11 @@ export type ChangeRow =
       readonly kind: 'binding-deleted';
       readonly before: { readonly principal: string; readonly role: string };
     }
-  | { readonly kind: 'content-replaced'; readonly before: string; readonly after: string };
+  | {
+      readonly kind: 'content-replaced' | 'bundle-key-replaced';
+      readonly before: string;
+      readonly after: string;
+    };
 
 export type Schema = {
   policy_state: { only_row: Generated<boolean>; revision: bigint; announced: bigint; content_digest: string };
@@ -118,6 +122,7 @@ export function changeOf(row: ChangeRow): Change {
     case 'binding-deleted':
       return { kind: row.kind, before: bindingOf(row.before) };
     case 'content-replaced':
-      return row;
+    case 'bundle-key-replaced':
+      return { kind: row.kind, before: row.before, after: row.after };
   }
 }
