@@ -1,4 +1,5 @@
 /** What the pipeline needs from the world. Adapters: `guard/`, `routes/`, `clients/`. */
+import type { SequenceRange } from '@sallyport/channel';
 
 /** A message on its way to a destination. */
 export type RouteRequest = {
@@ -43,7 +44,7 @@ export type Route = {
 
 /** One record of a frame, as the guard sees it. */
 export type RecordClaim = {
-  readonly seq: bigint;
+  readonly seq: number;
   /** 16 bytes. */
   readonly nonce: Uint8Array;
   /** Present for a request: the effect that must happen at most once. */
@@ -73,10 +74,25 @@ export type RecordVerdict =
   | 'busy';
 
 /** Why a whole frame is refused, with nothing consumed. */
-export type FrameRefusal = 'session_unknown' | 'revoked' | 'superseded' | 'epoch_required';
+export type FrameRefusal = 'session_unknown' | 'revoked' | 'expired' | 'superseded' | 'epoch_required';
+
+/** What an acknowledgement tells the client about what has arrived. */
+export type ReceivedState = {
+  /** The highest sequence accepted. */
+  readonly highest: number;
+  /** Sequences that can no longer arrive. */
+  readonly lost: number;
+  /** Below `highest` and not yet here, ascending, at most 32 ranges. */
+  readonly missing: readonly SequenceRange[];
+};
 
 export type GuardVerdict =
-  | { readonly kind: 'admitted'; readonly verdicts: readonly RecordVerdict[] }
+  | {
+      readonly kind: 'admitted';
+      /** One per record, in order. */
+      readonly verdicts: readonly RecordVerdict[];
+      readonly received: ReceivedState;
+    }
   | { readonly kind: 'refused'; readonly cause: FrameRefusal };
 
 export type GuardSession = {
