@@ -61,6 +61,8 @@ export { fileTileStore, memoryTileStore } from './log/stores.ts';
 export { CHECKPOINT_PATH, parseTilePath, TILE_WIDTH, tilePath } from './log/tile-path.ts';
 export { TileReader } from './log/tile-reader.ts';
 export type { Checkpoint, NoteSigner, TileStore } from './log/types.ts';
+export { verifyLog } from './verify/verify-log.ts';
+export type { VerifyOptions } from './verify/verify-log.ts';
 export type {
   FindingKind,
   LogLeaf,

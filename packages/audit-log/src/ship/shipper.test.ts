@@ -116,13 +116,12 @@ describe('shipper', () => {
     await append(1, 6);
     const shipper = start(transport, { onProblem: (problem) => problems.push(problem) });
     await until(() => spool.floor === 7n);
-    expect(transport.batches.map(({ firstSeq, floor }) => [firstSeq, floor])).toEqual([
-      [1n, 1n],
-      [4n, 1n],
-      [1n, 1n],
-      [4n, 4n],
-    ]);
-    expect(problems).toEqual([{ kind: 'not_acknowledged' }]);
+    expect(transport.batches.map(({ firstSeq }) => firstSeq).slice(0, 4)).toEqual([1n, 4n, 1n, 4n]);
+    expect(transport.batches[0]?.floor).toBe(1n);
+    expect(problems[0]).toEqual({ kind: 'not_acknowledged' });
+    await append(7, 1);
+    await until(() => spool.floor === 8n);
+    expect(transport.batches.at(-1)).toMatchObject({ firstSeq: 7n, floor: 7n });
     await shipper.stop(1000);
   });
 
