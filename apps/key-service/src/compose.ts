@@ -1,15 +1,19 @@
 /** Builds key-service from its configuration, in order, and takes it down in reverse. */
 import { randomBytes } from '@sallyport/crypto';
 import { policyv1 } from '@sallyport/proto';
-import { recordPrincipalCalls, startAuditTrail } from '@sallyport/service/audit';
-import type { Database } from '@sallyport/service/database';
+import {
+  recordPrincipalCalls,
+  startAuditTrail,
+  type AuditTrail,
+  type AuditTrailOptions,
+} from '@sallyport/service/audit';
+import type { DatabaseHost } from '@sallyport/service/database';
 import {
   grpcClient,
   policyAuthorizer,
   startGrpcServer,
   type AuthorizePrincipal,
 } from '@sallyport/service/grpc';
-import { createLifecycle } from '@sallyport/service/lifecycle';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
 import { checkRootKey, holdsWrappedKeys } from './app/start-keys.ts';
 import { tellEvents } from './app/tell-events.ts';
@@ -28,42 +32,45 @@ import type { KeySchema } from './store/rows.ts';
 import { startUpkeep } from './upkeep.ts';
 
 export type { KeyServiceConfig } from './config.ts';
-export type { KeySchema } from './store/rows.ts';
 
-export interface KeyServiceDependencies {
-  /** This service's own; its opener closes it, after this service. */
-  readonly database: Database<KeySchema>;
-  /** Default: policy-service at `policyAddress`. */
+type Trail = Pick<AuditTrail, 'record' | 'ready'> & AsyncDisposable;
+
+/** The only seam for tests. */
+export interface Overrides {
   readonly authorizePrincipal?: AuthorizePrincipal;
+  readonly startAuditTrail?: (options: AuditTrailOptions) => Promise<Trail>;
+  readonly recordPrincipalCalls?: typeof recordPrincipalCalls;
 }
 
+const NAME = 'key-service';
 const POLICY_DEADLINE_MS = 1_000;
 const UPKEEP_INTERVAL_MS = 15_000;
-const DRAIN_MS = 5_000;
 
 /**
+ * Starts key-service and listens. policy-service may be away: only people's calls need it, and are refused meanwhile.
+ *
  * Throws `RootKeyError` when the root key is missing, unsafe or malformed, `RootKeyMismatch` when it is not the
  * database's, `MigrationError` when the schema is not this build's, and whatever keeps the listener from its port.
  */
 export async function composeKeyService(
   config: KeyServiceConfig,
   runtime: ServiceRuntime,
-  { database, authorizePrincipal }: KeyServiceDependencies,
+  { database: host }: { readonly database: DatabaseHost },
+  overrides: Overrides = {},
 ): Promise<ComposedService> {
   const { identity, trust, bus, clock, log, metrics, tracer } = runtime;
-  const lifecycle = createLifecycle({
-    onProblem: ({ name, step, error }) =>
-      log.error('shutdown went on after a problem', { name, step, error }),
-  });
+  await using building = new AsyncDisposableStack();
 
+  const database = building.use(await host.forService<KeySchema>(NAME));
   await database.migrate(migrations);
   const store = postgresStore(database);
   const stored = await store.keys.list();
   const root = await openFileRootKey(config.rootKeyFile, { createIfMissing: !holdsWrappedKeys(stored) });
   await checkRootKey(root, stored);
 
-  const trail = await lifecycle.add('audit-trail', () =>
-    startAuditTrail({
+  const openTrail: NonNullable<Overrides['startAuditTrail']> = overrides.startAuditTrail ?? startAuditTrail;
+  const trail = building.use(
+    await openTrail({
       serviceId: identity.spiffeId,
       directory: config.spoolDirectory,
       bus,
@@ -77,9 +84,7 @@ export async function composeKeyService(
     record: auditRecorder(trail, identity.spiffeId),
     announce: keyAnnouncer(bus, log),
   });
-  const uses = await lifecycle.add('use-counter', () => useCounter(store.keys), {
-    close: (counter) => counter.close(),
-  });
+  const uses = building.adopt(useCounter(store.keys), (counter) => counter.close());
   const keys = keyUseCases({
     root,
     ...store,
@@ -93,8 +98,8 @@ export async function composeKeyService(
     leaseMs: config.leaseMs,
   });
   await keys.createSigningKeys();
-  await lifecycle.add('key-changes', () => followKeyChanges(bus, (keyId) => uses.retire(keyId)));
-  await lifecycle.add('upkeep', () =>
+  building.use(await followKeyChanges(bus, (keyId) => uses.retire(keyId)));
+  building.use(
     startUpkeep(
       [
         { name: 'events', run: tell }, // what an earlier process committed and did not live to tell
@@ -105,47 +110,41 @@ export async function composeKeyService(
     ),
   );
 
-  const authorize =
-    authorizePrincipal ??
-    policyAuthorizer(
-      await lifecycle.add('policy-client', () =>
-        grpcClient(policyv1.PolicyService, {
-          address: config.policyAddress,
-          expectedServer: 'policy-service',
-          identity,
-          trust,
-          deadlineMs: POLICY_DEADLINE_MS,
-          metrics,
-          tracer,
-        }),
-      ),
-    );
-  const server = await lifecycle.add(
-    'grpc',
-    () =>
-      startGrpcServer({
-        identity,
-        trust,
-        host: config.host,
-        port: config.port,
-        services: [routes(measured(keys, metrics))],
-        authorizePrincipal: authorize,
-        ...recordPrincipalCalls({ trail, serviceId: identity.spiffeId, clock }),
-        clock,
-        log,
-        metrics,
-        tracer,
-      }),
-    { drain: (grpc) => grpc.close(DRAIN_MS) },
+  const recordCalls = overrides.recordPrincipalCalls ?? recordPrincipalCalls;
+  const server = building.use(
+    await startGrpcServer({
+      identity,
+      trust,
+      host: config.host,
+      port: config.port,
+      services: [routes(measured(keys, metrics))],
+      authorizePrincipal:
+        overrides.authorizePrincipal ?? policyAuthorizer(building.use(policyClient(config, runtime))),
+      ...recordCalls({ trail, serviceId: identity.spiffeId, clock }),
+      clock,
+      log,
+      metrics,
+      tracer,
+    }),
   );
-  lifecycle.started();
 
+  const running = building.move();
   return {
-    name: 'key-service',
+    name: NAME,
     port: server.port,
-    readiness: { database: () => database.check(), 'audit-spool': () => trail.ready() },
-    [Symbol.asyncDispose]: async () => {
-      await lifecycle.shutdown();
-    },
+    readiness: { database: () => database.check(), audit: () => trail.ready() },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+function policyClient(config: KeyServiceConfig, { identity, trust, metrics, tracer }: ServiceRuntime) {
+  return grpcClient(policyv1.PolicyService, {
+    address: config.policyAddress,
+    expectedServer: 'policy-service',
+    identity,
+    trust,
+    deadlineMs: POLICY_DEADLINE_MS,
+    metrics,
+    tracer,
+  });
 }
