@@ -1,7 +1,12 @@
 /** Every adapter of policy-service, built once and in order; disposed in reverse. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { keyv1 } from '@sallyport/proto';
-import { recordPrincipalCalls, startAuditTrail } from '@sallyport/service/audit';
+import {
+  recordPrincipalCalls,
+  startAuditTrail,
+  type AuditTrail,
+  type AuditTrailOptions,
+} from '@sallyport/service/audit';
 import { ConfigError } from '@sallyport/service/config';
 import type { DatabaseHost } from '@sallyport/service/database';
 import { unavailable } from '@sallyport/service/errors';
@@ -38,8 +43,9 @@ const forceWaitMs = 3_500;
 export type Overrides = {
   readonly keys?: KeyCalls;
   readonly module?: PolicyModule;
-  readonly startAuditTrail?: typeof startAuditTrail;
-  readonly recordPrincipalCalls?: typeof recordPrincipalCalls;
+  readonly startAuditTrail?: (
+    options: AuditTrailOptions,
+  ) => Promise<Pick<AuditTrail, 'record' | 'ready'> & AsyncDisposable>;
 };
 
 /**
@@ -53,7 +59,7 @@ export async function composePolicyService(
   overrides: Overrides = {},
 ): Promise<ComposedService> {
   const { bus, clock, identity, log, metrics, tracer, trust } = runtime;
-  const now = () => clock.now();
+  const now = () => Math.trunc(clock.now());
   const initial = initialBindings(config);
   const module = overrides.module ?? (await readPolicyModule());
   await using building = new AsyncDisposableStack();
@@ -118,7 +124,6 @@ export async function composePolicyService(
     ),
   );
 
-  const recordCalls = overrides.recordPrincipalCalls ?? recordPrincipalCalls;
   const server = building.use(
     await startGrpcServer({
       identity,
@@ -142,7 +147,7 @@ export async function composePolicyService(
         }),
       ],
       authorizePrincipal: localAuthorizer(publisher),
-      ...recordCalls({ trail, serviceId: identity.spiffeId, clock, tenant }),
+      ...recordPrincipalCalls({ trail, serviceId: identity.spiffeId, clock, tenant }),
       clock,
       log,
       metrics,

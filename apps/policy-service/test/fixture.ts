@@ -171,18 +171,19 @@ export function memoryTrail(events: AuditEvent[], full: () => boolean = () => fa
       await refuse();
       events.push(event);
     },
-    dispose: async () => undefined,
     [Symbol.asyncDispose]: async () => undefined,
   };
-  return {
-    startAuditTrail: async () => trail,
-    recordPrincipalCalls: () => ({ onDecision: refuse, onOutcome: refuse }),
-  };
+  return { startAuditTrail: async () => trail };
 }
 
 export async function startPolicyService(
   world: World,
-  options: { readonly config?: Partial<PolicyServiceConfig>; readonly overrides?: Overrides } = {},
+  options: {
+    readonly config?: Partial<PolicyServiceConfig>;
+    readonly overrides?: Overrides;
+    /** A spool on disk, in `config.spoolDirectory`, instead of `world.events`. */
+    readonly realTrail?: boolean;
+  } = {},
 ): Promise<Started> {
   const { authority, bus, host, keyServer, log } = world;
   const runtime: ServiceRuntime = {
@@ -208,7 +209,7 @@ export async function startPolicyService(
     },
     runtime,
     { database: host },
-    { ...memoryTrail(world.events), ...options.overrides },
+    { ...(options.realTrail === true ? {} : memoryTrail(world.events)), ...options.overrides },
   );
   const clients: AsyncDisposable[] = [];
   return {

@@ -1,4 +1,8 @@
-import { create, toBinary } from '@bufbuild/protobuf';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { decodeEvent, recordsOf, type AuditEvent } from '@sallyport/audit-log';
 import { eventsv1 } from '@sallyport/proto';
 import { openPglite, type DatabaseHost } from '@sallyport/service/database';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
@@ -144,6 +148,43 @@ test('a bundle key that is replaced brings a bundle under the new key', async ()
   await world.bus.publish('keys.changed', Uint8Array.of(255));
   const admin = await service.client('user/admin');
   expect((await admin.putRole({ role: { name: 'next' } })).revision).toBe(3n);
+});
+
+test('calls and changes leave through a real spool, the denied ones too', async () => {
+  const spoolDirectory = await mkdtemp(join(tmpdir(), 'sallyport-policy-'));
+  const shipped: AuditEvent[] = [];
+  await using shipping = await world.bus.subscribe('audit.events', {}, async ({ payload }) => {
+    for (const body of fromBinary(eventsv1.AuditBatchSchema, payload).bodies) {
+      const decoded = decodeEvent(body);
+      if (decoded.ok) shipped.push(decoded.event);
+    }
+  });
+  try {
+    await using service = await startPolicyService(world, { config: { spoolDirectory }, realTrail: true });
+    await ready(service);
+    await (await service.client('user/admin')).putRole({ role: { name: 'seen' } });
+    const alice = await service.client('user/alice');
+    await expect(alice.putRole({ role: { name: 'unseen' } })).rejects.toMatchObject({ reason: 'denied' });
+    const rows = () => shipped.flatMap((event) => recordsOf(event));
+    await vi.waitFor(
+      () =>
+        expect(rows()).toMatchObject(
+          expect.arrayContaining([
+            expect.objectContaining({
+              principal: 'user:admin',
+              destination: 'role:seen',
+              outcome: 'success',
+            }),
+            expect.objectContaining({ principal: 'user:admin', action: 'policy.write', decision: 'allow' }),
+            expect.objectContaining({ principal: 'user:alice', action: 'policy.write', decision: 'deny' }),
+          ]),
+        ),
+      5_000,
+    );
+  } finally {
+    await shipping.unsubscribe();
+    await rm(spoolDirectory, { recursive: true, force: true });
+  }
 });
 
 test.each([

@@ -114,9 +114,10 @@ describe('a change, from request to force', () => {
 
     const pulled = await gateway.getBundle({ currentRevision: put.revision });
     expect(pulled.revision).toBe(bound.revision);
-    const { keys } = await world.keys.listPublicKeys({});
-    const key = ED25519.publicKeyFromRaw(keys[0]!.publicKey)!;
-    const verified = await verifyBundle(pulled.bundle, new Map([[keys[0]!.keyId, key]]));
+    const { keyId, publicKey } = await activeBundleKey(world.keys);
+    const key = ED25519.publicKeyFromRaw(publicKey);
+    if (key === undefined) throw new Error('not a key');
+    const verified = await verifyBundle(pulled.bundle, new Map([[keyId, key]]));
     expect(verified).toMatchObject({ ok: true, bundle: { revision: Number(bound.revision) } });
     const again = await gateway.getBundle({ currentRevision: pulled.revision });
     expect(again).toMatchObject({ revision: pulled.revision, bundle: { length: 0 } });

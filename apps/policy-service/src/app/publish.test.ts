@@ -105,7 +105,8 @@ describe('a restart without key-service', () => {
     const store = freshStore();
     const first = await bench({ store });
     await first.publisher.ensure(1n);
-    const { bundle } = first.publisher.inForce()!.publication;
+    const bundle = first.publisher.inForce()?.publication.bundle;
+    expect(bundle).toBeDefined();
     await first.publisher[Symbol.asyncDispose]();
 
     const keys = fakeKeys();
@@ -120,7 +121,8 @@ describe('a restart without key-service', () => {
     const first = await bench({ store });
     await first.publisher.ensure(1n);
     await first.publisher[Symbol.asyncDispose]();
-    const kept = (await store.publications.latest())!;
+    const kept = await store.publications.latest();
+    if (kept === undefined) throw new Error('nothing was kept');
     const bundle = Uint8Array.from(kept.bundle);
     const index = at < 0 ? bundle.length + at : at;
     bundle[index] = (bundle[index] ?? 0) ^ 1;

@@ -10,7 +10,9 @@ import type { Binding } from '../domain/binding.ts';
 import type { Change } from '../domain/policy-state.ts';
 import type { Role } from '../domain/role.ts';
 
-export type AuditSink = { record(event: AuditEvent): Promise<void> };
+export type AuditSink = {
+  record(event: AuditEvent, options: { readonly useReserve: boolean }): Promise<void>;
+};
 
 type Described = {
   readonly activity: EntityManagementInput['activity'];
@@ -22,7 +24,8 @@ type Described = {
 };
 
 export function changeRecorder(sink: AuditSink, serviceId: string, tenant: string): RecordChange {
-  return (change) => sink.record(changeEvent(change, serviceId, tenant));
+  // The change is stored already: a full spool refuses the next one, not the trace of this one.
+  return (change) => sink.record(changeEvent(change, serviceId, tenant), { useReserve: true });
 }
 
 /** Throws `AuditLogError` for values out of bounds, which no valid change has. */

@@ -1,7 +1,7 @@
 /** Between protobuf messages and the use cases: the last place that knows both. */
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { policyv1 } from '@sallyport/proto';
+import type { policyv1 } from '@sallyport/proto';
 import type { CallContext } from '@sallyport/service/grpc';
 import { invalidArgument } from '@sallyport/service/errors';
 import type { Access, AccessRequest, Actor } from '../app/ports.ts';
