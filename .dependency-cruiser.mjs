@@ -104,10 +104,11 @@ export default {
     },
     {
       name: 'adapters-do-not-meet',
-      comment: 'rpc/, http/, store/ and clients/ meet in compose.ts, through the ports of app/.',
+      comment:
+        'rpc/, http/, store/, clients/, guard/ and routes/ meet in compose.ts, through the ports of app/.',
       severity: 'error',
-      from: { path: '^(apps/[^/]+/src)/(rpc|http|store|clients)/', pathNot: tests },
-      to: { path: '^apps/[^/]+/src/(rpc|http|store|clients)/', pathNot: '^$1/$2/' },
+      from: { path: '^(apps/[^/]+/src)/(rpc|http|store|clients|guard|routes)/', pathNot: tests },
+      to: { path: '^apps/[^/]+/src/(rpc|http|store|clients|guard|routes)/', pathNot: '^$1/$2/' },
     },
     {
       name: 'nobody-imports-main',
