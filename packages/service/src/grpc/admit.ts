@@ -131,16 +131,20 @@ function undecided(cause: unknown): SallyportError {
   });
 }
 
-// Audit events and policy take names of this size; control characters have no place in either.
-const MAX_NAME_CHARS = 255;
+// Kind and name together fit an audit event's attribute; control characters have no place in it nor in policy.
+const MAX_NAME_BYTES = 200;
 const UNFIT = /\p{C}/u;
 
 /** What the request acts on, bounded: it goes to policy and into the log before the handler has looked at it. */
 function resourceOf(call: ActiveCall, request: Message): Resource {
-  const { resourceOf: ofRequest, name } = call.method;
-  const resource = ofRequest === undefined ? { kind: 'method', name } : ofRequest(request as never);
-  if (resource.name === '' || resource.name.length > MAX_NAME_CHARS || UNFIT.test(resource.name)) {
-    throw invalidArgument(`the name of the ${resource.kind} is 1 to ${MAX_NAME_CHARS} printable characters`);
+  const { resourceOf: ofRequest } = call.method;
+  const resource =
+    ofRequest === undefined ? { kind: 'method', name: call.method.name } : ofRequest(request as never);
+  const { name } = resource;
+  if (name === '' || Buffer.byteLength(name) > MAX_NAME_BYTES || UNFIT.test(name)) {
+    throw invalidArgument(
+      `the name of the ${resource.kind} is 1 to ${MAX_NAME_BYTES} bytes of printable text`,
+    );
   }
   return resource;
 }

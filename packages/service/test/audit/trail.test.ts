@@ -1,0 +1,190 @@
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { accountChangeEvent, decodeEvent, type AuditEvent } from '@sallyport/audit-log';
+import { eventsv1 } from '@sallyport/proto';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import {
+  AUDIT_EVENTS_SUBJECT,
+  auditAckSubject,
+  startAuditTrail,
+  type AuditTrail,
+  type AuditTrailOptions,
+} from '../../src/audit/index.ts';
+import { memoryBus, type Bus, type BusMessage } from '../../src/bus/index.ts';
+import { systemClock } from '../../src/clock/index.ts';
+import { memoryLog } from '../grpc/fixture.ts';
+
+const clock = systemClock();
+const SERVICE = 'spiffe://sallyport.test/svc/key-service';
+
+let directory: string;
+let bus: Bus;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'trail-'));
+  bus = memoryBus({ clock });
+});
+afterEach(async () => {
+  await bus.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const start = (overrides: Partial<AuditTrailOptions> = {}): Promise<AuditTrail> =>
+  startAuditTrail({ serviceId: SERVICE, directory, bus, clock, log: memoryLog(), ...overrides });
+
+function event(id: string): AuditEvent {
+  return accountChangeEvent(
+    { id, timeMs: clock.now(), source: SERVICE, tenant: 'default' },
+    {
+      activity: 'create',
+      actor: { kind: 'service', name: 'key-service' },
+      account: 'user:alice',
+      action: 'psk.write',
+      outcome: 'success',
+      reason: 'ok',
+    },
+  );
+}
+
+/** What audit-service hears, acknowledged on the bus at once, as a broker would. */
+async function listen(
+  handler: (batch: eventsv1.AuditBatch) => Promise<void> = async () => {},
+): Promise<eventsv1.AuditBatch[]> {
+  const batches: eventsv1.AuditBatch[] = [];
+  await bus.subscribe(AUDIT_EVENTS_SUBJECT, { durable: 'audit-service' }, async ({ payload }: BusMessage) => {
+    const batch = fromBinary(eventsv1.AuditBatchSchema, payload);
+    batches.push(batch);
+    await handler(batch);
+  });
+  return batches;
+}
+
+function acknowledge(
+  producer: string,
+  throughSeq: bigint,
+  subject = auditAckSubject(producer),
+): Promise<void> {
+  return bus.publish(
+    subject,
+    toBinary(eventsv1.AuditAckSchema, create(eventsv1.AuditAckSchema, { producer, throughSeq })),
+  );
+}
+
+async function until(done: () => boolean, ms = 5_000): Promise<void> {
+  const end = performance.now() + ms;
+  while (!done()) {
+    if (performance.now() > end) throw new Error('did not happen in time');
+    await delay(5);
+  }
+}
+
+describe('the audit trail', () => {
+  test('keeps an event that the broker took, and drops it when audit-service acknowledged', async () => {
+    const batches = await listen();
+    await using trail = await start();
+    await trail.record(event('a'));
+    await until(() => batches.length > 0);
+    await delay(100);
+    // The consumer took and acknowledged the delivery; that is the broker's affair.
+    expect(trail.spool.floor).toBe(trail.spool.head);
+    expect(trail.spool.depthBytes).toBeGreaterThan(0);
+    await acknowledge(trail.spool.producer, trail.spool.head);
+    await until(() => trail.spool.floor === trail.spool.head + 1n);
+    expect(trail.spool.depthBytes).toBe(0);
+  });
+
+  test('sends what was recorded, in order, with its sequence', async () => {
+    const batches = await listen();
+    await using trail = await start();
+    for (const id of ['a', 'b', 'c']) await trail.record(event(id));
+    await until(() => batches.flatMap((batch) => batch.bodies).length >= 3);
+    const first = batches[0];
+    expect(first?.producer).toMatch(/^spiffe:\/\/sallyport\.test\/svc\/key-service#[0-9a-f]{16}$/);
+    expect(first?.firstSeq).toBe(trail.spool.floor);
+    const ids = batches
+      .flatMap((batch) => batch.bodies)
+      .map((body) => {
+        const decoded = decodeEvent(body);
+        return decoded.ok ? decoded.event.id : 'unreadable';
+      });
+    expect(ids.slice(0, 3)).toEqual(['a', 'b', 'c']);
+  });
+
+  test('sends again what is not acknowledged, though the broker took it', async () => {
+    const batches = await listen();
+    await using trail = await start({ resendAfterMs: 50 });
+    await trail.record(event('a'));
+    await until(() => batches.length >= 2);
+    expect(batches[1]?.firstSeq).toBe(batches[0]?.firstSeq);
+  });
+
+  test('goes on under the same name and sequence after a restart, and sends what was left', async () => {
+    const first = await start();
+    await first.record(event('a'));
+    const { producer, head } = first.spool;
+    await first.dispose();
+    const batches = await listen();
+    await using second = await start();
+    expect(second.spool.producer).toBe(producer);
+    await until(() => batches.some((batch) => batch.firstSeq === head));
+    await second.record(event('b'));
+    expect(second.spool.head).toBe(head + 1n);
+  });
+
+  test('records while the bus is down', async () => {
+    await bus.close();
+    const log = memoryLog();
+    await using trail = await start({ log });
+    await trail.record(event('a'));
+    await trail.ready();
+    expect(trail.spool.depthBytes).toBeGreaterThan(0);
+    await until(() => log.lines.some((line) => line.level === 'warn'));
+  });
+
+  test.each([
+    ['for another producer', `${SERVICE}#0000000000000000`, 1n],
+    ['for what was never recorded', undefined, 99n],
+  ] as const)('ignores an acknowledgement %s', async (_case, producer, throughSeq) => {
+    const batches = await listen();
+    await using trail = await start();
+    await trail.record(event('a'));
+    await until(() => batches.length > 0);
+    await acknowledge(producer ?? trail.spool.producer, throughSeq, auditAckSubject(trail.spool.producer));
+    await bus.publish(auditAckSubject(trail.spool.producer), Uint8Array.of(0xff));
+    await delay(50);
+    expect(trail.spool.depthBytes).toBeGreaterThan(0);
+    await acknowledge(trail.spool.producer, trail.spool.head);
+    await until(() => trail.spool.depthBytes === 0);
+  });
+
+  test('that is full refuses, says so, and takes outcomes from its reserve', async () => {
+    await using trail = await start({ maxBytes: 4_096 });
+    const recording = (async () => {
+      for (let count = 0; count < 100; count += 1) await trail.record(event(`e${count}`));
+    })();
+    await expect(recording).rejects.toMatchObject({ reason: 'spool_full', retryable: true });
+  });
+
+  test('closed refuses', async () => {
+    const trail = await start();
+    await trail.dispose();
+    await trail.dispose();
+    await expect(trail.record(event('a'))).rejects.toMatchObject({ reason: 'unavailable' });
+    await expect(trail.ready()).rejects.toMatchObject({ reason: 'unavailable' });
+  });
+
+  test('keeps its files to itself', async () => {
+    await using trail = await start();
+    await trail.record(event('a'));
+    const files = await readdir(directory);
+    expect(files).toContain('instance');
+    for (const file of files) expect((await stat(join(directory, file))).mode & 0o077).toBe(0);
+  });
+});
+
+test('the subject of an acknowledgement is the first 8 bytes of the hash of the producer', () => {
+  // sha256("abc") = ba7816bf 8f01cfea …
+  expect(auditAckSubject('abc')).toBe('audit.ack.ba7816bf8f01cfea');
+});
