@@ -2,52 +2,9 @@
  * The closed list of reasons, as the lower-case names of `sallyport.common.v1.Reason`, and what each means at the two
  * edges. Both tables are total: a reason added to the proto does not compile until it has a row here.
  */
-export const reasons = [
-  'internal',
-  'invalid_argument',
-  'unauthenticated',
-  'caller_not_allowed',
-  'denied',
-  'not_found',
-  'already_exists',
-  'conflict',
-  'too_large',
-  'busy',
-  'unavailable',
-  'deadline_exceeded',
-  'cancelled',
-  'unimplemented',
-  'credential_invalid',
-  'session_unknown',
-  'session_revoked',
-  'session_expired',
-  'key_unusable',
-  'decryption_failed',
-  'lease_expired',
-  'policy_unavailable',
-  'policy_invalid',
-  'invalid_message',
-  'duplicate',
-  'stale',
-  'too_far_ahead',
-  'expired',
-  'correlation_reuse',
-  'outcome_unknown',
-  'response_lost',
-  'destination_unknown',
-  'upstream_failed',
-  'upstream_timeout',
-  'spool_full',
-  'log_inconsistent',
-] as const;
+import type { Reason as ProtoReason } from '@sallyport/proto';
 
-export type Reason = (typeof reasons)[number];
-
-const known: ReadonlySet<string> = new Set(reasons);
-
-export function isReason(value: unknown): value is Reason {
-  return typeof value === 'string' && known.has(value);
-}
+export type Reason = Lowercase<Exclude<keyof typeof ProtoReason, 'UNSPECIFIED'>>;
 
 /** Canonical gRPC codes (https://grpc.io/docs/guides/status-codes/), by number so that no gRPC library is needed here. */
 export const grpcStatus = {
@@ -198,3 +155,10 @@ export const retryAfterMsOf = {
   spool_full: 1000,
   log_inconsistent: undefined,
 } as const satisfies Record<Reason, number | undefined>;
+
+/** All of them, in the order of the proto. */
+export const reasons: readonly Reason[] = Object.keys(grpcStatusOf) as Reason[];
+
+export function isReason(value: unknown): value is Reason {
+  return typeof value === 'string' && Object.hasOwn(grpcStatusOf, value);
+}

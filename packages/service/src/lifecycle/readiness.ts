@@ -1,3 +1,6 @@
+/** Readiness asks the things a service needs; liveness is static and needs no code. */
+import { SallyportError } from '../errors/index.ts';
+
 export interface CheckResult {
   readonly name: string;
   readonly ok: boolean;
@@ -15,13 +18,58 @@ export interface ReadinessOptions {
   readonly timeoutMs?: number;
 }
 
+/** Rejecting means not ready; a thrown `SallyportError`'s message is shown, anything else is not. */
+export type ReadinessCheck = (signal: AbortSignal) => Promise<void>;
+
 /** Named checks that all must pass. */
 export interface Readiness {
-  /** Rejecting means not ready; a thrown `SallyportError`'s message is shown, anything else is not. */
-  add(name: string, check: (signal: AbortSignal) => Promise<void>): void;
+  /** Throws when the name is taken. */
+  add(name: string, check: ReadinessCheck): void;
+  /** Runs all checks at once. Callers that ask while a run is under way get that run's report. Never rejects. */
   report(): Promise<ReadinessReport>;
 }
 
-export function createReadiness(_options: ReadinessOptions = {}): Readiness {
-  throw new Error('in progress');
+export function createReadiness(options: ReadinessOptions = {}): Readiness {
+  const { timeoutMs = 1000 } = options;
+  const checks = new Map<string, ReadinessCheck>();
+  let running: Promise<ReadinessReport> | undefined;
+
+  async function run(name: string, check: ReadinessCheck): Promise<CheckResult> {
+    const abort = new AbortController();
+    const late = Promise.withResolvers<CheckResult>();
+    const timer = setTimeout(() => {
+      abort.abort();
+      late.resolve({ name, ok: false, problem: `no answer within ${timeoutMs} ms` });
+    }, timeoutMs);
+    const asked = (async () => check(abort.signal))().then(
+      (): CheckResult => ({ name, ok: true }),
+      (error: unknown): CheckResult => {
+        const isInternal = !(error instanceof SallyportError) || error.reason === 'internal';
+        return { name, ok: false, problem: isInternal ? 'the check failed' : error.message };
+      },
+    );
+    try {
+      return await Promise.race([asked, late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async function runAll(): Promise<ReadinessReport> {
+    const results = await Promise.all([...checks].map(([name, check]) => run(name, check)));
+    return { ready: results.every(({ ok }) => ok), checks: results };
+  }
+
+  return {
+    add(name, check) {
+      if (checks.has(name)) throw new Error(`readiness check ${name} exists already`);
+      checks.set(name, check);
+    },
+    report() {
+      running ??= runAll().finally(() => {
+        running = undefined;
+      });
+      return running;
+    },
+  };
 }

@@ -1,4 +1,4 @@
 export { createLogger, memoryDestination } from './log.ts';
 export type { Fields, LogDestination, Log, LoggerOptions, LogLevel, MemoryDestination } from './log.ts';
-export { redact } from './redact.ts';
+export { isSecretName, redact, redactText } from './redact.ts';
 export type { Redacted } from './redact.ts';
