@@ -81,6 +81,8 @@ export async function startAuditTrail(options: AuditTrailOptions): Promise<Audit
   });
 
   let writeFailed = false;
+  // `spool.full` is about one byte; an event may have been refused before that.
+  let refusedAtBytes = Infinity;
   let disposed: Promise<void> | undefined;
   const dispose = (): Promise<void> => {
     disposed ??= (async () => {
@@ -100,13 +102,17 @@ export async function startAuditTrail(options: AuditTrailOptions): Promise<Audit
         await spool.append(body, append);
         writeFailed = false;
       } catch (error) {
-        if (error instanceof AuditLogError && error.problem === 'spool_write_failed') writeFailed = true;
+        if (error instanceof AuditLogError) {
+          if (error.problem === 'spool_write_failed') writeFailed = true;
+          if (error.problem === 'spool_full') refusedAtBytes = spool.depthBytes;
+        }
         throw recordError(error);
       }
     },
     async ready() {
       if (disposed !== undefined) throw unavailable('the audit trail is closed');
-      if (spool.full) throw spoolFull(undefined);
+      if (spool.full || spool.depthBytes >= refusedAtBytes) throw spoolFull(undefined);
+      refusedAtBytes = Infinity;
       if (writeFailed) throw unavailable('the audit spool could not be written; look at its disk');
     },
     dispose,

@@ -160,11 +160,15 @@ describe('the audit trail', () => {
   });
 
   test('that is full refuses, says so, and takes outcomes from its reserve', async () => {
-    await using trail = await start({ maxBytes: 4_096 });
+    await using trail = await start({ maxBytes: 32_768 });
     const recording = (async () => {
-      for (let count = 0; count < 100; count += 1) await trail.record(event(`e${count}`));
+      for (let count = 0; count < 1_000; count += 1) await trail.record(event(`e${count}`));
     })();
     await expect(recording).rejects.toMatchObject({ reason: 'spool_full', retryable: true });
+    await expect(trail.ready()).rejects.toMatchObject({ reason: 'spool_full' });
+    const { head } = trail.spool;
+    await trail.record(event('outcome'), { useReserve: true });
+    expect(trail.spool.head).toBe(head + 1n);
   });
 
   test('closed refuses', async () => {
