@@ -60,6 +60,33 @@ test('keys are equal exactly when the facts are', () => {
   );
 });
 
+test('what moves from one fact to the next changes the key', () => {
+  const letters = fc.string({ unit: fc.constantFrom('1', ':', ';', 'a'), minLength: 1, maxLength: 12 });
+  fc.assert(
+    fc.property(request, letters, fc.nat(), fc.nat(), (asked, joint, one, other) => {
+      const at = one % (joint.length + 1);
+      const elsewhere = other % (joint.length + 1);
+      fc.pre(at !== elsewhere);
+      const cut = (index: number): [string, string] => [joint.slice(0, index), joint.slice(index)];
+      const variants = [at, elsewhere].map((index) => {
+        const [head, tail] = cut(index);
+        const { principal, resource } = asked;
+        return [
+          { ...asked, action: head, resource: { ...resource, kind: tail } },
+          { ...asked, resource: { ...resource, kind: head, name: tail } },
+          { ...asked, resource: { ...resource, name: head, tenant: tail } },
+          { ...asked, principal: { ...principal, id: head, tenant: tail } },
+          { ...asked, principal: { ...principal, tenant: head, method: tail } },
+          { ...asked, principal: { ...principal, factors: [head, tail] } },
+        ].map(decisionKey);
+      });
+      variants[0]?.forEach((key, index) => {
+        expect(key).not.toBe(variants[1]?.[index]);
+      });
+    }),
+  );
+});
+
 test('one flipped fact changes the key', () => {
   fc.assert(
     fc.property(request, text, (asked, other) => {

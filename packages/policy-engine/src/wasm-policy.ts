@@ -1,4 +1,3 @@
-/// <reference path="./webassembly.d.ts" />
 /**
  * One compiled policy and an instance of it, with the SDK's sharp edges taken off:
  *
@@ -13,6 +12,8 @@ import { createRequire } from 'node:module';
 import { utf8 } from '@sallyport/crypto';
 import { POLICY_ENTRYPOINT } from './bundle.ts';
 import type { RoleTable } from './roles.ts';
+import { webAssembly } from './webassembly.ts';
+import type { WasmInstance, WasmMemory, WasmModule } from './webassembly.ts';
 
 type Sdk = typeof import('@open-policy-agent/opa-wasm');
 
@@ -44,11 +45,11 @@ export class PolicyModuleError extends Error {
 }
 
 export class WasmPolicy {
-  readonly #module: WebAssembly.Module;
+  readonly #module: WasmModule;
   readonly #data: { readonly roles: RoleTable };
   readonly #limits: MemoryLimits;
 
-  private constructor(module: WebAssembly.Module, data: { readonly roles: RoleTable }, limits: MemoryLimits) {
+  private constructor(module: WasmModule, data: { readonly roles: RoleTable }, limits: MemoryLimits) {
     this.#module = module;
     this.#data = data;
     this.#limits = limits;
@@ -56,8 +57,8 @@ export class WasmPolicy {
 
   /** Compiles off the main thread. Throws PolicyModuleError or the platform's CompileError. */
   static async compile(wasm: Uint8Array, roles: RoleTable, limits: MemoryLimits): Promise<WasmPolicy> {
-    const module = await WebAssembly.compile(wasm);
-    const stranger = WebAssembly.Module.imports(module).find(({ module: from }) => from !== 'env');
+    const module = await webAssembly.compile(wasm);
+    const stranger = webAssembly.Module.imports(module).find(({ module: from }) => from !== 'env');
     if (stranger !== undefined)
       throw new PolicyModuleError(`the module imports ${stranger.module}.${stranger.name}`);
     return new WasmPolicy(module, { roles }, limits);
@@ -65,11 +66,11 @@ export class WasmPolicy {
 
   /** A fresh instance with the roles loaded. Throws PolicyModuleError, or what the module's start throws. */
   instantiate(): WasmPolicyInstance {
-    const memory = new WebAssembly.Memory({
+    const memory = new webAssembly.Memory({
       initial: Math.ceil(this.#limits.initialBytes / PAGE_BYTES),
       maximum: Math.floor(this.#limits.maxBytes / PAGE_BYTES),
     });
-    const instance = new WebAssembly.Instance(this.#module, { env: imports(memory) });
+    const instance = new webAssembly.Instance(this.#module, { env: imports(memory) });
     const minor = checkAbi(instance);
     const builtins = readJson(instance, memory, call(instance, 'builtins'));
     if (typeof builtins !== 'object' || builtins === null || Object.keys(builtins).length > 0) {
@@ -86,14 +87,14 @@ export class WasmPolicy {
 
 export class WasmPolicyInstance {
   readonly #loaded: InstanceType<Sdk['LoadedPolicy']>;
-  readonly #memory: WebAssembly.Memory;
+  readonly #memory: WasmMemory;
   readonly #entrypoint: number;
   readonly #ceilingBytes: number;
   #trapped = false;
 
   constructor(
     loaded: InstanceType<Sdk['LoadedPolicy']>,
-    memory: WebAssembly.Memory,
+    memory: WasmMemory,
     entrypoint: number,
     growthBytes: number,
   ) {
@@ -132,7 +133,7 @@ export class WasmPolicyInstance {
   }
 }
 
-function imports(memory: WebAssembly.Memory): Record<string, unknown> {
+function imports(memory: WasmMemory): Record<string, unknown> {
   const refuse = (): never => {
     throw new PolicyModuleError('the module called a builtin outside of itself');
   };
@@ -147,7 +148,7 @@ function imports(memory: WebAssembly.Memory): Record<string, unknown> {
 }
 
 /** The SDK reports a missing version on the console and goes on; here it is an error. Returns the minor version. */
-function checkAbi(instance: WebAssembly.Instance): number {
+function checkAbi(instance: WasmInstance): number {
   const read = (name: string): unknown => (instance.exports[name] as { value?: unknown } | undefined)?.value;
   const version = read('opa_wasm_abi_version');
   const minor = read('opa_wasm_abi_minor_version');
@@ -159,17 +160,17 @@ function checkAbi(instance: WebAssembly.Instance): number {
   return minor;
 }
 
-function call(instance: WebAssembly.Instance, name: string, ...args: number[]): number {
+function call(instance: WasmInstance, name: string, ...args: number[]): number {
   const target = instance.exports[name];
   if (typeof target !== 'function') throw new PolicyModuleError(`the module does not export ${name}`);
   return (target as (...values: number[]) => number)(...args);
 }
 
-function readJson(instance: WebAssembly.Instance, memory: WebAssembly.Memory, address: number): unknown {
+function readJson(instance: WasmInstance, memory: WasmMemory, address: number): unknown {
   return JSON.parse(readText(memory, call(instance, 'opa_json_dump', address)));
 }
 
-function readText(memory: WebAssembly.Memory, address: number): string {
+function readText(memory: WasmMemory, address: number): string {
   const bytes = new Uint8Array(memory.buffer);
   const end = bytes.indexOf(0, address);
   return new TextDecoder().decode(bytes.subarray(address, end === -1 ? address : end));

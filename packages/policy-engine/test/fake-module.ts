@@ -13,7 +13,7 @@ export type Behaviour =
   | { readonly kind: 'builtin' }
   /** Prints through opa_println, then answers. */
   | { readonly kind: 'print'; readonly json: string }
-  /** Allocates that many pages of 64 KiB, then answers. */
+  /** Allocates that many pages of 64 KiB, then answers; traps when there are no more. */
   | { readonly kind: 'grow'; readonly pages: number; readonly json: string };
 
 export type FakeModule = {
@@ -72,7 +72,11 @@ export function fakeModule(fake: FakeModule): Uint8Array {
       case 'print':
         return [...constant(store('printed by the policy')), 0x10, 1, ...constant(store(behaviour.json))];
       case 'grow':
-        return [...constant(behaviour.pages), 0x40, 0, 0x1a, ...constant(store(behaviour.json))];
+        // memory.grow answers -1 when there is no more: trap, as a policy's own allocator would.
+        return [
+          ...[...constant(behaviour.pages), 0x40, 0, ...constant(-1), 0x46, 0x04, 0x40, 0x00, 0x0b],
+          ...constant(store(behaviour.json)),
+        ];
     }
   };
   const isLong = [0x20, 4, ...constant(SHORT_INPUT_BYTES), 0x4b];
@@ -150,7 +154,7 @@ function constant(value: number): number[] {
   const bytes: number[] = [0x41];
   for (let rest = value; ; rest >>= 7) {
     const low = rest & 0x7f;
-    const isLast = rest >> 7 === 0 && (low & 0x40) === 0;
+    const isLast = (rest >> 7 === 0 && (low & 0x40) === 0) || (rest >> 7 === -1 && (low & 0x40) !== 0);
     bytes.push(isLast ? low : low | 0x80);
     if (isLast) return bytes;
   }
