@@ -13,15 +13,13 @@ export {
 } from './event/builders.ts';
 export type {
   AccountChangeInput,
-  ActorInput,
   ApiActivityInput,
   AuthenticationInput,
   AuthorizeSessionInput,
   EntityManagementInput,
-  EventContext,
   FindingInput,
-  PeerAddress,
 } from './event/builders.ts';
+export type { ActorInput, EventContext, PeerAddress } from './event/parts.ts';
 export { frameEvent, rejectedFramesEvent } from './event/frames.ts';
 export type {
   FrameDecisionInput,

@@ -10,12 +10,12 @@ import {
   entityManagementEvent,
   sequenceGapEvent,
 } from './builders.ts';
-import type { EventContext } from './builders.ts';
 import { decodeEvent, encodeEvent } from './codec.ts';
 import type { AuditEvent } from './event.ts';
 import { frameEvent, rejectedFramesEvent } from './frames.ts';
 import type { FrameDecisionInput, MessageDecision, MessageOutcome } from './frames.ts';
 import { MAX_EVENT_BYTES } from './limits.ts';
+import type { EventContext } from './parts.ts';
 import { recordsOf, recordsOfBody } from './records.ts';
 
 const context: EventContext = {
@@ -187,10 +187,12 @@ describe('the bound of an event', () => {
       outcome: 'failure',
       status: 's'.repeat(64),
       responseDigest: 'f'.repeat(64),
-      durationMs: 1.7976931348623157e308,
+      durationMs: 999_999_999_999.123,
     };
     const event = frameEvent(largest, { ...from, phase: 'outcome', messages: Array(256).fill(message) });
-    expect(encodeEvent(event).length).toBeLessThanOrEqual(MAX_EVENT_BYTES);
+    const body = encodeEvent(event);
+    expect(body.length).toBeLessThanOrEqual(MAX_EVENT_BYTES);
+    expect(recordsOfBody(body)).toHaveLength(256);
   });
 });
 
@@ -221,6 +223,10 @@ describe('builders refuse', () => {
       () => frameEvent(context, { ...frame, phase: 'outcome', messages: [{ ...concluded, durationMs: -1 }] }),
     ],
   ];
+  for (const durationMs of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    const messages = [{ ...concluded, durationMs }];
+    cases.push(['durationMs', () => frameEvent(context, { ...frame, phase: 'outcome', messages })]);
+  }
   const rejected = (part: Partial<EventContext>) =>
     rejectedFramesEvent(
       { ...context, ...part },

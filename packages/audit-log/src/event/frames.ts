@@ -1,6 +1,6 @@
 /** Events of the message path: one per frame and phase, and the count of what was refused before authentication. */
-import { api, base, endpoint, envelope, session, user } from './builders.ts';
-import type { EventContext, PeerAddress } from './builders.ts';
+import { api, base, endpoint, envelope, session, user } from './parts.ts';
+import type { EventContext, PeerAddress } from './parts.ts';
 import type { AuditEvent, ConcludedMessage, DecidedMessage, Decision, Outcome } from './event.ts';
 import { MAX_DESTINATION_BYTES, MAX_FRAME_MESSAGES } from './limits.ts';
 import { check } from './values.ts';

@@ -68,7 +68,7 @@ export const check = {
     return value;
   },
   duration(field: string, value: number): number {
-    demand(Number.isFinite(value) && value >= 0, field, 'milliseconds, zero or more');
+    demand(value >= 0 && value <= 1e12, field, 'milliseconds, zero or more'); // NaN is neither
     return Math.round(value * 1000) / 1000;
   },
   sequence(field: string, value: bigint): string {

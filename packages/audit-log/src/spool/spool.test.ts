@@ -269,6 +269,13 @@ describe('recovery', () => {
     expect((await readdir(directory)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
   });
 
+  it('copies and syncs the last segment before going on: what is read back may never have reached the disk', async () => {
+    await crashed();
+    const { fs, calls } = watchedFs();
+    await open({ fs });
+    expect(calls).toEqual(['create', 'append', 'sync', 'rename', 'syncDirectory']);
+  });
+
   it('reading a record that changed on disk throws instead of shipping it', async () => {
     const spool = await open();
     await fill(spool, 'a', 'b');
