@@ -4,7 +4,7 @@ import { status as grpcStatus, type Metadata } from '@grpc/grpc-js';
 import type { DescMessage } from '@bufbuild/protobuf';
 import type { Clock } from '../clock/index.ts';
 import {
-  SallyportError,
+  type SallyportError,
   asSallyportError,
   cancelled,
   deadlineExceeded,

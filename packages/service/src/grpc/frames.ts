@@ -1,6 +1,6 @@
 /** Serves `FrameStream`s over a bidirectional gRPC stream. */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import { SallyportError, busy, invalidArgument, unavailable } from '../errors/index.ts';
+import { busy, invalidArgument, unavailable, type SallyportError } from '../errors/index.ts';
 import { lingerThenCut, statusError } from './answer.ts';
 import { beginCall, callerOf, concludeCall, type ActiveCall, type Edge, type ServedMethod } from './edge.ts';
 import { decodeFrame, encodeFrame } from './frame-codec.ts';
