@@ -2,17 +2,15 @@
  * One signature over the messages of a frame (docs/protocol.md section 7.4): a Merkle tree of RFC 9162, so that each
  * message stays verifiable alone.
  */
-import { leafHash, sha256, signatureInput } from '@sallyport/crypto';
+import { sha256, signatureInput } from '@sallyport/crypto';
 import { DIRECTION, type Direction } from './constants.ts';
 import { writeU16, writeU32, writeU64 } from './wire.ts';
 
 /** leaf = H(0x00 ‖ lp header ‖ H(ciphertext ‖ AEAD tag)); `sealedDigest` is the inner hash. */
 export function messageLeaf(header: Uint8Array, sealedDigest: Uint8Array): Uint8Array {
-  const entry = new Uint8Array(4 + header.length + sealedDigest.length);
-  writeU32(entry, 0, header.length);
-  entry.set(header, 4);
-  entry.set(sealedDigest, 4 + header.length);
-  return leafHash(entry);
+  const prefix = new Uint8Array(5); // 0x00 ‖ u32 length
+  writeU32(prefix, 1, header.length);
+  return sha256(prefix, header, sealedDigest);
 }
 
 export interface BatchClaim {

@@ -18,6 +18,7 @@ import { skipExtensions } from './extensions.ts';
 import { asciiText, isPrintableAscii, Reader, writeU32, writeU64 } from './wire.ts';
 
 export const CONTENT_TAG_LENGTH = 32;
+const EMPTY = new Uint8Array(0);
 /** Everything but the three texts, the extensions and their length bytes. */
 const FIXED_LENGTH = 72 + 4 + CONTENT_TAG_LENGTH;
 const LENGTH_BYTES = 3 + 2;
@@ -67,9 +68,9 @@ export interface HeaderTexts {
 export function headerTexts(
   message: Pick<MessageHeader, 'kind' | 'destination' | 'contentType' | 'trace'>,
 ): HeaderTexts | undefined {
-  const destination = utf8(message.destination);
-  const contentType = utf8(message.contentType);
-  const trace = utf8(message.trace);
+  const destination = textBytes(message.destination);
+  const contentType = textBytes(message.contentType);
+  const trace = textBytes(message.trace);
   if (destination.length > 0 !== namesDestination(message.kind)) return undefined;
   for (const text of [destination, contentType, trace]) {
     if (text.length > 255 || !isPrintableAscii(text)) return undefined;
@@ -153,6 +154,10 @@ export function parseHeader(bytes: Uint8Array, maxBytes: number): ReadHeader | u
   const reader = new Reader(bytes);
   const header = readHeader(reader, maxBytes);
   return reader.end() === undefined ? header : undefined;
+}
+
+function textBytes(text: string): Uint8Array {
+  return text === '' ? EMPTY : utf8(text);
 }
 
 function readText(reader: Reader): string {
