@@ -43,8 +43,8 @@ export function keyMaterial(root: RootKey, capacity = 256): KeyMaterial {
   }
 
   return {
-    domain: (key, use) => load(domainKeys, kindChecked(key, 'domain'), use, secretKey),
-    signing: (key, use) => load(signingKeys, kindChecked(key, 'signing'), use, ED25519.keyPairFromRaw),
+    domain: async (key, use) => load(domainKeys, kindChecked(key, 'domain'), use, secretKey),
+    signing: async (key, use) => load(signingKeys, kindChecked(key, 'signing'), use, ED25519.keyPairFromRaw),
   };
 }
 

@@ -98,18 +98,18 @@ describe('session keys', () => {
   });
 
   describe('are refused for', () => {
-    it.each([
-      ['a binding of another trust domain', { trustDomain: 'elsewhere.example' }, 'credential_invalid'],
-      ['a tenant that is none', { tenant: '../x' }, 'credential_invalid'],
-      ['a session id that is too short', { sessionId: new Uint8Array(15) }, 'credential_invalid'],
+    it.each<[string, (now: number) => Partial<TestBinding>, string]>([
       [
-        'a binding from the future',
-        { notBefore: Date.UTC(2026, 0, 1) + CLOCK_SKEW_MS + 1 },
+        'a binding of another trust domain',
+        () => ({ trustDomain: 'elsewhere.example' }),
         'credential_invalid',
       ],
-      ['a binding that is over', { notAfter: Date.UTC(2026, 0, 1) - 1 }, 'session_expired'],
-    ] as const)('%s', async (_, changes, reason) => {
-      expect(await reasonOf(create(changes))).toBe(reason);
+      ['a tenant that is none', () => ({ tenant: '../x' }), 'credential_invalid'],
+      ['a session id that is too short', () => ({ sessionId: new Uint8Array(15) }), 'credential_invalid'],
+      ['a binding from the future', (now) => ({ notBefore: now + CLOCK_SKEW_MS + 1 }), 'credential_invalid'],
+      ['a binding that is over', (now) => ({ notAfter: now - 1 }), 'session_expired'],
+    ])('%s', async (_, changes, reason) => {
+      expect(await reasonOf(create(changes(app.clock.now())))).toBe(reason);
     });
 
     it('a signature of another key', async () => {
