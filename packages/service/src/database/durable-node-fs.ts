@@ -10,7 +10,6 @@ import { NodeFS } from '@electric-sql/pglite/nodefs';
 import { PGlite } from '@electric-sql/pglite';
 
 type InitParameters = Parameters<NodeFS['init']>;
-type Module = Parameters<NonNullable<InitParameters[1]['preRun']>[number]>[0];
 
 /** The part of Emscripten's node file system used here; its typings leave it open. */
 interface NodeStreams {
@@ -25,7 +24,7 @@ export class DurableNodeFs extends NodeFS {
     return {
       emscriptenOpts: {
         ...initialised.emscriptenOpts,
-        preRun: [...preRun, (module: Module) => addFsync(module.NODEFS as unknown as NodeStreams)],
+        preRun: [...preRun, (module: { readonly NODEFS: unknown }) => addFsync(module.NODEFS as NodeStreams)],
       },
     };
   }

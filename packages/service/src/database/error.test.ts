@@ -11,6 +11,7 @@ const states: readonly [string | undefined, DatabaseErrorKind][] = [
   ['42501', 'insufficient_privilege'],
   ['42P01', 'invalid_statement'],
   ['22P02', 'invalid_statement'],
+  ['54000', 'invalid_statement'],
   ['53300', 'unavailable'],
   ['57P01', 'unavailable'],
   ['57014', 'deadline_exceeded'],

@@ -92,6 +92,7 @@ const byClass: Readonly<Record<string, DatabaseErrorKind>> = {
   '22': 'invalid_statement', // data exception
   '42': 'invalid_statement', // syntax error or access rule violation
   '53': 'unavailable', // insufficient resources
+  '54': 'invalid_statement', // program limit exceeded
   '57': 'unavailable', // operator intervention
   '58': 'unavailable', // system error
 };

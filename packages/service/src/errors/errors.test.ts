@@ -1,18 +1,30 @@
 import { Reason as ProtoReason } from '@sallyport/proto';
 import { describe, expect, test } from 'vitest';
-import * as errors from './index.ts';
 import {
+  alreadyExists,
   asSallyportError,
+  busy,
+  callerNotAllowed,
+  cancelled,
+  conflict,
+  deadlineExceeded,
+  denied,
   grpcStatus,
   httpProblemOf,
   internal,
   internalMessage,
+  invalidArgument,
   isReason,
+  notFound,
   reasons,
   retryAfterMsOf,
   SallyportError,
   toGrpcStatus,
   toHttpProblem,
+  tooLarge,
+  unauthenticated,
+  unavailable,
+  unimplemented,
 } from './index.ts';
 
 describe('the tables', () => {
@@ -69,21 +81,21 @@ describe('SallyportError', () => {
   });
 
   test.each([
-    ['invalidArgument', 'invalid_argument'],
-    ['unauthenticated', 'unauthenticated'],
-    ['callerNotAllowed', 'caller_not_allowed'],
-    ['denied', 'denied'],
-    ['notFound', 'not_found'],
-    ['alreadyExists', 'already_exists'],
-    ['conflict', 'conflict'],
-    ['tooLarge', 'too_large'],
-    ['busy', 'busy'],
-    ['unavailable', 'unavailable'],
-    ['deadlineExceeded', 'deadline_exceeded'],
-    ['cancelled', 'cancelled'],
-    ['unimplemented', 'unimplemented'],
-  ] as const)('%s makes %s', (name, reason) => {
-    expect(errors[name]('m', { field: 'f' })).toMatchObject({ reason, message: 'm', field: 'f' });
+    ['invalid_argument', invalidArgument],
+    ['unauthenticated', unauthenticated],
+    ['caller_not_allowed', callerNotAllowed],
+    ['denied', denied],
+    ['not_found', notFound],
+    ['already_exists', alreadyExists],
+    ['conflict', conflict],
+    ['too_large', tooLarge],
+    ['busy', busy],
+    ['unavailable', unavailable],
+    ['deadline_exceeded', deadlineExceeded],
+    ['cancelled', cancelled],
+    ['unimplemented', unimplemented],
+  ] as const)('the factory of %s', (reason, make) => {
+    expect(make('m', { field: 'f' })).toMatchObject({ reason, message: 'm', field: 'f' });
   });
 });
 

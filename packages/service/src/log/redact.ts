@@ -92,12 +92,9 @@ function describe(value: object): string | undefined {
 }
 
 function open(value: object, depth: number, around: Set<object>): Redacted {
-  if (types.isNativeError(value)) return openError(value, depth, around);
+  if (value instanceof Error) return openError(value, depth, around);
   // Secret says "[secret]" here; so may any other type that knows what it may show.
-  if ('toJSON' in value && typeof value.toJSON === 'function') {
-    const shown: unknown = value.toJSON();
-    return visit(shown, depth, around);
-  }
+  if (showsItself(value)) return visit(value.toJSON(), depth, around);
   if (Array.isArray(value) || value instanceof Set) return openList([...value.values()], depth, around);
   if (value instanceof Map) {
     return openEntries(
@@ -107,6 +104,10 @@ function open(value: object, depth: number, around: Set<object>): Redacted {
     );
   }
   return openEntries(Object.entries(value), depth, around);
+}
+
+function showsItself(value: object): value is { toJSON(): unknown } {
+  return 'toJSON' in value && typeof value.toJSON === 'function';
 }
 
 function openList(items: readonly unknown[], depth: number, around: Set<object>): Redacted {

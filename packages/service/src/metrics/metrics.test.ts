@@ -63,8 +63,8 @@ describe('metrics', () => {
 
   test('counters do not go down, and a label outside the fixed set is refused', () => {
     const metrics = createMetrics({ service: 'x' });
-    expect(() => metrics.counter({ name: 'x_total', help: 'x' }).add({}, -1)).toThrow();
+    expect(() => metrics.counter({ name: 'x_total', help: 'x' }).add({}, -1)).toThrow(/decrease/);
     const labelled = metrics.counter<string>({ name: 'y_total', help: 'y', labels: ['a'] });
-    expect(() => labelled.add({ other: '1' })).toThrow();
+    expect(() => labelled.add({ other: '1' })).toThrow(/other/);
   });
 });

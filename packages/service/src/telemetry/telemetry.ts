@@ -111,12 +111,12 @@ function wrapSpan(span: OtelSpan): Span {
 
 /** Name and message as the log would show them (https://opentelemetry.io/docs/specs/semconv/exceptions/). */
 function recordThrown(span: OtelSpan, error: unknown): void {
-  const shown = redact(error);
-  const isRecord = typeof shown === 'object' && shown !== null && 'name' in shown && 'message' in shown;
-  const type = isRecord ? String(shown['name']) : typeof error;
+  const shown = error instanceof Error ? (redact(error) as Readonly<Record<string, unknown>>) : {};
+  const { name, message } = shown;
+  const type = typeof name === 'string' ? name : typeof error;
   span.addEvent('exception', {
     'exception.type': type,
-    'exception.message': isRecord ? String(shown['message']) : '',
+    'exception.message': typeof message === 'string' ? message : '',
   });
   span.setStatus({ code: SpanStatusCode.ERROR, message: type });
 }

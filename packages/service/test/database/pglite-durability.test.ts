@@ -16,26 +16,27 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const writer = fileURLToPath(new URL('./writer.ts', import.meta.url));
 
-/** Runs the writer and kills it `afterMs` after its first commit, or after its start when `during` is `start`. */
-async function writeAndKill(
-  dataDir: string,
-  afterMs: number,
-  during: 'commits' | 'start',
-): Promise<number[]> {
+/** Runs the writer and kills it `afterMs` after its first commit; what it said it had committed. */
+async function writeAndKill(dataDir: string, afterMs: number): Promise<number[]> {
   const child = spawn(process.execPath, [writer, dataDir], { stdio: ['ignore', 'pipe', 'inherit'] });
   const committed: number[] = [];
   let timer: NodeJS.Timeout | undefined;
-  const kill = () => {
-    timer ??= setTimeout(() => child.kill('SIGKILL'), afterMs);
-  };
-  if (during === 'start') kill();
   for await (const line of createInterface({ input: child.stdout })) {
     if (line === 'ready') continue;
     committed.push(Number(line));
-    kill();
+    timer ??= setTimeout(() => child.kill('SIGKILL'), afterMs);
   }
-  clearTimeout(timer);
   return committed;
+}
+
+/** Runs the writer and kills it as soon as a file of the new database can be seen. */
+async function killWhileMaking(dataDir: string, file: string): Promise<void> {
+  const child = spawn(process.execPath, [writer, dataDir], { stdio: 'ignore' });
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  const seen = () => [dataDir, `${dataDir}.unfinished`].some((place) => existsSync(join(place, file)));
+  while (!seen()) await new Promise((resolve) => setTimeout(resolve, 1));
+  child.kill('SIGKILL');
+  await gone;
 }
 
 async function storedIds(dataDir: string): Promise<number[]> {
@@ -45,25 +46,25 @@ async function storedIds(dataDir: string): Promise<number[]> {
   return rows.map(({ id }) => id);
 }
 
-test('SIGKILL while committing loses no committed row', { timeout: 60_000 }, async () => {
+test('SIGKILL while committing loses no committed row', { timeout: 120_000 }, async () => {
   const dataDir = join(folder, 'db');
   const committed: number[] = [];
-  for (const afterMs of [3, 41, 170]) committed.push(...(await writeAndKill(dataDir, afterMs, 'commits')));
+  for (const afterMs of [3, 41, 170]) committed.push(...(await writeAndKill(dataDir, afterMs)));
   const stored = new Set(await storedIds(dataDir));
   expect(committed.length).toBeGreaterThan(10);
   expect(committed.filter((id) => !stored.has(id))).toEqual([]);
 });
 
-test('SIGKILL while the database is being made leaves nothing half-made', { timeout: 60_000 }, async () => {
+test('SIGKILL while the database is being made leaves nothing half-made', { timeout: 120_000 }, async () => {
   const dataDir = join(folder, 'db');
-  for (const afterMs of [300, 1200]) await writeAndKill(dataDir, afterMs, 'start');
+  for (const file of ['base', 'PG_VERSION']) await killWhileMaking(dataDir, file);
   await using host = await openPglite({ dataDir });
   const db = await host.forService('probe');
   await db.check();
   expect(existsSync(`${dataDir}.unfinished`)).toBe(false);
 });
 
-test('commits are flushed to the disk', { timeout: 60_000 }, async () => {
+test('commits are flushed to the disk', { timeout: 120_000 }, async () => {
   await using host = await openPglite({ dataDir: join(folder, 'db') });
   const db = await host.forService('probe');
   const { rows } = await sql`
@@ -74,16 +75,21 @@ test('commits are flushed to the disk', { timeout: 60_000 }, async () => {
   expect(rows).toEqual([{ fsync: 'on', commit: 'on', method: 'fsync', pages: 'on' }]);
 });
 
-test('a folder that holds no database is refused, not overwritten', { timeout: 60_000 }, async () => {
+test('a folder that holds no database is refused, not overwritten', { timeout: 120_000 }, async () => {
   const dataDir = join(folder, 'db');
   mkdirSync(dataDir);
   writeFileSync(join(dataDir, 'PG_VERSION'), 'nonsense');
   await expect(openPglite({ dataDir })).rejects.toMatchObject({ kind: 'unavailable' });
 });
 
+test('an engine that does not start in time is unavailable', async () => {
+  const opening = openPglite({ memory: true, startTimeoutMs: 1 });
+  await expect(opening).rejects.toMatchObject({ kind: 'unavailable', retryable: true });
+});
+
 test(
   'closing lets the running transaction finish, fails what waits and what comes',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async () => {
     const host = await openPglite({ memory: true });
     const db = await host.forService('probe');
