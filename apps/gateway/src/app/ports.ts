@@ -121,5 +121,8 @@ export type ReplayGuard = {
 
 export type ConcludedRequest = {
   readonly correlation: string;
+  /** `released`: it took no effect and may be sent anew, as if it had never come. */
+  readonly state: 'done' | 'released';
+  /** Kept for a resend of what is done. */
   readonly response: Uint8Array | undefined;
 };

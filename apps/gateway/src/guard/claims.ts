@@ -72,6 +72,13 @@ export class Claims {
     }
   }
 
+  /** Takes back a claim that had no effect. */
+  release(correlation: string): void {
+    if (this.#find(correlation)?.state !== 'running') return;
+    this.#young.delete(correlation);
+    this.#old.delete(correlation);
+  }
+
   response(correlation: string, nowMs: number): Uint8Array | undefined {
     const response = this.#find(correlation)?.response;
     return response !== undefined && nowMs <= response.keptUntilMs ? response.bytes : undefined;

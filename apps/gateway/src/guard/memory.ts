@@ -90,8 +90,10 @@ export function memoryReplayGuard(options: MemoryReplayGuardOptions): ReplayGuar
 
     async conclude(session, results: readonly ConcludedRequest[]) {
       const record = current(session);
-      for (const { correlation, response } of results)
-        record?.claims.conclude(correlation, response, clock.now());
+      for (const { correlation, state, response } of results) {
+        if (state === 'released') record?.claims.release(correlation);
+        else record?.claims.conclude(correlation, response, clock.now());
+      }
     },
 
     async response(session, correlation) {

@@ -92,7 +92,7 @@ export function replayGuardContract(implementation: string, factory: GuardFactor
     test('a request is claimed once; its resend under a new sequence is running, then done', async () => {
       expect(await admit(record(1, request('c1')))).toEqual(['new']);
       expect(await admit(record(2, request('c1')))).toEqual(['running']);
-      await guard.conclude(session, [{ correlation: 'c1', response: Uint8Array.of(1, 2, 3) }]);
+      await guard.conclude(session, [{ correlation: 'c1', state: 'done', response: Uint8Array.of(1, 2, 3) }]);
       expect(await admit(record(3, request('c1')))).toEqual(['done']);
       expect(await guard.response(session, 'c1')).toEqual(Uint8Array.of(1, 2, 3));
     });
@@ -100,20 +100,29 @@ export function replayGuardContract(implementation: string, factory: GuardFactor
     test('other content under a used correlation is correlation_reuse, before and after it is done', async () => {
       await admit(record(1, request('c1', 'pay 10')));
       expect(await admit(record(2, request('c1', 'pay 99')))).toEqual(['correlation_reuse']);
-      await guard.conclude(session, [{ correlation: 'c1', response: undefined }]);
+      await guard.conclude(session, [{ correlation: 'c1', state: 'done', response: undefined }]);
       expect(await admit(record(3, request('c1', 'pay 99')))).toEqual(['correlation_reuse']);
     });
 
     test('a conclusion is final: a second one changes nothing', async () => {
       await admit(record(1, request('c1')));
-      await guard.conclude(session, [{ correlation: 'c1', response: Uint8Array.of(1) }]);
-      await guard.conclude(session, [{ correlation: 'c1', response: Uint8Array.of(2) }]);
+      await guard.conclude(session, [{ correlation: 'c1', state: 'done', response: Uint8Array.of(1) }]);
+      await guard.conclude(session, [{ correlation: 'c1', state: 'done', response: Uint8Array.of(2) }]);
       expect(await guard.response(session, 'c1')).toEqual(Uint8Array.of(1));
+    });
+
+    test('a released request may be sent anew; a done one cannot be released', async () => {
+      await admit(record(1, request('c1')));
+      await guard.conclude(session, [{ correlation: 'c1', state: 'released', response: undefined }]);
+      expect(await admit(record(2, request('c1')))).toEqual(['new']);
+      await guard.conclude(session, [{ correlation: 'c1', state: 'done', response: undefined }]);
+      await guard.conclude(session, [{ correlation: 'c1', state: 'released', response: undefined }]);
+      expect(await admit(record(3, request('c1')))).toEqual(['done']);
     });
 
     test('a response is kept for 120 s, and the claim for longer', async () => {
       await admit(record(1, request('c1')));
-      await guard.conclude(session, [{ correlation: 'c1', response: Uint8Array.of(1) }]);
+      await guard.conclude(session, [{ correlation: 'c1', state: 'done', response: Uint8Array.of(1) }]);
       clock.advance(121_000);
       expect(await guard.response(session, 'c1')).toBeUndefined();
       expect(await admit(record(2, request('c1')))).toEqual(['done']);
@@ -121,14 +130,18 @@ export function replayGuardContract(implementation: string, factory: GuardFactor
 
     test('a response over 64 KiB is not kept', async () => {
       await admit(record(1, request('c1')));
-      await guard.conclude(session, [{ correlation: 'c1', response: new Uint8Array(64 * 1024 + 1) }]);
+      await guard.conclude(session, [
+        { correlation: 'c1', state: 'done', response: new Uint8Array(64 * 1024 + 1) },
+      ]);
       expect(await guard.response(session, 'c1')).toBeUndefined();
     });
 
     test('no more than 1 MiB of responses is kept, the newest of them', async () => {
       for (let index = 0; index < 20; index += 1) {
         await admit(record(index + 1, request(`c${index}`)));
-        await guard.conclude(session, [{ correlation: `c${index}`, response: new Uint8Array(64 * 1024) }]);
+        await guard.conclude(session, [
+          { correlation: `c${index}`, state: 'done', response: new Uint8Array(64 * 1024) },
+        ]);
       }
       expect(await guard.response(session, 'c0')).toBeUndefined();
       expect(await guard.response(session, 'c19')).toHaveLength(64 * 1024);

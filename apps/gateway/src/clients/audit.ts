@@ -1,0 +1,72 @@
+/** The gateway's records as OCSF events in its own spool. */
+import {
+  authorizeSessionEvent,
+  frameEvent,
+  rejectedFramesEvent,
+  type EventContext,
+  type MessageDecision,
+  type MessageOutcome,
+} from '@sallyport/audit-log';
+import { randomBytes, toHex } from '@sallyport/crypto';
+import type { AuditTrail } from '@sallyport/service/audit';
+import type { LiveSession } from '../app/live-session.ts';
+import type { Opening } from '../app/open-session.ts';
+import type { RejectionEntry } from '../app/rejections.ts';
+
+export type GatewayRecords = {
+  decisions(live: LiveSession, messages: readonly MessageDecision[]): Promise<void>;
+  outcomes(live: LiveSession, messages: readonly MessageOutcome[]): Promise<void>;
+  opening(opening: Opening): Promise<void>;
+  rejection(entry: RejectionEntry): Promise<void>;
+};
+
+const TENANT = 'default';
+const EVENT_ID_BYTES = 16;
+
+export function gatewayRecords(
+  trail: Pick<AuditTrail, 'record'>,
+  source: string,
+  now: () => number,
+): GatewayRecords {
+  const context = (tenant: string): EventContext => ({
+    id: toHex(randomBytes(EVENT_ID_BYTES)),
+    timeMs: Math.trunc(now()),
+    source,
+    tenant,
+  });
+  const who = (live: LiveSession) => ({
+    principal: live.principal.id,
+    sessionId: live.id,
+    peer: { ip: live.peerAddress },
+  });
+  return {
+    decisions: (live, messages) =>
+      trail.record(frameEvent(context(live.principal.tenant), { phase: 'decision', ...who(live), messages })),
+    // What was begun may end: outcomes may use the spool's reserve.
+    outcomes: (live, messages) =>
+      trail.record(frameEvent(context(live.principal.tenant), { phase: 'outcome', ...who(live), messages }), {
+        useReserve: true,
+      }),
+    opening: ({ sessionId, principal, decision }) =>
+      trail.record(
+        authorizeSessionEvent(context(TENANT), {
+          principal,
+          sessionId,
+          action: 'session.open',
+          decision: decision.decision,
+          reason: decision.reasons[0] ?? 'denied',
+          policyRevision: String(decision.policyRevision),
+          privileges: decision.roles.slice(0, 64),
+        }),
+      ),
+    rejection: ({ peerAddress, cause, count, fromMs, toMs }) =>
+      trail.record(
+        rejectedFramesEvent(context(TENANT), {
+          peer: { ip: peerAddress },
+          cause,
+          count,
+          interval: { fromMs: Math.trunc(fromMs), toMs: Math.trunc(toMs) },
+        }),
+      ),
+  };
+}

@@ -1,0 +1,269 @@
+/** Builds the gateway from its configuration, in order, and takes it down in reverse. */
+import { X509Certificate } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createGatewayIdentity, type GatewayIdentity } from '@sallyport/channel';
+import { BundleHolder, fileLastGoodStore, PolicyEngine } from '@sallyport/policy-engine';
+import { authv1, keyv1, policyv1 } from '@sallyport/proto';
+import { startAuditTrail } from '@sallyport/service/audit';
+import { SallyportError } from '@sallyport/service/errors';
+import { grpcClient, startGrpcServer } from '@sallyport/service/grpc';
+import type { Identity } from '@sallyport/service/identity';
+import type { Readiness } from '@sallyport/service/lifecycle';
+import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
+import { createCarrier, type HalfOpen } from './app/carrier.ts';
+import { startLeases } from './app/leases.ts';
+import { pipelineMetrics } from './app/measure.ts';
+import { beginSession } from './app/open-session.ts';
+import { createOutcomes } from './app/outcomes.ts';
+import { createPipeline } from './app/pipeline.ts';
+import type { ReplayGuard } from './app/ports.ts';
+import { startRejections } from './app/rejections.ts';
+import { createSessions } from './app/sessions.ts';
+import { gatewayRecords } from './clients/audit.ts';
+import { bundleKeys, startPolicyFeed } from './clients/policy-feed.ts';
+import { followRevocations } from './clients/revocations.ts';
+import { authClient, bytesOf, keyClient } from './clients/services.ts';
+import type { GatewayConfig } from './config.ts';
+import { memoryReplayGuard } from './guard/memory.ts';
+import { startHttpServer } from './http/server.ts';
+import { buildRoutes } from './routes/build.ts';
+import { routes } from './rpc/routes.ts';
+
+export type { GatewayConfig, RouteConfig } from './config.ts';
+
+export type GatewayParts = {
+  /** What the gateway shows in the channel's handshake. */
+  readonly channelIdentity: Identity;
+  /** What `/readyz` reports; the process adds every service's checks to it. */
+  readonly readiness: Pick<Readiness, 'report'>;
+};
+
+/** The only seam for tests, and where the cluster profile puts Redis in. */
+export type Overrides = { readonly guard?: ReplayGuard };
+
+export type ComposedGateway = ComposedService & { readonly httpsPort: number };
+
+const CALL_DEADLINE_MS = 5_000;
+const LEASE_MS = 60 * 60_000;
+const LEASE_CHECK_MS = 60_000;
+const REJECTION_INTERVAL_MS = 1_000;
+const DELEGATION_MS = 24 * 60 * 60_000;
+const MAX_HALF_OPEN = 256;
+const DRAIN_MS = 5_000;
+
+/**
+ * Starts the gateway and listens on both doors. Services that are not there yet are waited for: until a policy bundle has
+ * come everything is denied, and readiness says so. Throws what keeps a listener from its port, and `AuditLogError` for
+ * a damaged spool.
+ */
+export async function composeGateway(
+  config: GatewayConfig,
+  runtime: ServiceRuntime,
+  { channelIdentity, readiness }: GatewayParts,
+  overrides: Overrides = {},
+): Promise<ComposedGateway> {
+  const { identity, trust, bus, clock, log, metrics, tracer } = runtime;
+  const now = (): number => clock.now();
+  const monotonic = (): number => clock.monotonic();
+  await using building = new AsyncDisposableStack();
+
+  const trail = building.use(
+    await startAuditTrail({
+      serviceId: identity.spiffeId,
+      directory: config.spoolDirectory,
+      bus,
+      clock,
+      log,
+      tracer,
+    }),
+  );
+  const records = gatewayRecords(trail, identity.spiffeId, now);
+  const call = { identity, trust, deadlineMs: CALL_DEADLINE_MS, tracer };
+  const auth = building.use(
+    grpcClient(authv1.AuthService, { ...call, address: config.authAddress, expectedServer: 'auth-service' }),
+  );
+  const keys = building.use(
+    grpcClient(keyv1.KeyService, { ...call, address: config.keyAddress, expectedServer: 'key-service' }),
+  );
+  const policy = building.use(
+    grpcClient(policyv1.PolicyService, {
+      ...call,
+      address: config.policyAddress,
+      expectedServer: 'policy-service',
+    }),
+  );
+
+  const engine = new PolicyEngine({ monotonicMs: monotonic });
+  await mkdir(config.bundleDirectory, { recursive: true, mode: 0o700 });
+  const holder = new BundleHolder({
+    engine,
+    keys: bundleKeys(keys, monotonic),
+    store: fileLastGoodStore(join(config.bundleDirectory, 'last-good.tar.gz')),
+    monotonicMs: monotonic,
+    epochMs: now,
+  });
+  const instance = trail.spool.producer;
+  building.use(await startPolicyFeed({ policy, holder, bus, log, instance }));
+
+  const sessions = createSessions();
+  const guard = overrides.guard ?? memoryReplayGuard({ clock });
+  const measure = pipelineMetrics(metrics, {
+    sessions: () => sessions.size,
+    inFlight: () => sessions.inFlight,
+    policyRevision: () => holder.revision,
+    spoolBytes: () => trail.spool.depthBytes,
+  });
+  const rejections = building.use(
+    startRejections({
+      record: (entry) => records.rejection(entry),
+      metrics: measure,
+      now,
+      intervalMs: REJECTION_INTERVAL_MS,
+      onProblem: (error) => log.error('rejected frames could not be recorded', { error }),
+    }),
+  );
+  const destinations = building.use(buildRoutes(config.routes));
+  const outcomes = createOutcomes({
+    guard,
+    recordOutcomes: records.outcomes,
+    metrics: measure,
+    onLost: (error, count) => log.error('outcomes could not be recorded', { error, count }),
+  });
+  const decide = engine.decide.bind(engine);
+  const pipeline = createPipeline({
+    guard,
+    decide,
+    policyRevision: () => String(holder.revision),
+    routes: destinations.byName,
+    recordDecisions: records.decisions,
+    outcomes,
+    tracer,
+    metrics: measure,
+    now,
+    monotonic,
+  });
+
+  const keyCalls = keyClient(keys);
+  const gatewayIdentity = renewedIdentity(channelIdentity, trust.trustDomain, now);
+  const halfOpen: HalfOpen = { count: 0, max: MAX_HALF_OPEN };
+  const opening = {
+    identity: gatewayIdentity,
+    now,
+    ...authClient(auth),
+    createSessionKey: keyCalls.createSessionKey,
+    decide,
+    guard,
+    recordOpening: records.opening,
+  };
+  building.use(await followRevocations({ auth, bus, sessions, guard, log }));
+  building.use(
+    startLeases(
+      {
+        sessions,
+        renew: keyCalls.renew,
+        now,
+        leaseMs: LEASE_MS,
+        onProblem: (error) => log.warn('session-key leases could not be renewed', { error }),
+      },
+      LEASE_CHECK_MS,
+    ),
+  );
+  const closing = new Set<Promise<unknown>>();
+  const server = building.use(
+    await startGrpcServer({
+      identity,
+      trust,
+      host: config.host,
+      port: config.channelPort,
+      clientCertificate: 'none',
+      services: [
+        routes((connection) =>
+          createCarrier(
+            {
+              beginSession: (peer) => beginSession(opening, peer),
+              pipeline,
+              sessions,
+              rejections,
+              metrics: measure,
+              halfOpen,
+              now,
+              onSessionEnd: (live, cause) => {
+                const task = closeSession(live.id, cause).finally(() => closing.delete(task));
+                closing.add(task);
+                void guard.close(live.guard).catch(() => undefined);
+              },
+            },
+            connection,
+          ),
+        ),
+      ],
+      clock,
+      log,
+      metrics,
+      tracer,
+      // A frame of 1 MiB and its field header.
+      limits: { maxMessageBytes: 1024 * 1024 + 64, maxConcurrentStreams: 1024, maxConnections: 4096 },
+    }),
+  );
+
+  /** Tells the services that keep the session; what cannot be told expires by itself. */
+  async function closeSession(id: string, cause: string): Promise<void> {
+    const sessionId = bytesOf(id);
+    const told = await Promise.allSettled([
+      auth.closeSession({ sessionId, cause }),
+      keys.destroySessionKeys({ sessionIds: [sessionId] }),
+    ]);
+    for (const result of told) {
+      if (result.status === 'rejected') log.warn('a session end could not be told', { error: result.reason });
+    }
+  }
+
+  const http = building.use(
+    await startHttpServer({ host: config.host, port: config.httpsPort, identity, readiness, metrics }),
+  );
+  // Disposed first: no new work, then what is under way ends, then the sessions do.
+  building.defer(async () => {
+    server.setServing(false);
+    await Promise.race([outcomes.idle(), new Promise((resolve) => setTimeout(resolve, DRAIN_MS).unref())]);
+    sessions.endAll('unavailable', 'gateway_stopping');
+    await Promise.allSettled(closing);
+  });
+
+  const parts = building.move();
+  return {
+    name: 'gateway',
+    port: server.port,
+    httpsPort: http.port,
+    readiness: {
+      policy: async () => {
+        if (holder.revision === 0)
+          throw new SallyportError('policy_unavailable', 'no policy bundle has come yet');
+      },
+      audit: () => trail.ready(),
+      auth: () => auth.waitForReady(CALL_DEADLINE_MS),
+    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+/** The process's signing key, vouched for anew long before its delegation ends. */
+function renewedIdentity(identity: Identity, trustDomain: string, now: () => number): () => GatewayIdentity {
+  const certificate = new X509Certificate(identity.certPem);
+  const make = (): GatewayIdentity =>
+    createGatewayIdentity({
+      chainDer: [certificate.raw],
+      trustDomain,
+      certificateKey: identity.key,
+      notAfterMs: Math.min(now() + DELEGATION_MS, certificate.validToDate.getTime()),
+    });
+  let current = make();
+  let renewAtMs = now() + DELEGATION_MS / 2;
+  return () => {
+    if (now() > renewAtMs) {
+      current = make();
+      renewAtMs = now() + DELEGATION_MS / 2;
+    }
+    return current;
+  };
+}
