@@ -106,13 +106,16 @@ describe('a restart without key-service', () => {
     const first = await bench({ store });
     await first.publisher.ensure(1n);
     const bundle = first.publisher.inForce()?.publication.bundle;
-    expect(bundle).toBeDefined();
     await first.publisher[Symbol.asyncDispose]();
 
     const keys = fakeKeys();
     keys.away = true;
     const second = await bench({ store, keys });
-    expect(second.publisher.inForce()?.publication.bundle).toEqual(bundle);
+    // Not by toEqual: the difference of two bundles takes minutes to print.
+    expect(bundle?.length).toBeGreaterThan(0);
+    expect(
+      Buffer.from(second.publisher.inForce()?.publication.bundle ?? []).equals(bundle ?? new Uint8Array()),
+    ).toBe(true);
     await second.publisher[Symbol.asyncDispose]();
   });
 

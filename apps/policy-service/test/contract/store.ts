@@ -23,7 +23,7 @@ const bind =
 
 const publication = (revision: bigint, fill = 7): Publication => ({
   revision,
-  bundle: new Uint8Array(70_000).fill(fill),
+  bundle: new Uint8Array(2_000).fill(fill),
   keyId: `policy-bundle/${fill}`,
   publicKey: new Uint8Array(32).fill(fill),
   builtAtMs: 1_700_000_000_456,
