@@ -1,4 +1,5 @@
 /** Real certificates, a real server and real clients for the tests of the gRPC edge. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { systemClock } from '../../src/clock/index.ts';
 import {
   createDevelopmentCa,
@@ -93,4 +94,13 @@ export async function startServer(authority: Authority, overrides: ServerOverrid
     log: memoryLog(),
     ...overrides,
   });
+}
+
+/** Waits for something to become true; fails after `ms`. */
+export async function until(done: () => boolean, ms = 5_000): Promise<void> {
+  const end = performance.now() + ms;
+  while (!done()) {
+    if (performance.now() > end) throw new Error('did not happen in time');
+    await delay(5);
+  }
 }
