@@ -156,6 +156,46 @@ export function busContract(
         never.resolve();
       });
 
+      test('a rejection that comes after its time-out does not disturb the delivery under way', async () => {
+        const bus = await fresh();
+        const deliveries: number[] = [];
+        const first = Promise.withResolvers<void>();
+        await bus.subscribe('s', { durable: 'd', ackTimeoutMs: 400, backoffMs: [5] }, async (message) => {
+          deliveries.push(message.deliveries);
+          if (message.deliveries === 1) await first.promise;
+          first.reject(new Error('too late'));
+          await settle();
+        });
+        await bus.publish('s', text('x'));
+        await vi.waitFor(() => expect(deliveries.length).toBeGreaterThan(1), soon);
+        await settle();
+        await settle();
+        expect(deliveries).toEqual([1, 2]);
+      });
+
+      test('an acknowledgement after the time-out, by a subscriber on its way out, counts', async () => {
+        const bus = await fresh();
+        const started = Promise.withResolvers<void>();
+        const gate = Promise.withResolvers<void>();
+        const leaving = await bus.subscribe(
+          's',
+          { durable: 'd', ackTimeoutMs: 40, backoffMs: [5] },
+          async () => {
+            started.resolve();
+            await gate.promise;
+          },
+        );
+        await bus.publish('s', text('x'));
+        await started.promise;
+        const left = leaving.unsubscribe();
+        await settle();
+        gate.resolve();
+        await left;
+        const got = await collect(bus, 's', 'd');
+        await settle();
+        expect(got).toEqual([]);
+      });
+
       test('a rejection, or a time-out, of a subscriber that left goes to the next one', async () => {
         const bus = await fresh();
         const left = await bus.subscribe('s', { durable: 'd', backoffMs: [10_000] }, async () => {
