@@ -51,7 +51,7 @@ describe('it fails', () => {
     ['with another destination', { header: flipBit(good.header, 73 * 8 + 1) }, 'signature'],
     ['with another content', { sealedDigest: flipBit(good.sealedDigest, 3) }, 'signature'],
     ['with a digest of 31 bytes', { sealedDigest: good.sealedDigest.subarray(1) }, 'path'],
-    ['at another place of the frame', { firstSequence: 2 }, 'path'],
+    ['at another place of the frame', { firstSequence: 2 }, 'signature'],
     ['before the frame', { firstSequence: 5 }, 'position'],
     ['behind the frame', { count: 3 }, 'position'],
     ['in a frame of no messages', { count: 0 }, 'position'],
