@@ -1,5 +1,6 @@
 /** The query rows of an event: pure, so that a verifier can derive them again and compare. */
 import { decodeEvent } from './codec.ts';
+import type { DecodedEvent } from './codec.ts';
 import type { Actor, AuditEvent, Authorization, Base } from './event.ts';
 import type { AuditRecord } from './record.ts';
 
@@ -109,7 +110,11 @@ export function recordsOf(event: AuditEvent): AuditRecord[] {
  * without a row would be invisible.
  */
 export function recordsOfBody(body: Uint8Array): AuditRecord[] {
-  const decoded = decodeEvent(body);
+  return recordsOfDecoded(decodeEvent(body));
+}
+
+/** The same, of a body that is decoded already. */
+export function recordsOfDecoded(decoded: DecodedEvent): AuditRecord[] {
   return decoded.ok ? recordsOf(decoded.event) : [{ ...EMPTY_ROW, activity: 'undecodable' }];
 }
 

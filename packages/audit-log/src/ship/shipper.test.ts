@@ -64,7 +64,15 @@ const lastOf = (batch: SpoolBatch) => batch.firstSeq + BigInt(batch.bodies.lengt
 const append = (from: number, count: number) =>
   Promise.all(Array.from({ length: count }, (_, i) => spool.append(utf8(`e${from + i}`))));
 const start = (transport: AuditTransport, options: Partial<ShipperOptions> = {}) =>
-  startShipper({ spool, transport, clock, batchBytes: 6, resendAfterMs: 40, maxBackoffMs: 40, ...options });
+  startShipper({
+    spool,
+    transport,
+    clock,
+    batchBytes: 6,
+    resendAfterMs: 10_000,
+    maxBackoffMs: 10_000,
+    ...options,
+  });
 const until = (condition: () => boolean) =>
   vi.waitFor(() => {
     if (!condition()) throw new Error('not yet');
@@ -114,7 +122,7 @@ describe('shipper', () => {
       if (lose-- <= 0) transport.acknowledge(lastOf(batch));
     };
     await append(1, 6);
-    const shipper = start(transport, { onProblem: (problem) => problems.push(problem) });
+    const shipper = start(transport, { resendAfterMs: 200, onProblem: (problem) => problems.push(problem) });
     await until(() => spool.floor === 7n);
     expect(transport.batches.map(({ firstSeq }) => firstSeq).slice(0, 4)).toEqual([1n, 4n, 1n, 4n]);
     expect(transport.batches[0]?.floor).toBe(1n);
@@ -144,7 +152,7 @@ describe('shipper', () => {
     const transport = new FakeTransport();
     transport.take = () => new Promise(() => undefined);
     await append(1, 1);
-    const shipper = start(transport);
+    const shipper = start(transport, { resendAfterMs: 40 });
     await until(() => transport.batches.length >= 2);
     expect(await shipper.stop(10)).toEqual({ remaining: 1n });
   });

@@ -38,9 +38,10 @@ export class Sequences {
     else this.#report(producer, seq, leafIndex, `more than ${MAX_PRODUCERS} producers`, UNFOLLOWED);
   }
 
-  /** An event whose body fits the log. */
-  recorded(event: AuditEvent): void {
+  /** An event whose body fits the log, from this producer: a service's SPIFFE id, "#" and an instance. */
+  recorded(event: AuditEvent, producer: string): void {
     if (event.type !== 'sallyport.audit.detection_finding' || !GAP_RECORDER.test(event.source)) return;
+    if (producer.split('#')[0] !== event.source) return; // said in another's name
     const { finding, gap } = event.data.unmapped;
     if (finding !== SEQUENCE_GAP_FINDING || gap === undefined || this.#recorded.length >= MAX_GAPS) return;
     this.#recorded.push({

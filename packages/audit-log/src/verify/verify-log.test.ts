@@ -373,8 +373,11 @@ describe('completeness', () => {
     expect(await onlyFinding(log)).toMatchObject({ kind: 'sequence', seq: 4n });
   });
 
-  it('a gap that another service declares explains nothing', async () => {
-    const gap = leafOf(1, KEYS, 1n, gapEvent(1, { producer: GATEWAY, fromSeq: 2n, toSeq: 2n }, KEYS));
+  it.each([
+    ['in its own name', KEYS],
+    ["in audit-service's name", AUDIT],
+  ])('a gap that another service declares, %s, explains nothing', async (_what, source) => {
+    const gap = leafOf(1, KEYS, 1n, gapEvent(1, { producer: GATEWAY, fromSeq: 2n, toSeq: 2n }, source));
     const log = await SampleLog.of([gateway(0, 1n), gap, gateway(2, 3n)]);
     expect(await onlyFinding(log)).toMatchObject({ kind: 'sequence', seq: 2n });
   });

@@ -5,7 +5,7 @@
  */
 import { constantTimeEqual } from '@sallyport/crypto';
 import { decodeEvent } from '../event/codec.ts';
-import { recordsOfBody } from '../event/records.ts';
+import { recordsOfDecoded } from '../event/records.ts';
 import { TreeEdge } from '../log/edge.ts';
 import { parseVerifierKey } from '../log/note.ts';
 import { CompactRange } from '../log/range.ts';
@@ -143,8 +143,8 @@ class Pass {
       }
       if (leaf !== undefined && verdict.bodyHolds) {
         const decoded = decodeEvent(leaf.body);
-        if (decoded.ok) this.sequences.recorded(decoded.event);
-        checkRows(leaf, recordsOfBody(leaf.body), findings);
+        if (decoded.ok) this.sequences.recorded(decoded.event, leaf.producer);
+        checkRows(leaf, recordsOfDecoded(decoded), findings);
       }
       await this.#grow(verdict.hash, previous);
     }

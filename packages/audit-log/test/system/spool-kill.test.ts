@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,13 +15,18 @@ it(`${KILLS} SIGKILLs at random points of a load: every promised append is there
   const seed = Number(process.env['SPOOL_KILL_SEED'] ?? Date.now() % 1_000_000);
   console.log(`spool-kill seed ${seed} (SPOOL_KILL_SEED repeats it)`);
   const random = generator(seed);
-  const directory = await mkdtemp(join(tmpdir(), 'spool-kill-'));
+  const root = await mkdtemp(join(tmpdir(), 'spool-kill-'));
   const promised = new Map<string, string>();
   let letGo = 0n;
   let restarts = 0;
   try {
     for (let kill = 0; kill < KILLS; kill++) {
-      const lines = await runAndKill([directory, String(kill)], Math.floor(random() * 60));
+      const lines = await runAndKill(
+        join(root, 'spool'),
+        kill,
+        join(root, 'notes'),
+        Math.floor(random() * 60),
+      );
       for (const line of lines) {
         const [word = '', seq = '', text = ''] = line.split(' ');
         if (word === 'acknowledged') letGo = BigInt(seq) > letGo ? BigInt(seq) : letGo;
@@ -28,7 +34,7 @@ it(`${KILLS} SIGKILLs at random points of a load: every promised append is there
         expect(promised.get(seq), `sequence ${seq} given out twice`).toBeUndefined();
         promised.set(seq, text);
       }
-      const found = await contents(directory, letGo);
+      const found = await contents(join(root, 'spool'), letGo);
       for (const [seq, text] of promised) {
         if (BigInt(seq) <= letGo) continue;
         expect(found.bySeq.get(BigInt(seq)), `seed ${seed}, kill ${kill}, sequence ${seq}`).toBe(text);
@@ -39,9 +45,9 @@ it(`${KILLS} SIGKILLs at random points of a load: every promised append is there
     expect(restarts).toBe(KILLS);
     expect(promised.size).toBeGreaterThan(KILLS * 10);
   } finally {
-    await rm(directory, { recursive: true });
+    await rm(root, { recursive: true });
   }
-}, 60_000);
+}, 120_000);
 
 async function contents(directory: string, letGo: bigint) {
   const spool = await openSpool({ directory, producer: 'load', segmentBytes: 20_000 });
@@ -61,28 +67,25 @@ async function contents(directory: string, letGo: bigint) {
   return { bySeq, count };
 }
 
-/** Whole lines that the child said before it was killed, `afterMs` after its load began. */
-function runAndKill(args: readonly string[], afterMs: number): Promise<string[]> {
-  return new Promise((resolve, reject) => {
-    const producer = spawn(process.execPath, [child, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-    let said = '';
-    let complaint = '';
-    let armed = false;
-    const tooLong = setTimeout(() => producer.kill('SIGKILL'), 20_000);
-    producer.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
-    producer.stdout.on('data', (chunk: Buffer) => {
-      said += chunk.toString();
-      if (armed || !said.includes('ready\n')) return;
-      armed = true;
-      setTimeout(() => producer.kill('SIGKILL'), afterMs);
-    });
-    producer.on('close', (code, signal) => {
-      clearTimeout(tooLong);
-      if (signal !== 'SIGKILL' || !armed)
-        reject(new Error(`the load ended by itself (${code}): ${complaint}`));
-      else resolve(said.slice(0, said.lastIndexOf('\n')).split('\n'));
-    });
+/** Whole lines that the child noted before it was killed, `afterMs` after its load began. */
+async function runAndKill(directory: string, run: number, notes: string, afterMs: number): Promise<string[]> {
+  const producer = spawn(process.execPath, [child, directory, String(run), notes], {
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
+  let complaint = '';
+  producer.stderr.on('data', (chunk: Buffer) => (complaint += chunk.toString()));
+  let armed = false;
+  producer.stdout.once('data', () => {
+    armed = true;
+    setTimeout(() => producer.kill('SIGKILL'), afterMs);
+  });
+  const tooLong = setTimeout(() => producer.kill('SIGKILL'), 20_000);
+  const [code, signal] = await once(producer, 'close');
+  clearTimeout(tooLong);
+  if (signal !== 'SIGKILL' || !armed)
+    throw new Error(`the load ended by itself (${String(code)}): ${complaint}`);
+  const said = await readFile(notes, 'utf8');
+  return said.slice(0, said.lastIndexOf('\n') + 1).split('\n');
 }
 
 /** mulberry32: small, seeded, good enough to pick moments. */
