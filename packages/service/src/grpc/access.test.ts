@@ -2,7 +2,7 @@ import { create, setExtension, type DescMethod, type MessageInitShape } from '@b
 import { MethodOptionsSchema } from '@bufbuild/protobuf/wkt';
 import { AccessSchema, access, keyv1 } from '@sallyport/proto';
 import { describe, expect, test } from 'vitest';
-import { accessOf, accessTable, methodName } from './access.ts';
+import { accessOf, methodName } from './access.ts';
 
 /** A method as the compiler would have made it with these options. */
 function methodWith(init: MessageInitShape<typeof AccessSchema> | undefined): DescMethod {
@@ -46,8 +46,4 @@ describe('accessOf', () => {
   ])('refuses %s', (_case, init, message) => {
     expect(() => accessOf(methodWith(init))).toThrow(message);
   });
-});
-
-test('accessTable has a row for every method', () => {
-  expect(accessTable([keyv1.KeyService])).toHaveLength(keyv1.KeyService.methods.length);
 });

@@ -1,5 +1,5 @@
 /** Who may call a method, read from the proto's `access` option. What it does not grant is denied. */
-import { getOption, hasOption, type DescMethod, type DescService } from '@bufbuild/protobuf';
+import { getOption, hasOption, type DescMethod } from '@bufbuild/protobuf';
 import { access } from '@sallyport/proto';
 import { SERVICE_NAMES, isServiceName, type ServiceName } from '../identity/index.ts';
 
@@ -47,15 +47,4 @@ export function accessOf(method: DescMethod): MethodAccess {
     principalAction: principalAction === '' ? undefined : principalAction,
     anyone,
   };
-}
-
-export interface AccessRow extends MethodAccess {
-  readonly method: string;
-}
-
-/** Every method of the services with its access, in the protos' order. */
-export function accessTable(services: readonly DescService[]): AccessRow[] {
-  return services.flatMap((service) =>
-    service.methods.map((method) => ({ method: methodName(method), ...accessOf(method) })),
-  );
 }

@@ -91,7 +91,7 @@ export function parsePrincipalId(
   return isPrincipalKind(kind) && isName(name) ? { kind, name } : undefined;
 }
 
-export function isPrincipalKind(kind: string): kind is PrincipalKind {
+function isPrincipalKind(kind: string): kind is PrincipalKind {
   return (PRINCIPAL_KINDS as readonly string[]).includes(kind);
 }
 

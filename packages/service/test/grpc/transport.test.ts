@@ -117,6 +117,25 @@ describe('the transport', () => {
     for (const socket of sockets) socket.destroy();
   }, 60_000);
 
+  test.each([
+    ['noise', Buffer.alloc(4_096, 0xee)],
+    ['HTTP/1.1', Buffer.from('GET / HTTP/1.1\r\nhost: x\r\n\r\n')],
+    [
+      'a preface and noise',
+      Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), Buffer.alloc(4_096, 0xee)]),
+    ],
+  ])('%s instead of HTTP/2 ends that connection only', async (_case, bytes) => {
+    await using r = await rig({ getBundle: async () => ({}) });
+    const client = r.client();
+    await client.getBundle({});
+    const socket = await attempt(r.server.address, withIdentity(gateway));
+    socket.on('error', () => {});
+    socket.resume();
+    socket.write(bytes);
+    if (!socket.closed) await once(socket, 'close');
+    await client.getBundle({});
+  });
+
   test('a handshake that never ends is cut', async () => {
     await using r = await rig({}, { limits: { handshakeTimeoutMs: 100 } });
     const socket = connectTcp({ host: '127.0.0.1', port: r.server.port });
