@@ -31,7 +31,7 @@ export async function ensureInstalled({ root, say, install = runInstall }) {
     const reason = reasonToInstall(root); // again: the one we waited for may have done it
     if (reason === undefined) return { ok: true, changed: false };
     const { name, version } = pinnedPackageManager(root);
-    say(`${reason}: installing with ${name} ${version} (the first time about 450 MB, half a minute to two)`);
+    say(`${reason}: installing with ${name} ${version} (the first time about 700 MB, half a minute to two)`);
     const started = process.hrtime.bigint();
     const stamp = stampOf(root); // before: a file that changes during the install must not count as installed
     removeStamp(root);
@@ -58,7 +58,7 @@ function advice({ code, output }, missing) {
     : /ERR_PNPM_OUTDATED_LOCKFILE/.test(output)
       ? 'pnpm-lock.yaml does not match a package.json. After changing dependencies run: npx pnpm install'
       : /ENOSPC/.test(output)
-        ? 'the disk is full: the packages need about 450 MB here and as much in the package cache.'
+        ? 'the disk is full: the packages need about 700 MB.'
         : 'the messages above say why.';
   return `the install failed (exit code ${code ?? 'none'}): ${why}\n  Nothing was marked as installed: run the same command again to retry.`;
 }

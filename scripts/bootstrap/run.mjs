@@ -25,13 +25,33 @@ export async function runInForeground(command, args, options = {}) {
     handlers.set(signal, forward);
     process.on(signal, forward);
   }
+  const unwatch = onOrphaned(() => child.kill('SIGTERM'));
   /** @type {{ code: number | null, signal: NodeJS.Signals | null }} */
   const end = await new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('exit', (code, signal) => resolve({ code, signal }));
   }).finally(() => {
+    unwatch();
     for (const [signal, handler] of handlers) process.off(signal, handler);
   });
   if (end.signal === null) process.exitCode = end.code ?? 1;
   else process.kill(process.pid, end.signal);
+}
+
+/**
+ * Calls back when the npm that runs this process is gone: killed outright, it could not pass anything on. Started by
+ * anything else, this process may well be meant to outlive its parent.
+ * @param {() => void} callback
+ * @returns {() => void} ends the watch
+ */
+function onOrphaned(callback) {
+  const { npm_lifecycle_event: startedByNpm } = process.env;
+  if (startedByNpm === undefined) return () => {};
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    callback();
+  }, 500);
+  return () => clearInterval(timer);
 }

@@ -47,3 +47,28 @@ test('ends by the signal when the child does not handle it', async () => {
   parent.kill('SIGTERM');
   expect(await once(parent, 'exit')).toEqual([null, 'SIGTERM']);
 });
+
+test('ends the child when the npm that started it was killed outright', async () => {
+  const program = 'setInterval(() => {}, 1000); console.log(process.pid)';
+  const parent = `
+    import { runInForeground } from ${JSON.stringify(new URL('./run.mjs', import.meta.url).href)};
+    await runInForeground(process.execPath, ['-e', ${JSON.stringify(program)}]);
+  `;
+  // The shell stands for npm. Its second command keeps it from handing its place to the first.
+  const npm = spawn('sh', ['-c', '"$0" --input-type=module -e "$1"; true', process.execPath, parent], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, npm_lifecycle_event: 'start' },
+  });
+  const child = Number(await firstOutput(npm));
+  npm.kill('SIGKILL');
+  await expect.poll(() => isRunning(child), { timeout: 5_000 }).toBe(false);
+});
+
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
