@@ -59,7 +59,9 @@ export async function readTrust(home: Home): Promise<Trust> {
 /** The identity to act as. Throws `CommandFailed`, saying what to do, where it is missing or broken. */
 export async function requireIdentity(home: Home, name: string): Promise<Identity> {
   if (!/^[a-z0-9._-]{1,64}$/.test(name)) {
-    throw new CommandFailed(`"${name}" is not the name of an identity: lower-case letters, digits, dots and dashes.`);
+    throw new CommandFailed(
+      `"${name}" is not the name of an identity: lower-case letters, digits, dots and dashes.`,
+    );
   }
   const files = home.identityFiles(name);
   const identity = await readIdentity(files);

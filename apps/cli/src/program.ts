@@ -2,7 +2,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ConfigError, formatProblems } from '@sallyport/service/config';
 import { SallyportError } from '@sallyport/service/errors';
-import type { CommandContext } from './commands/context.ts';
+import type { CommandContext, Run } from './commands/context.ts';
 import { addAuditCommands } from './commands/audit.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addKeysCommands } from './commands/keys.ts';
@@ -23,11 +23,6 @@ export type Invocation = {
   readonly err: { write(text: string): unknown; readonly isTTY?: boolean };
   readonly signal: AbortSignal;
 };
-
-/** Wraps a command's work: builds its context from the options that every command has. */
-export type Run = <Options>(
-  work: (context: CommandContext, options: Options, ...args: string[]) => Promise<void>,
-) => (...commanderArgs: unknown[]) => Promise<void>;
 
 /** Runs one command line to its end; never throws. Returns the exit code. */
 export async function run(invocation: Invocation): Promise<number> {

@@ -73,7 +73,9 @@ export async function up(options: UpOptions): Promise<RunningSystem | undefined>
     if (identities.created) onStep(`Made a development CA and its identities in ${home.folder}.`);
     onStep('Starting the database …');
     const database = await lifecycle.add('database', () => openPglite({ dataDir: home.databaseFolder }));
-    const bus = await lifecycle.add('bus', () => memoryBus({ clock, durables: [{ name: 'audit-service', subject: 'audit.events' }] }));
+    const bus = await lifecycle.add('bus', () =>
+      memoryBus({ clock, durables: [{ name: 'audit-service', subject: 'audit.events' }] }),
+    );
     onStep('Starting the services …');
     await startServices({ options, config, clock, lifecycle, identities, database, bus });
     lifecycle.started();
@@ -107,8 +109,14 @@ async function startServices(parts: Parts): Promise<void> {
   const { home } = parts.options;
   const { ports } = home;
   const address = (port: number): string => `${HOST}:${port}`;
-  const at = { keyAddress: address(ports.key), policyAddress: address(ports.policy), authAddress: address(ports.auth) };
-  const start = async <S extends { readonly readiness: Readonly<Record<string, () => Promise<void>>> } & AsyncDisposable>(
+  const at = {
+    keyAddress: address(ports.key),
+    policyAddress: address(ports.policy),
+    authAddress: address(ports.auth),
+  };
+  const start = async <
+    S extends { readonly readiness: Readonly<Record<string, () => Promise<void>>> } & AsyncDisposable,
+  >(
     name: ServiceName,
     compose: (runtime: ServiceRuntime) => Promise<S>,
   ): Promise<S> => {
@@ -123,16 +131,27 @@ async function startServices(parts: Parts): Promise<void> {
 
   await start('key-service', async (runtime) =>
     composeKeyService(
-      { ...common('key-service'), port: ports.key, rootKeyFile: home.rootKeyFile, policyAddress: at.policyAddress, leaseMs: LEASE_MS },
+      {
+        ...common('key-service'),
+        port: ports.key,
+        rootKeyFile: home.rootKeyFile,
+        policyAddress: at.policyAddress,
+        leaseMs: LEASE_MS,
+      },
       runtime,
-      { database: await database.forService('key-service') },
+      { database },
     ),
   );
   await start('policy-service', async (runtime) =>
     composePolicyService(
-      { ...common('policy-service'), port: ports.policy, keyAddress: at.keyAddress, builtIn: firstBindings() },
+      {
+        ...common('policy-service'),
+        port: ports.policy,
+        keyAddress: at.keyAddress,
+        builtIn: firstBindings(),
+      },
       runtime,
-      { database: await database.forService('policy-service') },
+      { database },
     ),
   );
   await start('auth-service', async (runtime) =>
@@ -147,7 +166,7 @@ async function startServices(parts: Parts): Promise<void> {
         sessionLifetimeMs: SESSION_LIFETIME_MS,
       },
       runtime,
-      { database: await database.forService('auth-service') },
+      { database },
     ),
   );
   await start('audit-service', async (runtime) =>
@@ -162,7 +181,7 @@ async function startServices(parts: Parts): Promise<void> {
         checkpointIntervalMs: CHECKPOINT_INTERVAL_MS,
       },
       runtime,
-      { database: await database.forService('audit-service') },
+      { database },
     ),
   );
   await start('gateway', (runtime) =>
@@ -233,7 +252,12 @@ type HttpRoute = { kind: 'http'; url: string; timeoutMs: number; maxResponseByte
 function httpRoutes(config: EmbeddedConfig, given: readonly string[]): Record<string, HttpRoute> {
   const routes: Record<string, HttpRoute> = {};
   for (const [name, route] of Object.entries(config.routes)) {
-    routes[name] = { kind: 'http', url: route.url, timeoutMs: route.timeout, maxResponseBytes: route.maxResponse };
+    routes[name] = {
+      kind: 'http',
+      url: route.url,
+      timeoutMs: route.timeout,
+      maxResponseBytes: route.maxResponse,
+    };
   }
   for (const text of given) {
     const at = text.indexOf('=');
@@ -241,7 +265,12 @@ function httpRoutes(config: EmbeddedConfig, given: readonly string[]): Record<st
     if (at < 1 || url === null || !['http:', 'https:'].includes(url.protocol)) {
       throw new UsageError(`--route "${text}" must be name=url, e.g. orders=http://127.0.0.1:9000/orders`);
     }
-    routes[text.slice(0, at)] = { kind: 'http', url: url.href, timeoutMs: 10_000, maxResponseBytes: 64 * 1024 };
+    routes[text.slice(0, at)] = {
+      kind: 'http',
+      url: url.href,
+      timeoutMs: 10_000,
+      maxResponseBytes: 64 * 1024,
+    };
   }
   return routes;
 }
@@ -254,7 +283,9 @@ async function ready(lifecycle: Lifecycle, signal: AbortSignal): Promise<void> {
     if (report.ready) return;
     if (signal.aborted) throw new CommandFailed('Interrupted while starting.');
     if (performance.now() > deadline) {
-      const open = report.checks.filter((check) => !check.ok).map((check) => `  ${check.name}: ${check.problem ?? 'not ready'}`);
+      const open = report.checks
+        .filter((check) => !check.ok)
+        .map((check) => `  ${check.name}: ${check.problem ?? 'not ready'}`);
       throw new CommandFailed(`Not ready after 60 s:\n${open.join('\n')}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 50));

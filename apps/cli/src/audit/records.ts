@@ -5,14 +5,10 @@ import { toHex } from '@sallyport/crypto';
 import { auditv1 } from '@sallyport/proto';
 import { timeText } from '../format.ts';
 
-const PHASES = {
-  [auditv1.Phase.EVENT]: 'event',
-  [auditv1.Phase.DECISION]: 'decision',
-  [auditv1.Phase.OUTCOME]: 'outcome',
-} as const;
-
-const phaseOf = (phase: auditv1.Phase): AuditRecord['phase'] =>
-  phase === auditv1.Phase.UNSPECIFIED ? 'event' : PHASES[phase];
+function phaseOf(phase: auditv1.Phase): AuditRecord['phase'] {
+  if (phase === auditv1.Phase.DECISION) return 'decision';
+  return phase === auditv1.Phase.OUTCOME ? 'outcome' : 'event';
+}
 
 /** What `--json` prints: only what the record has. */
 export function recordJson(record: auditv1.Record): Record<string, unknown> {

@@ -6,9 +6,8 @@ import { SallyportError } from '@sallyport/service/errors';
 import { recordJson, recordLine } from '../audit/records.ts';
 import { withService } from '../connect.ts';
 import { parseHex, parseInteger, parseTime } from '../format.ts';
-import type { Run } from '../program.ts';
 import { prove, verify } from '../audit/verify.ts';
-import type { CommandContext } from './context.ts';
+import type { CommandContext, Run } from './context.ts';
 
 const SERVICE = auditv1.AuditService;
 const NAME = 'audit-service';
@@ -74,7 +73,8 @@ type QueryOptions = {
 
 async function query(context: CommandContext, options: QueryOptions): Promise<void> {
   const nowMs = Date.now();
-  const limit = options.limit === undefined ? Infinity : parseInteger(options.limit, 1, 10_000_000, '--limit');
+  const limit =
+    options.limit === undefined ? Infinity : parseInteger(options.limit, 1, 10_000_000, '--limit');
   const request = {
     since: timestampFromDate(parseTime(options.since, nowMs)),
     ...(options.until === undefined ? {} : { until: timestampFromDate(parseTime(options.until, nowMs)) }),
@@ -84,13 +84,14 @@ async function query(context: CommandContext, options: QueryOptions): Promise<vo
     outcome: options.outcome ?? '',
     destination: options.destination ?? '',
     sessionId: options.session === undefined ? new Uint8Array() : parseHex(options.session, 16, 'session id'),
-    correlation: options.correlation === undefined ? new Uint8Array() : parseHex(options.correlation, 16, 'correlation'),
+    correlation:
+      options.correlation === undefined ? new Uint8Array() : parseHex(options.correlation, 16, 'correlation'),
     joinOutcomes: options.phases !== true,
     includeEvent: options.event === true,
   };
   let count = 0;
   await withService(context, SERVICE, NAME, async (client) => {
-    for (let pageToken = ''; count < limit; ) {
+    for (let pageToken = ''; count < limit;) {
       const pageSize = Math.min(PAGE_SIZE, limit - count);
       const page = await client.queryRecords({ ...request, pageSize, pageToken }, { signal: context.signal });
       for (const record of page.records) context.output.result(recordJson(record), recordLine(record));
@@ -119,7 +120,8 @@ async function tail(
       }
     } catch (error) {
       // The user's Ctrl-C is how a tail ends.
-      if (!(error instanceof SallyportError && error.reason === 'cancelled' && context.signal.aborted)) throw error;
+      if (!(error instanceof SallyportError && error.reason === 'cancelled' && context.signal.aborted))
+        throw error;
     }
   });
 }

@@ -11,3 +11,8 @@ export type CommandContext = {
   /** Aborts when the user interrupts. */
   readonly signal: AbortSignal;
 };
+
+/** Wraps a command's work: builds its context from the options that every command has. */
+export type Run = <Options>(
+  work: (context: CommandContext, options: Options, ...args: string[]) => Promise<void>,
+) => (...commanderArgs: unknown[]) => Promise<void>;

@@ -4,7 +4,7 @@ import { keyv1 } from '@sallyport/proto';
 import { withService } from '../connect.ts';
 import { enumLabel, timeText } from '../format.ts';
 import { table } from '../output.ts';
-import type { Run } from '../program.ts';
+import type { CommandContext, Run } from './context.ts';
 
 export function addKeysCommands(program: Command, run: Run): void {
   const keys = program.command('keys').description('Keys of the key-service; never their material');
@@ -21,8 +21,10 @@ export function addKeysCommands(program: Command, run: Run): void {
     .action(run(rotateKey));
 }
 
-const listKeys: Parameters<Run>[0] = async (context) => {
-  const { keys } = await withService(context, keyv1.KeyService, 'key-service', (client) => client.listKeys({}));
+async function listKeys(context: CommandContext): Promise<void> {
+  const { keys } = await withService(context, keyv1.KeyService, 'key-service', (client) =>
+    client.listKeys({}),
+  );
   const rows = keys.flatMap((key) =>
     key.versions.map((version) => ({
       name: key.name,
@@ -48,9 +50,9 @@ const listKeys: Parameters<Run>[0] = async (context) => {
     String(row.uses),
   ]);
   context.output.result({}, table(['KEY', 'KIND', 'VERSION', 'STATE', 'CREATED', 'USES'], cells));
-};
+}
 
-const rotateKey: Parameters<Run>[0] = async (context, _options, name = '') => {
+async function rotateKey(context: CommandContext, _options: object, name = ''): Promise<void> {
   const { active } = await withService(context, keyv1.KeyService, 'key-service', (client) =>
     client.rotateKey({ name }),
   );
@@ -58,4 +60,4 @@ const rotateKey: Parameters<Run>[0] = async (context, _options, name = '') => {
     { name, version: active?.version, keyId: active?.keyId, state: 'active' },
     `${name} is now at version ${active?.version} (${active?.keyId}).`,
   );
-};
+}

@@ -6,8 +6,7 @@ import { withService } from '../connect.ts';
 import { CommandFailed, UsageError } from '../exit.ts';
 import { timeText } from '../format.ts';
 import { table } from '../output.ts';
-import type { Run } from '../program.ts';
-import type { CommandContext } from './context.ts';
+import type { CommandContext, Run } from './context.ts';
 
 const asOption = ['--as <identity>', 'identity to act as'] as const;
 
@@ -96,7 +95,8 @@ async function listRoles(context: CommandContext): Promise<void> {
 type PutRoleOptions = { allow?: string[]; inherit?: string[]; description: string; file?: string };
 
 async function putRole(context: CommandContext, options: PutRoleOptions, name = ''): Promise<void> {
-  const role = options.file === undefined ? roleFromOptions(name, options) : await roleFromFile(name, options.file);
+  const role =
+    options.file === undefined ? roleFromOptions(name, options) : await roleFromFile(name, options.file);
   const { revision } = await withService(context, SERVICE, NAME, (client) => client.putRole({ role }));
   context.output.result({ role: name, revision }, `Role ${name} is in policy revision ${revision}.`);
 }
@@ -167,12 +167,8 @@ async function changeBinding(
   role = '',
 ): Promise<void> {
   const binding = { principal, role };
-  const { revision } = await withService(
-    context,
-    SERVICE,
-    NAME,
-    (client): Promise<{ revision: bigint }> =>
-      verb === 'bind' ? client.putBinding({ binding }) : client.deleteBinding({ binding }),
+  const { revision } = await withService(context, SERVICE, NAME, (client): Promise<{ revision: bigint }> =>
+    verb === 'bind' ? client.putBinding({ binding }) : client.deleteBinding({ binding }),
   );
   const says = verb === 'bind' ? 'has' : 'no longer has';
   context.output.result(

@@ -7,8 +7,7 @@ import { withService } from '../connect.ts';
 import { CommandFailed } from '../exit.ts';
 import { parseHex, parseInteger, timeText } from '../format.ts';
 import { table } from '../output.ts';
-import type { Run } from '../program.ts';
-import type { CommandContext } from './context.ts';
+import type { CommandContext, Run } from './context.ts';
 
 export function addPskCommands(program: Command, run: Run): void {
   const psk = program.command('psk').description('Pre-shared keys for clients without a certificate');
@@ -44,7 +43,9 @@ async function createPsk(
   // Taken before the key is made: a key that cannot be written would be lost.
   const reserve = writeFile(options.out, '', { flag: 'wx', mode: 0o600 });
   await reserve.catch((error: unknown) => {
-    throw new CommandFailed(`Cannot create ${options.out}: ${(error as Error).message}. Choose a file that does not exist.`);
+    throw new CommandFailed(
+      `Cannot create ${options.out}: ${(error as Error).message}. Choose a file that does not exist.`,
+    );
   });
   const made = await withService(context, authv1.AuthService, 'auth-service', (client) =>
     client.createPsk({ principal, lifetimeDays, label: options.label }),
@@ -78,7 +79,13 @@ async function listPsks(context: CommandContext, options: { principal?: string }
     for (const row of rows) context.output.result(row, '');
     return;
   }
-  const cells = rows.map((row) => [row.pskId, row.principal, row.label, row.notAfter ?? '', row.revokedAt ?? '']);
+  const cells = rows.map((row) => [
+    row.pskId,
+    row.principal,
+    row.label,
+    row.notAfter ?? '',
+    row.revokedAt ?? '',
+  ]);
   context.output.result({}, table(['ID', 'PRINCIPAL', 'LABEL', 'VALID UNTIL', 'REVOKED'], cells));
 }
 

@@ -6,7 +6,7 @@ import { withService } from '../connect.ts';
 import { UsageError } from '../exit.ts';
 import { parseHex, timeText } from '../format.ts';
 import { table } from '../output.ts';
-import type { Run } from '../program.ts';
+import type { CommandContext, Run } from './context.ts';
 
 export function addSessionsCommands(program: Command, run: Run): void {
   const sessions = program.command('sessions').description('Sessions of the secure channel');
@@ -29,10 +29,10 @@ export function addSessionsCommands(program: Command, run: Run): void {
 
 type ListOptions = { principal?: string; all?: boolean };
 
-async function listSessions(context: Parameters<Parameters<Run>[0]>[0], options: ListOptions): Promise<void> {
+async function listSessions(context: CommandContext, options: ListOptions): Promise<void> {
   const rows: authv1.Session[] = [];
   await withService(context, authv1.AuthService, 'auth-service', async (client) => {
-    for (let pageToken = ''; ; ) {
+    for (let pageToken = ''; ;) {
       const page = await client.listSessions({
         principal: options.principal ?? '',
         includeEnded: options.all === true,
@@ -65,7 +65,7 @@ async function listSessions(context: Parameters<Parameters<Run>[0]>[0], options:
 }
 
 async function revokeSessions(
-  context: Parameters<Parameters<Run>[0]>[0],
+  context: CommandContext,
   options: { principal?: string; cause: string },
   session?: string,
 ): Promise<void> {
@@ -82,6 +82,8 @@ async function revokeSessions(
   const revoked = sessionIds.map(toHex);
   context.output.result(
     { revoked },
-    revoked.length === 0 ? 'No live session matched.' : `Revoked:\n${revoked.map((id) => `  ${id}`).join('\n')}`,
+    revoked.length === 0
+      ? 'No live session matched.'
+      : `Revoked:\n${revoked.map((id) => `  ${id}`).join('\n')}`,
   );
 }

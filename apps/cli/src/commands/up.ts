@@ -2,11 +2,10 @@
 import { relative } from 'node:path';
 import type { Command } from 'commander';
 import { CommandFailed, UsageError } from '../exit.ts';
-import type { Run } from '../program.ts';
 import { DEFAULT_PORT_BASE, type Home } from '../state/home.ts';
 import { DEVELOPMENT_PRINCIPALS, DEVELOPMENT_PSK } from '../state/identities.ts';
 import { up } from '../up.ts';
-import type { CommandContext } from './context.ts';
+import type { CommandContext, Run } from './context.ts';
 
 type UpOptions = {
   config?: string;
@@ -20,9 +19,15 @@ export function addUpCommand(program: Command, run: Run): void {
   program
     .command('up')
     .description('Run the whole system in one process (embedded profile)')
-    .option('--config <file>', 'configuration (default: sallyport.yaml in the state folder, where there is one)')
+    .option(
+      '--config <file>',
+      'configuration (default: sallyport.yaml in the state folder, where there is one)',
+    )
     .option('--check-config', 'check the configuration and leave')
-    .option('--route <name=url...>', 'a destination served by an HTTP upstream, e.g. orders=http://127.0.0.1:9000/')
+    .option(
+      '--route <name=url...>',
+      'a destination served by an HTTP upstream, e.g. orders=http://127.0.0.1:9000/',
+    )
     .option('--profile <name>', 'embedded', 'embedded')
     .option('--log-level <level>', 'trace, debug, info, warn, error or silent (default: warn)')
     .action(run(runUp));
@@ -50,7 +55,12 @@ async function runUp(context: CommandContext, options: UpOptions): Promise<void>
   }
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   output.result(
-    { ready: true, https: `https://localhost:${home.ports.https}`, channel: `localhost:${home.ports.channel}`, caFile: home.caFile },
+    {
+      ready: true,
+      https: `https://localhost:${home.ports.https}`,
+      channel: `localhost:${home.ports.channel}`,
+      caFile: home.caFile,
+    },
     readyText(home, seconds),
   );
   await new Promise<void>((resolve) => {
@@ -59,7 +69,8 @@ async function runUp(context: CommandContext, options: UpOptions): Promise<void>
   });
   output.note('Stopping: no new work, what is under way ends first …');
   const problems = await system.stop();
-  if (problems.length > 0) throw new CommandFailed(`Stopped, but not cleanly:\n${problems.map((text) => `  ${text}`).join('\n')}`);
+  if (problems.length > 0)
+    throw new CommandFailed(`Stopped, but not cleanly:\n${problems.map((text) => `  ${text}`).join('\n')}`);
   output.note('Stopped.');
 }
 
@@ -67,7 +78,10 @@ async function runUp(context: CommandContext, options: UpOptions): Promise<void>
 export function readyText(home: Home, seconds: string): string {
   const flags = commandFlags(home);
   const people = [
-    ...DEVELOPMENT_PRINCIPALS.map(({ name, principal, roles }) => `  --as ${name.padEnd(8)} ${principal.padEnd(16)} roles: ${roles.join(', ')}`),
+    ...DEVELOPMENT_PRINCIPALS.map(
+      ({ name, principal, roles }) =>
+        `  --as ${name.padEnd(8)} ${principal.padEnd(16)} roles: ${roles.join(', ')}`,
+    ),
     `  --psk ${DEVELOPMENT_PSK.name.padEnd(7)} ${DEVELOPMENT_PSK.principal.padEnd(16)} roles: ${DEVELOPMENT_PSK.roles.join(', ')} (for send)`,
   ];
   return [
@@ -93,5 +107,8 @@ export function readyText(home: Home, seconds: string): string {
 function commandFlags(home: Home): string {
   const isDefaultFolder = relative('.sallyport', home.folder) === '';
   const isDefaultPort = home.ports.https === DEFAULT_PORT_BASE;
-  return (isDefaultFolder ? '' : ` --home '${home.folder}'`) + (isDefaultPort ? '' : ` --port-base ${home.ports.https}`);
+  return (
+    (isDefaultFolder ? '' : ` --home '${home.folder}'`) +
+    (isDefaultPort ? '' : ` --port-base ${home.ports.https}`)
+  );
 }

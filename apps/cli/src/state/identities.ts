@@ -8,6 +8,7 @@ import {
   identityFromPem,
   issue,
   needsRenewal,
+  principalSpiffeId,
   SERVICE_NAMES,
   serviceSpiffeId,
   type DevelopmentCa,
@@ -63,7 +64,6 @@ export async function ensureIdentities(home: Home, clock: Clock): Promise<Embedd
     usages: ['server'],
   });
   for (const { name, principal } of DEVELOPMENT_PRINCIPALS) {
-    const [kind = '', id = ''] = principal.split(':');
     await ensure(home.identityFiles(name), {
       spiffeId: principalSpiffeId(trustDomain, principal),
       keyAlgorithm: 'Ed25519',

@@ -1,0 +1,140 @@
+/** What doctor asks of the running system: readiness, every service by name, policy, the audit log. */
+import { request } from 'node:https';
+import { auditv1, authv1, keyv1, policyv1 } from '@sallyport/proto';
+import type { CommandContext } from '../commands/context.ts';
+import { withService } from '../connect.ts';
+import { readIfPresent } from '../state/files.ts';
+import { notice, ok, problem, RUNNING, type Check, type Verdict } from './check.ts';
+
+const PROBE_TIMEOUT_MS = 3_000;
+
+export function runningChecks(context: CommandContext): readonly Check[] {
+  const running = (name: string, run: () => Promise<Verdict>): Check => ({ name, needsRunning: true, run });
+  return [
+    { name: RUNNING, needsRunning: false, run: () => isRunning(context) },
+    running('readiness', () => readiness(context)),
+    running('key-service', () => keyService(context)),
+    running('auth-service', () => authService(context)),
+    running('policy-service', () => policyService(context)),
+    running('audit-service', () => auditService(context)),
+  ];
+}
+
+async function isRunning(context: CommandContext): Promise<Verdict> {
+  const { ports } = context.home;
+  const alive = await probe(context, '/healthz').catch((error: unknown) => error as NodeJS.ErrnoException);
+  if (!(alive instanceof Error)) return ok(`the gateway answers on https://localhost:${ports.https}`);
+  if (alive.code === 'ECONNREFUSED') {
+    return problem(
+      `nothing listens on port ${ports.https}`,
+      'Start it with npm start. If it runs elsewhere, name it with --home and --port-base.',
+    );
+  }
+  return problem(
+    `what listens on port ${ports.https} is not this Sallyport: ${alive.message}`,
+    'Another program may have the port: set SALLYPORT_PORT_BASE for both, or stop it.',
+  );
+}
+
+async function readiness(context: CommandContext): Promise<Verdict> {
+  const { status, body } = await probe(context, '/readyz');
+  if (status === 200) return ok('every part is ready');
+  const report = JSON.parse(body) as { checks?: { name: string; ok: boolean; problem?: string }[] };
+  const open = (report.checks ?? []).filter((check) => !check.ok);
+  const says = open.map((check) => `${check.name}: ${check.problem ?? 'not ready'}`).join('; ');
+  return problem(
+    says === '' ? `/readyz answers ${status}` : says,
+    'The log of the running system has the causes.',
+  );
+}
+
+async function keyService(context: CommandContext): Promise<Verdict> {
+  const { keys } = await withService(context, keyv1.KeyService, 'key-service', (client) =>
+    client.listKeys({}),
+  );
+  const idle = keys.filter(({ versions }) => !versions.some(({ state }) => state === keyv1.KeyState.ACTIVE));
+  if (idle.length === 0) return ok(`${keys.length} keys, each with an active version`);
+  const names = idle.map(({ name }) => name).join(', ');
+  return problem(`without an active version: ${names}`, 'sallyport keys rotate <name> makes one.');
+}
+
+async function authService(context: CommandContext): Promise<Verdict> {
+  const { sessions } = await withService(context, authv1.AuthService, 'auth-service', (client) =>
+    client.listSessions({ pageSize: 1 }),
+  );
+  return ok(sessions.length === 0 ? 'answers; no open session' : 'answers; sessions are open');
+}
+
+async function policyService(context: CommandContext): Promise<Verdict> {
+  const status = await withService(context, policyv1.PolicyService, 'policy-service', (client) =>
+    client.getStatus({}),
+  );
+  const behind = status.instances.filter(({ revision }) => revision < status.revision);
+  if (status.instances.length === 0) {
+    return problem(
+      'no gateway has reported a policy revision',
+      'A gateway without a bundle denies everything: see its log.',
+    );
+  }
+  if (behind.length > 0) {
+    const names = behind.map(({ instance, revision }) => `${instance} at ${revision}`).join(', ');
+    return notice(
+      `revision ${status.revision} is in force, but ${names}`,
+      'Gateways poll every 5 s; run doctor again.',
+    );
+  }
+  return ok(`every gateway runs policy revision ${status.revision}`);
+}
+
+async function auditService(context: CommandContext): Promise<Verdict> {
+  const { findings, verifierKey, checkpoint } = await withService(
+    context,
+    auditv1.AuditService,
+    'audit-service',
+    (client) => client.getCheckpoint({}),
+  );
+  if (findings.length > 0) {
+    return problem(
+      `the log does not fit together: ${findings.join('; ')}`,
+      'sallyport audit verify names every place.',
+    );
+  }
+  const pinned = (await readIfPresent(context.home.logKeyFile))?.trim();
+  if (pinned === undefined)
+    return problem(`${context.home.logKeyFile} is missing`, 'The next npm start pins it anew.');
+  if (pinned !== verifierKey) {
+    return problem(
+      `the log is signed by ${verifierKey}, and ${pinned} was pinned`,
+      'If nobody rotated the key of the log, somebody replaced the log.',
+    );
+  }
+  return ok(`checkpoint of size ${checkpoint.split('\n')[1] ?? '?'}, signed by the pinned key`);
+}
+
+function probe(context: CommandContext, path: string): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    void readIfPresent(context.home.caFile).then((ca) => {
+      const call = request(
+        {
+          host: '127.0.0.1',
+          servername: 'localhost',
+          port: context.home.ports.https,
+          path,
+          timeout: PROBE_TIMEOUT_MS,
+          agent: false,
+          ...(ca === undefined ? {} : { ca }),
+        },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('end', () =>
+            resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }),
+          );
+        },
+      );
+      call.on('timeout', () => call.destroy(new Error(`no answer within ${PROBE_TIMEOUT_MS} ms`)));
+      call.on('error', reject);
+      call.end();
+    }, reject);
+  });
+}
