@@ -44,64 +44,18 @@ import {
   sealPart,
   type HandshakeSecrets,
 } from './key-schedule.ts';
+import type { ClientHandshakeOptions, VerifiedGateway } from './client-options.ts';
 import { pskClientProof, pskExport, pskServerProof } from './psk.ts';
 import { wasOffered } from './raw-handshake.ts';
 import type { Refusal } from './refusal.ts';
 import { encodeMac, parseServerAuth, parseServerHelloClear, type ServerHelloClear } from './server-hello.ts';
 import { Session } from './session.ts';
-import { DEFAULT_SUITES, suiteOf, type Suite, type SuitePolicy } from './suite.ts';
+import { DEFAULT_SUITES, suiteOf, type Suite } from './suite.ts';
 import { Transcript } from './transcript.ts';
 import { lp16 } from './wire.ts';
 
 const MAC_LENGTH = 32;
 const TAG_LENGTH = 16;
-
-export type ClientCredential =
-  | {
-      readonly method: 'certificate';
-      /** DER, leaf first. */
-      readonly chainDer: readonly Uint8Array[];
-      /** Signs with the leaf's key, wherever that lives; called once, after the gateway has proved itself. */
-      readonly sign: (message: Uint8Array) => Uint8Array | Promise<Uint8Array>;
-    }
-  | {
-      readonly method: 'psk';
-      readonly pskId: Uint8Array;
-      /** From `derivePskKey`. */
-      readonly pskKey: KeyObject;
-    };
-
-/** What the caller's chain verifier found: the leaf's key and its one SPIFFE name. */
-export interface VerifiedGateway {
-  readonly publicKey: KeyObject;
-  readonly spiffeId: string;
-}
-
-export interface ClientHandshakeOptions {
-  readonly credential: ClientCredential;
-  readonly trustDomain: string;
-  /** The exact SPIFFE id that the gateway must have. */
-  readonly expectedGateway: string;
-  /** Validates a chain at a time (local clock, ms); undefined = not trusted. A throw counts as undefined. */
-  readonly verifyGatewayChain: (
-    chainDer: readonly Uint8Array[],
-    atMs: number,
-  ) => VerifiedGateway | undefined | Promise<VerifiedGateway | undefined>;
-  /** Local time, milliseconds since the Unix epoch, without jumps. */
-  readonly clock: () => number;
-  readonly suites?: SuitePolicy;
-  /** The carrier's TLS exporter, where it can be had. */
-  readonly exporter?: Uint8Array | undefined;
-  /** Accept only a handshake bound to the carrier; never falls back. */
-  readonly isChannelBindingRequired?: boolean;
-  /** auth-service's public key for bindings, where the client has it. */
-  readonly bindingKey?: KeyObject | undefined;
-  /** Refuse a binding for anybody else, such as `user:alice`. */
-  readonly expectedPrincipal?: string | undefined;
-  readonly random?: RandomSource;
-  /** For tests and vectors; a fresh pair by default. */
-  readonly signing?: SignatureKeyPair;
-}
 
 /** `alert` came in clear and proves nothing; `refusal` was sealed by the gateway for this client. */
 export interface ClientFailure extends Failure<HandshakeCause> {

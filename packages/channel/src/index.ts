@@ -14,13 +14,8 @@ export type { SessionBinding } from './binding.ts';
 export type { Failure, HandshakeCause, MessageCause, SealCause, ShapeCause } from './causes.ts';
 export type { ClientAuth, Credential } from './client-auth.ts';
 export { ClientHandshake } from './client-handshake.ts';
-export type {
-  ClientCredential,
-  ClientFailure,
-  ClientHandshakeOptions,
-  Established,
-  VerifiedGateway,
-} from './client-handshake.ts';
+export type { ClientFailure, Established } from './client-handshake.ts';
+export type { ClientCredential, ClientHandshakeOptions, VerifiedGateway } from './client-options.ts';
 export type { ClientHello } from './client-hello.ts';
 export {
   CHANNEL_BINDING,
@@ -66,7 +61,7 @@ export type {
   AuthenticationRequest,
   ServerFailure,
   ServerHandshakeOptions,
-} from './server-handshake.ts';
+} from './server-options.ts';
 export { Session } from './session.ts';
 export type { SealedFrame } from './session.ts';
 export { DEFAULT_SUITES } from './suite.ts';

@@ -5,7 +5,6 @@
  * proves itself before the client says who it is, and asks no other service but for the PSK proof before ClientAuth
  * has been checked here.
  */
-import type { KeyObject } from 'node:crypto';
 import {
   concatBytes,
   constantTimeEqual,
@@ -13,15 +12,7 @@ import {
   signatureInput,
   type RandomSource,
 } from '@sallyport/crypto';
-import {
-  areLimitsSound,
-  encodeAcceptStart,
-  DEFAULT_LIMITS,
-  encodeReject,
-  type SessionLease,
-  type SessionLimits,
-  type SignedBinding,
-} from './accept.ts';
+import { areLimitsSound, DEFAULT_LIMITS, encodeAcceptStart, encodeReject } from './accept.ts';
 import { encodeAlert } from './alert.ts';
 import { parseBinding, type SessionBinding } from './binding.ts';
 import { failure, type Failure, type HandshakeCause } from './causes.ts';
@@ -39,7 +30,6 @@ import {
   type Method,
 } from './constants.ts';
 import { encodeFrame, frameHeader, parseFrame } from './frame.ts';
-import type { GatewayIdentity } from './gateway-identity.ts';
 import { isZero } from './is-zero.ts';
 import {
   deriveAcceptSecret,
@@ -55,51 +45,18 @@ import {
 import type { RawHandshake } from './raw-handshake.ts';
 import type { Refusal } from './refusal.ts';
 import { encodeMac, encodeServerAuthStart, encodeServerHelloClear } from './server-hello.ts';
+import type {
+  AcceptInput,
+  AuthenticationRequest,
+  ServerFailure,
+  ServerHandshakeOptions,
+} from './server-options.ts';
 import { Session } from './session.ts';
-import { chooseSuite, DEFAULT_SUITES, type Suite, type SuitePolicy } from './suite.ts';
+import { chooseSuite, DEFAULT_SUITES, type Suite } from './suite.ts';
 import { Transcript, type ChannelBinding } from './transcript.ts';
 import { lp16 } from './wire.ts';
 
 const MAC_LENGTH = 32;
-
-export interface ServerHandshakeOptions {
-  readonly identity: GatewayIdentity;
-  /** Gateway time, milliseconds since the Unix epoch. */
-  readonly clock: () => number;
-  readonly suites?: SuitePolicy;
-  /** The carrier's TLS exporter (32 bytes, `EXPORTER_LABEL`), where it has one. */
-  readonly exporter?: Uint8Array | undefined;
-  /** Refuse clients that cannot bind to the carrier; never falls back. */
-  readonly isChannelBindingRequired?: boolean;
-  /** Has auth-service compute mac_s. Without it PSK mode is refused. A rejection of the promise passes through. */
-  readonly pskServerProof?: (request: RawHandshake) => Promise<Uint8Array>;
-  readonly random?: RandomSource;
-}
-
-/** A refusal before authentication: `cause` is for the audit log, `alert` is the frame to send. */
-export interface ServerFailure extends Failure<HandshakeCause> {
-  readonly alert: Uint8Array;
-}
-
-/** What the client proved to the gateway; auth-service judges the credential. */
-export interface AuthenticationRequest {
-  readonly ok: true;
-  readonly sid: Uint8Array;
-  readonly method: Method;
-  /** For auth-service. */
-  readonly raw: RawHandshake;
-}
-
-export interface AcceptInput {
-  /** From auth-service. */
-  readonly binding: SignedBinding;
-  /** The session key of key-service; the channel key SK is derived from it here. */
-  readonly sessionKey: KeyObject;
-  readonly lease: SessionLease;
-  readonly limits?: SessionLimits;
-  /** PX from auth-service: 32 bytes in PSK mode, absent (or empty) otherwise. */
-  readonly pskExport?: Uint8Array | undefined;
-}
 
 type Phase =
   | { readonly kind: 'start' }

@@ -263,6 +263,26 @@ describe('what auth-service sees', () => {
     }
   });
 
+  it('a client part of another method than ClientHello named', async () => {
+    const [byCertificate, byPsk] = [await rawOf(certificateClient), await rawOf(pskClient)];
+    const mixed = { ...byCertificate, clientAuth: byPsk.clientAuth };
+    expect(readHandshake(mixed)).toEqual({ ok: false, cause: 'unsupported_method' });
+  });
+
+  it('a PSK handshake in which the gateway proved nothing', async () => {
+    const raw = await rawOf(pskClient);
+    const auth = raw.serverAuth;
+    const withoutMac = concatBytes(auth.subarray(0, -65), Uint8Array.of(0), auth.subarray(-32));
+    const shortened = { ...raw, serverAuth: withoutMac, serverHello: raw.serverHello.subarray(0, -32) };
+    expect(readHandshake(shortened)).toEqual({ ok: false, cause: 'psk_proof' });
+  });
+
+  it('a session without an id', async () => {
+    const raw = await rawOf({ ...certificateClient, suites: classical });
+    const serverHello = raw.serverHello.slice().fill(0, 2, 18).fill(0, 100, 116); // header, and its repetition in the body
+    expect(readHandshake({ ...raw, serverHello })).toEqual({ ok: false, cause: 'wrong_session' });
+  });
+
   it('another channel binding type', async () => {
     const raw = await rawOf(certificateClient);
     expect(readHandshake({ ...raw, channelBindingType: 1 })).toEqual({

@@ -1,17 +1,18 @@
 /** Every parser is total: right on what its encoder made, an error on anything cut, longer or made of noise. */
-import { randomBytes } from '@sallyport/crypto';
+import { concatBytes, randomBytes } from '@sallyport/crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeAcceptStart, parseAccept } from '../src/accept.ts';
 import { parseAlert, encodeAlert } from '../src/alert.ts';
 import { encodeBinding, parseBinding } from '../src/binding.ts';
-import { parseClientAuth } from '../src/client-auth.ts';
+import { encodeCredential, parseClientAuth } from '../src/client-auth.ts';
 import { encodeClientHello, parseClientHello } from '../src/client-hello.ts';
 import { encodeControl, parseControl, type Control } from '../src/control.ts';
 import { parseFrame } from '../src/frame.ts';
 import { DEFAULT_LIMITS, type RefusalCode } from '../src/index.ts';
 import { encodeRefusal, parseRefusal, REFUSAL } from '../src/refusal.ts';
 import { parseServerAuth, parseServerHelloClear, encodeServerHelloClear } from '../src/server-hello.ts';
+import { lp16, lp8 } from '../src/wire.ts';
 import { binding } from './frames.ts';
 import { ok } from './world.ts';
 
@@ -139,6 +140,32 @@ describe('bindings', () => {
     const encoded = encodeBinding(binding);
     encoded[0] = 2;
     expect(parseBinding(encoded)).toEqual({ ok: false, cause: 'unknown_version' });
+  });
+});
+
+describe('ClientAuth has exactly the fields of its method', () => {
+  const certificate = encodeCredential({ method: 'certificate', chainDer: [Uint8Array.of(1)] });
+  const psk = encodeCredential({ method: 'psk' });
+  const [key, signature, none] = [
+    lp16(new Uint8Array(32)),
+    lp16(new Uint8Array(64)),
+    lp16(new Uint8Array(0)),
+  ];
+  const [mac, noMac, finished] = [lp8(new Uint8Array(32)), Uint8Array.of(0), new Uint8Array(32)];
+  it.each([
+    ['certificate with sig_cred', [certificate, key, signature, signature, noMac], true],
+    ['certificate without sig_cred', [certificate, key, none, signature, noMac], false],
+    ['certificate with mac_c', [certificate, key, signature, signature, mac], false],
+    ['psk with mac_c', [psk, key, none, signature, mac], true],
+    ['psk without mac_c', [psk, key, none, signature, noMac], false],
+    ['psk with sig_cred', [psk, key, signature, signature, mac], false],
+    ['psk with a chain', [Uint8Array.of(2, ...certificate.subarray(1)), key, none, signature, mac], false],
+    ['an unknown method', [Uint8Array.of(3, 0, 0), key, none, signature, mac], false],
+    ['a chain of none', [Uint8Array.of(1, 0, 1, 0), key, signature, signature, noMac], false],
+    ['a chain of five', [Uint8Array.of(1, 0, 1, 5), key, signature, signature, noMac], false],
+    ['a mac_c of 31 bytes', [psk, key, none, signature, lp8(new Uint8Array(31))], false],
+  ])('%s', (_name, fields, isRead) => {
+    expect(parseClientAuth(concatBytes(...fields, finished)).ok).toBe(isRead);
   });
 });
 
