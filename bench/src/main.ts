@@ -1,0 +1,107 @@
+/** `pnpm bench <name> [options]`: measures, prints, and with --save keeps the result with machine, commit and command. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { benchChannel, type ChannelBenchOptions, type ChannelBenchResult } from './channel.ts';
+
+const USAGE = `pnpm bench channel [--mode single|batch|both] [--sessions n] [--in-flight n] [--seconds n] [--rounds n] [--json] [--save]
+
+  --mode       one message per frame, frames of up to 32, or both one after the other (default both)
+  --sessions   sessions, each on a connection of its own (default 4)
+  --in-flight  requests under way, all sessions together (default 512)
+  --seconds    length of a round (default 4)
+  --rounds     rounds; the median counts (default 5)
+  --json       one JSON object per line instead of text
+  --save       also write bench/results/channel-<mode>.json`;
+
+function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      mode: { type: 'string', default: 'both' },
+      sessions: { type: 'string', default: '4' },
+      'in-flight': { type: 'string', default: '512' },
+      seconds: { type: 'string', default: '4' },
+      rounds: { type: 'string', default: '5' },
+      profile: { type: 'string', default: 'embedded' },
+      json: { type: 'boolean', default: false },
+      save: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(`${USAGE}\n`);
+    return Promise.resolve(0);
+  }
+  if (positionals.length !== 1 || positionals[0] !== 'channel')
+    throw new UsageError('name one bench: channel');
+  if (values.profile !== 'embedded')
+    throw new UsageError('--profile is embedded; the cluster profile is to come');
+  if (!['single', 'batch', 'both'].includes(values.mode))
+    throw new UsageError('--mode is single, batch or both');
+  const modes =
+    values.mode === 'both' ? (['single', 'batch'] as const) : ([values.mode] as ('single' | 'batch')[]);
+  return run(modes, {
+    sessions: count(values.sessions, '--sessions', 64),
+    inFlight: count(values['in-flight'], '--in-flight', 16_384),
+    seconds: count(values.seconds, '--seconds', 600),
+    rounds: count(values.rounds, '--rounds', 100),
+    profile: 'embedded',
+    json: values.json,
+    save: values.save,
+  });
+}
+
+type RunOptions = Omit<ChannelBenchOptions, 'mode'> & { readonly json: boolean; readonly save: boolean };
+
+async function run(modes: readonly ('single' | 'batch')[], options: RunOptions): Promise<number> {
+  for (const mode of modes) {
+    const result = await benchChannel({ ...options, mode });
+    process.stdout.write(`${options.json ? JSON.stringify(result) : textOf(result)}\n`);
+    if (options.save) save(mode, result);
+  }
+  return 0;
+}
+
+function textOf(result: ChannelBenchResult): string {
+  return [
+    `${result.mode}: ${result.pairs_per_second_per_core} pairs per second and core (${result.ratio} of the signature bound ${result.signature_bound_per_second})`,
+    `  ${result.pairs_per_second} pairs/s in all, ${result.messages_per_frame} messages per frame, ${result.sessions} sessions, ${result.in_flight} in flight`,
+    `  p50 ${result.p50_ms} ms, p99 ${result.p99_ms} ms`,
+  ].join('\n');
+}
+
+function save(mode: string, result: ChannelBenchResult): void {
+  const folder = join(import.meta.dirname, '../results');
+  mkdirSync(folder, { recursive: true });
+  const [cpu] = cpus();
+  const record = {
+    command: `pnpm bench channel --mode ${mode} --sessions ${result.sessions} --in-flight ${result.in_flight} --json --save`,
+    commit: execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).trim(),
+    machine: { cpu: cpu?.model ?? 'unknown', cores: cpus().length, node: process.version },
+    date: new Date().toISOString().slice(0, 10),
+    result,
+  };
+  writeFileSync(join(folder, `channel-${mode}.json`), `${JSON.stringify(record, null, 2)}\n`);
+}
+
+class UsageError extends Error {}
+
+function count(text: string, name: string, maximum: number): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > maximum) {
+    throw new UsageError(`${name} is a whole number from 1 to ${maximum}, not "${text}"`);
+  }
+  return value;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const isUsage =
+    error instanceof UsageError || (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') === true;
+  process.stderr.write(`${(error as Error).message}\n${isUsage ? `${USAGE}\n` : ''}`);
+  process.exitCode = isUsage ? 2 : 1;
+}

@@ -1,0 +1,99 @@
+/** A Sallyport of its own for a measurement: started in a fresh state folder, its processor time read, then stopped. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+export type MeasuredSystem = AsyncDisposable & {
+  readonly home: string;
+  readonly channelAddress: string;
+  /** User and system time of the process so far, all threads, in seconds. */
+  cpuSeconds(): Promise<number>;
+};
+
+const CLI = join(import.meta.dirname, '../../apps/cli/bin/sallyport.js');
+const START_TIMEOUT_MS = 90_000;
+const STOP_TIMEOUT_MS = 15_000;
+// proc(5): utime and stime are fields 14 and 15, in clock ticks, of which Linux has 100 a second on every platform.
+const TICKS_PER_SECOND = 100;
+const PORTS = 6;
+
+/** Throws, with what the process wrote, when it does not become ready. Linux only: reads /proc. */
+export async function startSystem(): Promise<MeasuredSystem> {
+  const home = await mkdtemp(join(tmpdir(), 'sallyport-bench-'));
+  const base = await freePortBase();
+  const child = spawn(process.execPath, [CLI, 'up', '--json', '--home', home, '--port-base', String(base)], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, SALLYPORT_HOME: home, SALLYPORT_PORT_BASE: String(base) },
+  });
+  try {
+    await untilReady(child);
+  } catch (error) {
+    child.kill('SIGKILL');
+    await rm(home, { recursive: true, force: true });
+    throw error;
+  }
+  return {
+    home,
+    channelAddress: `localhost:${base + 1}`,
+    async cpuSeconds() {
+      const stat = await readFile(`/proc/${child.pid}/stat`, 'utf8');
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+    },
+    async [Symbol.asyncDispose]() {
+      await stop(child);
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+function untilReady(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let said = '';
+    const fail = (why: string): void => reject(new Error(`${why}\n${said}`));
+    const timer = setTimeout(() => fail('Sallyport did not become ready'), START_TIMEOUT_MS);
+    const listen = (chunk: Buffer): void => {
+      said = `${said}${chunk.toString()}`.slice(-20_000);
+    };
+    child.stderr?.on('data', listen);
+    child.stdout?.on('data', (chunk: Buffer) => {
+      listen(chunk);
+      if (!said.includes('"ready":true')) return;
+      clearTimeout(timer);
+      resolve();
+    });
+    child.once('exit', (code) => {
+      clearTimeout(timer);
+      fail(`Sallyport ended with ${code}`);
+    });
+  });
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS);
+  await gone;
+  clearTimeout(timer);
+}
+
+/** The first of as many consecutive ports as a system takes, all free a moment ago. */
+async function freePortBase(): Promise<number> {
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    const base = 20_000 + Math.floor(Math.random() * 30_000);
+    const ports = Array.from({ length: PORTS }, (_, index) => base + index);
+    if ((await Promise.all(ports.map(isFree))).every(Boolean)) return base;
+  }
+  throw new Error('no free ports found');
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
