@@ -2,11 +2,15 @@
 import { run } from './program.ts';
 
 const interrupted = new AbortController();
+/** A terminal's Ctrl-C reaches the whole process group, npm forwards it again: what comes this close together is one. */
+const SAME_SIGNAL_MS = 1_000;
+let firstSignalAt: number | undefined;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
-    // A second signal means: now.
-    if (interrupted.signal.aborted) process.exit(130);
+    firstSignalAt ??= performance.now();
     interrupted.abort(signal);
+    // A second one means: now.
+    if (performance.now() - firstSignalAt > SAME_SIGNAL_MS) process.exit(130);
   });
 }
 // A reader that went away (`| head`) is not an error of ours.
