@@ -6,8 +6,12 @@ export type Output = {
   readonly json: boolean;
   /** True when a person watches standard error, so that progress may redraw its line. */
   readonly interactive: boolean;
+  /** True when a person watches standard output. */
+  readonly toTerminal: boolean;
   /** One result. With `--json` the value, else the text. */
   result(value: Readonly<Record<string, unknown>>, text: string): void;
+  /** A result that is bytes of somebody else's making: exactly these, nothing added. */
+  bytes(value: Uint8Array): void;
   /** A remark to a person; silent with `--json`. */
   note(text: string): void;
   /** An error or a warning that must be seen. */
@@ -16,7 +20,7 @@ export type Output = {
   progress(text: string | undefined): void;
 };
 
-type Stream = { write(text: string): unknown; readonly isTTY?: boolean };
+type Stream = { write(text: string | Uint8Array): unknown; readonly isTTY?: boolean };
 
 /** Writes to the given streams (standard output and error in the program, collectors in tests). */
 export function createOutput(options: { json: boolean; out: Stream; err: Stream }): Output {
@@ -30,6 +34,11 @@ export function createOutput(options: { json: boolean; out: Stream; err: Stream 
   return {
     json,
     interactive,
+    toTerminal: out.isTTY === true,
+    bytes(value) {
+      clear();
+      out.write(value);
+    },
     result(value, text) {
       clear();
       out.write(`${json ? toJson(value) : text}\n`);

@@ -19,7 +19,7 @@ export type Invocation = {
   /** Without the program's own name. */
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly out: { write(text: string): unknown };
+  readonly out: { write(text: string | Uint8Array): unknown; readonly isTTY?: boolean };
   readonly err: { write(text: string): unknown; readonly isTTY?: boolean };
   readonly signal: AbortSignal;
 };

@@ -36,6 +36,8 @@ export type Response = {
 
 export type ChannelCounts = {
   readonly sent: number;
+  /** Frames that carried them. */
+  readonly frames: number;
   readonly received: number;
   /** Frames of the gateway that did not open or verify, and messages that came twice: none in an honest session. */
   readonly rejected: number;
@@ -83,7 +85,7 @@ export class Channel implements AsyncDisposable {
   #unacknowledged = 0;
   #acknowledgeTimer: NodeJS.Timeout | undefined;
   #over: ChannelError | undefined;
-  #counts = { sent: 0, received: 0, rejected: 0 };
+  #counts = { sent: 0, frames: 0, received: 0, rejected: 0 };
   #badFrames = 0;
 
   /** Made by `connect`. */
@@ -102,6 +104,11 @@ export class Channel implements AsyncDisposable {
   /** Why the session is over; undefined while it is open. */
   get closedBy(): ChannelError | undefined {
     return this.#over;
+  }
+
+  /** True when it is time to open a new session: this one nears the end of what it may send, or has become old. */
+  get isRenewalDue(): boolean {
+    return this.#established.session.isRenewalDue();
   }
 
   /**
@@ -331,6 +338,7 @@ export class Channel implements AsyncDisposable {
     for (const [index, { pending }] of batch.entries()) pending.sequence = sealed.firstSequence + index;
     this.#outstanding.add(sealed.firstSequence, batch.length);
     this.#counts.sent += batch.length;
+    this.#counts.frames += 1;
     this.#isBlocked = !this.#carrier.write(sealed.bytes);
     return true;
   }

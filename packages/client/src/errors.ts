@@ -20,16 +20,23 @@ export class ChannelError extends Error {
   readonly code: ChannelErrorCode;
   /** When trying again may help, in milliseconds; undefined = no advice. */
   readonly retryAfterMs: number | undefined;
+  /** False = nothing happened for certain; true = it happened, or nobody on this side can tell. */
+  readonly mayHaveTakenEffect: boolean;
 
   constructor(
     kind: ChannelErrorKind,
     code: ChannelErrorCode,
     message: string,
-    options: { readonly retryAfterMs?: number; readonly cause?: unknown } = {},
+    options: {
+      readonly retryAfterMs?: number;
+      readonly mayHaveTakenEffect?: boolean;
+      readonly cause?: unknown;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.kind = kind;
     this.code = code;
     this.retryAfterMs = options.retryAfterMs === 0 ? undefined : options.retryAfterMs;
+    this.mayHaveTakenEffect = options.mayHaveTakenEffect ?? false;
   }
 }

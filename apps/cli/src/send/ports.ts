@@ -1,0 +1,56 @@
+/** What `send` needs of the world; tests put in their own. */
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { connect, type Channel, type Credential } from '@sallyport/client';
+import type { CommandContext } from '../commands/context.ts';
+import { addressOf, readTrust } from '../connect.ts';
+import { CommandFailed } from '../exit.ts';
+
+export type Input = {
+  readonly source: AsyncIterable<Uint8Array>;
+  /** Undefined where it cannot be known, as of a pipe. */
+  readonly totalBytes: number | undefined;
+};
+
+export type SendPorts = {
+  /** A file, or standard input for "-". */
+  readonly openInput: (path: string) => Promise<Input>;
+  readonly openChannel: (context: CommandContext, options: ChannelChoice) => Promise<Channel>;
+  /** Milliseconds, never going back. */
+  readonly now: () => number;
+};
+
+export type ChannelChoice = {
+  readonly credential: Credential;
+  readonly batch: number | undefined;
+  readonly signal: AbortSignal;
+};
+
+const STANDARD_INPUT = 0;
+
+export const systemPorts: SendPorts = {
+  async openInput(path) {
+    if (path === '-') {
+      return {
+        source: createReadStream('', { fd: STANDARD_INPUT, autoClose: false }),
+        totalBytes: undefined,
+      };
+    }
+    const found = await stat(path).catch((error: unknown) => {
+      throw new CommandFailed(`Cannot read ${path}: ${(error as Error).message}`);
+    });
+    if (found.isDirectory())
+      throw new CommandFailed(`${path} is a folder; --file wants a file of JSON lines.`);
+    return { source: createReadStream(path), totalBytes: found.isFile() ? found.size : undefined };
+  },
+  async openChannel(context, { credential, batch, signal }) {
+    return connect({
+      address: addressOf(context.home, 'gateway'),
+      trust: await readTrust(context.home),
+      credential,
+      ...(batch === undefined ? {} : { batch }),
+      signal,
+    });
+  },
+  now: () => performance.now(),
+};

@@ -1,0 +1,53 @@
+/** How far it is, for a person: redrawn on a terminal, a line every few seconds elsewhere. */
+import type { Output } from '../output.ts';
+import type { Tally } from './tally.ts';
+
+const REDRAW_MS = 200;
+const LINE_MS = 5_000;
+
+export type ProgressOptions = {
+  readonly output: Output;
+  readonly tally: Tally;
+  readonly now: () => number;
+  /** 0 to 1 where the length is known. */
+  readonly fraction: () => number | undefined;
+};
+
+/** Begins at once; `stop` ends it and takes the line away. Says nothing to a program that reads JSON. */
+export function startProgress(options: ProgressOptions): { stop(): void } {
+  const { output, now } = options;
+  if (output.json) return { stop: () => undefined };
+  const startedAt = now();
+  const timer = setInterval(
+    () => output.progress(progressText(options, now() - startedAt)),
+    output.interactive ? REDRAW_MS : LINE_MS,
+  );
+  return {
+    stop() {
+      clearInterval(timer);
+      output.progress(undefined);
+    },
+  };
+}
+
+function progressText({ tally, fraction }: ProgressOptions, elapsedMs: number): string {
+  const { succeeded, failed, lines } = tally.counts;
+  const refused = tally.refusedTotal;
+  const done = fraction();
+  const rate = perSecond(lines, elapsedMs);
+  const parts = [
+    ...(done === undefined ? [] : [`${Math.floor(done * 100)} %`]),
+    `${count(lines)} done`,
+    `${count(succeeded)} succeeded`,
+    ...(refused === 0 ? [] : [`${count(refused)} refused`]),
+    ...(failed === 0 ? [] : [`${count(failed)} failed`]),
+    `${count(Math.round(rate))}/s`,
+  ];
+  return parts.join(' · ');
+}
+
+export function perSecond(lines: number, elapsedMs: number): number {
+  return elapsedMs <= 0 ? 0 : (lines * 1000) / elapsedMs;
+}
+
+export const count = (value: number): string => value.toLocaleString('en-US');
