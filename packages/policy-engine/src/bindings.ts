@@ -9,7 +9,7 @@ export class BindingIndex {
   constructor(bindings: readonly RoleBinding[]) {
     for (const { tenant, principal, role } of bindings) {
       let principals = this.#byTenant.get(tenant);
-      if (principals === undefined) this.#byTenant.set(tenant, (principals = new Map()));
+      if (principals === undefined) this.#byTenant.set(tenant, (principals = new Map<string, string[]>()));
       const roles = principals.get(principal);
       if (roles === undefined) principals.set(principal, [role]);
       else roles.push(role);

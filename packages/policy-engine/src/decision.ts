@@ -101,7 +101,7 @@ export function freezePrincipal(principal: Principal): Principal {
 
 function strings(value: unknown): readonly string[] | undefined {
   const isList = Array.isArray(value) && value.every((item) => typeof item === 'string');
-  return isList ? Object.freeze(value as string[]) : undefined;
+  return isList ? Object.freeze(value) : undefined;
 }
 
 function parseObligations(value: unknown): readonly Obligation[] | undefined {

@@ -76,7 +76,7 @@ export class WasmPolicy {
     if (typeof builtins !== 'object' || builtins === null || Object.keys(builtins).length > 0) {
       throw new PolicyModuleError('the module calls builtins outside of itself');
     }
-    const loaded = new LoadedPolicy(instance as never, memory as never, minor);
+    const loaded = new LoadedPolicy(instance, memory, minor);
     const entrypoint = (loaded.entrypoints as Readonly<Record<string, number>>)[POLICY_ENTRYPOINT];
     if (typeof entrypoint !== 'number')
       throw new PolicyModuleError(`the module has no entrypoint ${POLICY_ENTRYPOINT}`);

@@ -1,6 +1,6 @@
 /** The log as the verifier reads it: from the running audit-service. */
 import type { LogLeaf, LogSource } from '@sallyport/audit-log';
-import { auditv1 } from '@sallyport/proto';
+import type { auditv1 } from '@sallyport/proto';
 import { SallyportError } from '@sallyport/service/errors';
 import type { GrpcClient } from '@sallyport/service/grpc';
 import { recordRow } from './records.ts';

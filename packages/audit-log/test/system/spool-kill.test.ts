@@ -80,7 +80,7 @@ async function runAndKill(directory: string, run: number, notes: string, afterMs
     setTimeout(() => producer.kill('SIGKILL'), afterMs);
   });
   const tooLong = setTimeout(() => producer.kill('SIGKILL'), 20_000);
-  const [code, signal] = await once(producer, 'close');
+  const [code, signal] = (await once(producer, 'close')) as [number | null, NodeJS.Signals | null];
   clearTimeout(tooLong);
   if (signal !== 'SIGKILL' || !armed)
     throw new Error(`the load ended by itself (${String(code)}): ${complaint}`);

@@ -65,7 +65,7 @@ export async function listenForConnections(options: ConnectionsOptions): Promise
     secureOptions: constants.SSL_OP_NO_TICKET,
   });
   server.maxConnections = options.maxConnections;
-  server.on('connection', (socket) => {
+  server.on('connection', (socket: Socket) => {
     sockets.add(socket);
     options.onCount(sockets.size);
     socket.once('close', () => {
@@ -103,7 +103,7 @@ export async function listenForConnections(options: ConnectionsOptions): Promise
     server.listen({ host: options.host, port: options.port }, () => {
       server.removeListener('error', reject);
       // A failed accept (out of file descriptors) must not end the process.
-      server.on('error', (error) => options.onRefused('limit', error));
+      server.on('error', (error: Error) => options.onRefused('limit', error));
       resolve();
     });
   });

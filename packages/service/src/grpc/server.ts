@@ -211,7 +211,7 @@ function register(server: Server, edge: Edge, method: Registration): void {
   // Bytes pass as they are: what they mean is decided after the caller is known.
   const added = server.register<Uint8Array, Uint8Array>(
     `/${method.name}`,
-    run as handleUnaryCall<Uint8Array, Uint8Array>,
+    run,
     asBuffer,
     asBytes,
     type,

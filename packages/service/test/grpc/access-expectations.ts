@@ -12,7 +12,7 @@ export type AccessTable = Readonly<Record<string, Readonly<Record<string, Ending
 
 /** Every service that the protos define. */
 export const services: readonly DescService[] = Object.values(proto)
-  .flatMap((each) => (typeof each === 'object' && !('kind' in each) ? Object.values(each as object) : []))
+  .flatMap((each) => (typeof each === 'object' && !('kind' in each) ? (Object.values(each) as unknown[]) : []))
   .filter((each): each is DescService => typeof each === 'object' && each !== null && each.kind === 'service')
   .sort((a, b) => (a.typeName < b.typeName ? -1 : 1));
 

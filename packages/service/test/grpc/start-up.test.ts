@@ -25,7 +25,7 @@ function keyServiceWith(init: { services?: string[] } | undefined): DescService 
   return {
     ...keyv1.KeyService,
     methods: [{ ...first, proto: { ...first.proto, options } }, ...rest],
-  } as DescService;
+  };
 }
 
 const start = async (overrides: ServerOverrides): Promise<void> => {
