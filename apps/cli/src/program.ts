@@ -54,7 +54,7 @@ function buildProgram(invocation: Invocation, output: Output): Command {
       // Commander passes the arguments, then the options, then the command itself.
       const command = commanderArgs.at(-1) as Command;
       const args = commanderArgs.slice(0, -2) as string[];
-      const options = command.optsWithGlobals() as { home?: string; portBase?: string; as?: string };
+      const options = command.optsWithGlobals<{ home?: string; portBase?: string; as?: string }>();
       const context: CommandContext = {
         home: locateHome(invocation.env, options),
         as: options.as ?? invocation.env['SALLYPORT_IDENTITY'] ?? 'admin',

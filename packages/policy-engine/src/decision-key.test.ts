@@ -38,7 +38,8 @@ const request: fc.Arbitrary<DecisionRequest> = fc
 
 /** What the policy sees, spelled independently of the key. */
 function meaning({ principal, action, resource, environment, session }: DecisionRequest): string {
-  const sorted = (value?: object): unknown => value && Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const sorted = (value?: object): unknown =>
+    value && Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
   const { id, tenant, method, assurance = 0, factors = [] } = principal;
   return JSON.stringify([
     [id, tenant, method, assurance, factors, action, resource.kind, resource.name],

@@ -1,6 +1,6 @@
 /** The gRPC edge of a service: mutual TLS 1.3, one caller per connection, default deny, bounded in every direction. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { Server, ServerCredentials, type handleUnaryCall } from '@grpc/grpc-js';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { DescMethod } from '@bufbuild/protobuf';
 import type { Clock } from '../clock/index.ts';
 import type { Identity, Trust } from '../identity/index.ts';
@@ -209,13 +209,7 @@ function register(server: Server, edge: Edge, method: Registration): void {
         ? [serverStreamAnswerer(edge, method, handler as AnyServerStream), 'serverStream']
         : [frameAnswerer(edge, method, handler as FrameStreamHandler), 'bidi'];
   // Bytes pass as they are: what they mean is decided after the caller is known.
-  const added = server.register<Uint8Array, Uint8Array>(
-    `/${method.name}`,
-    run,
-    asBuffer,
-    asBytes,
-    type,
-  );
+  const added = server.register<Uint8Array, Uint8Array>(`/${method.name}`, run, asBuffer, asBytes, type);
   if (!added) throw new TypeError(`${method.name} is implemented twice`);
 }
 

@@ -12,8 +12,13 @@ export type AccessTable = Readonly<Record<string, Readonly<Record<string, Ending
 
 /** Every service that the protos define. */
 export const services: readonly DescService[] = Object.values(proto)
-  .flatMap((each) => (typeof each === 'object' && !('kind' in each) ? (Object.values(each) as unknown[]) : []))
-  .filter((each): each is DescService => typeof each === 'object' && each !== null && each.kind === 'service')
+  .flatMap((each) =>
+    typeof each === 'object' && !('kind' in each) ? (Object.values(each) as unknown[]) : [],
+  )
+  .filter(
+    (each): each is DescService =>
+      typeof each === 'object' && each !== null && 'kind' in each && each.kind === 'service',
+  )
   .sort((a, b) => (a.typeName < b.typeName ? -1 : 1));
 
 export const methods: readonly DescMethod[] = services.flatMap((service) => service.methods);

@@ -167,7 +167,10 @@ describe('a unary call', () => {
     const tooLongRequest = failure(r.client().reportRevision({ instance: 'x'.repeat(70_000) }));
     expect((await tooLongRequest).reason).toBe('too_large');
     const tooLongAnswer = await failure(r.client().getBundle({}));
-    expect(tooLongAnswer).toMatchObject({ reason: 'too_large', correlationId: expect.any(String) as unknown });
+    expect(tooLongAnswer).toMatchObject({
+      reason: 'too_large',
+      correlationId: expect.any(String) as unknown,
+    });
     await r.client().reportRevision({ instance: 'x'.repeat(60_000) });
   });
 
