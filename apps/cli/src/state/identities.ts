@@ -2,7 +2,7 @@
  * The certificates of the embedded profile: a development CA made on first start, one identity per service, and a few
  * principals to begin with. Everything is issued anew when two thirds of its life are over.
  */
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import {
   createDevelopmentCa,
   identityFromPem,
@@ -18,6 +18,7 @@ import {
   type Trust,
 } from '@sallyport/service/identity';
 import type { Clock } from '@sallyport/service/clock';
+import { CommandFailed } from '../exit.ts';
 import { readIfPresent, writePrivate } from './files.ts';
 import type { Home, IdentityFiles } from './home.ts';
 
@@ -76,6 +77,7 @@ export async function ensureIdentities(home: Home, clock: Clock): Promise<Embedd
 async function ensureCa(home: Home, clock: Clock): Promise<{ ca: DevelopmentCa; created: boolean }> {
   const [certPem, keyPem] = await Promise.all([readIfPresent(home.caFile), readIfPresent(home.caKeyFile)]);
   if (certPem !== undefined && keyPem !== undefined) {
+    requireRoot(home, certPem, keyPem);
     return { ca: { trustDomain: DEVELOPMENT_TRUST_DOMAIN, certPem, keyPem }, created: false };
   }
   const ca = await createDevelopmentCa({ trustDomain: DEVELOPMENT_TRUST_DOMAIN, clock });
@@ -85,11 +87,31 @@ async function ensureCa(home: Home, clock: Clock): Promise<{ ca: DevelopmentCa; 
   return { ca, created: true };
 }
 
+/** A root that cannot issue is never replaced silently: whoever trusts it would be cut off without a word. */
+function requireRoot(home: Home, certPem: string, keyPem: string): void {
+  const both = `${home.caFile} and ${home.caKeyFile}`;
+  const next =
+    'Restore them from a backup, or remove both: the next start makes a new trust root and issues everything anew.';
+  let fits: boolean;
+  try {
+    const root = new X509Certificate(certPem);
+    fits = root.ca && root.checkPrivateKey(createPrivateKey(keyPem));
+  } catch {
+    // OpenSSL's message can quote what it read.
+    throw new CommandFailed(
+      `The trust root is damaged: ${both} do not hold a certificate and its key. ${next}`,
+    );
+  }
+  if (!fits) throw new CommandFailed(`The trust root is damaged: ${both} do not belong together. ${next}`);
+}
+
 async function ensureIdentity(files: IdentityFiles, wanted: IssueOptions): Promise<Identity> {
   const present = await readIdentity(files);
-  if (present !== undefined && issuedBy(present, wanted.ca) && !needsRenewal(present.certPem, wanted.clock)) {
-    return present;
-  }
+  const isUsable =
+    present?.spiffeId === wanted.spiffeId &&
+    issuedBy(present, wanted.ca) &&
+    !needsRenewal(present.certPem, wanted.clock);
+  if (isUsable) return present;
   const issued = await issue(wanted);
   await writePrivate(files.key, issued.keyPem);
   await writePrivate(files.cert, issued.certPem);
