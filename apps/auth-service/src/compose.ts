@@ -1,0 +1,200 @@
+/** Builds auth-service from its configuration, in order, and takes it down in reverse. */
+import { randomBytes, toHex } from '@sallyport/crypto';
+import { keyv1, policyv1 } from '@sallyport/proto';
+import {
+  recordPrincipalCalls,
+  startAuditTrail,
+  type AuditTrail,
+  type AuditTrailOptions,
+} from '@sallyport/service/audit';
+import type { DatabaseHost } from '@sallyport/service/database';
+import {
+  grpcClient,
+  policyAuthorizer,
+  startGrpcServer,
+  type AuthorizePrincipal,
+} from '@sallyport/service/grpc';
+import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
+import { authUseCases } from './app/use-cases.ts';
+import { eventRecorder, failureRecorder } from './clients/audit.ts';
+import { revocationAnnouncer } from './clients/bus.ts';
+import { chainVerifier, readAnchors } from './clients/certificates.ts';
+import { checkKeys, keyClient } from './clients/keys.ts';
+import type { AuthServiceConfig } from './config.ts';
+import { FAILURE_INTERVAL_MS } from './domain/limits.ts';
+import { measured } from './rpc/measured.ts';
+import { routes } from './rpc/routes.ts';
+import { migrations } from './store/migrations.ts';
+import { postgresStore } from './store/postgres.ts';
+import type { AuthSchema } from './store/rows.ts';
+import { startUpkeep } from './upkeep.ts';
+
+export type { AuthServiceConfig } from './config.ts';
+
+type Trail = Pick<AuditTrail, 'record' | 'ready'> & AsyncDisposable;
+
+/** The only seam for tests. */
+export interface Overrides {
+  readonly authorizePrincipal?: AuthorizePrincipal;
+  readonly startAuditTrail?: (options: AuditTrailOptions) => Promise<Trail>;
+  readonly failureIntervalMs?: number;
+}
+
+const NAME = 'auth-service';
+/** The one tenant there is. */
+const TENANT = 'default';
+/** Below the edge's default deadline of 5 s, so that `unavailable` still arrives. */
+const KEY_DEADLINE_MS = 1_500;
+const POLICY_DEADLINE_MS = 1_000;
+/** Below the second that a readiness check has. */
+const CHECK_DEADLINE_MS = 800;
+/** What a revocation owes is tried again this often, and unanswered proofs are looked at. */
+const OWED_INTERVAL_MS = 1_000;
+const SWEEP_INTERVAL_MS = 15_000;
+
+/**
+ * Starts auth-service and listens. key-service and policy-service may be away: handshakes and people's calls are refused
+ * as retryable meanwhile, and readiness says so.
+ *
+ * Throws `TypeError` for anchors that are none or that are not authorities, `MigrationError` when the schema is not this
+ * build's, and whatever keeps the listener from its port.
+ */
+export async function composeAuthService(
+  config: AuthServiceConfig,
+  runtime: ServiceRuntime,
+  { database: host }: { readonly database: DatabaseHost },
+  overrides: Overrides = {},
+): Promise<ComposedService> {
+  const { identity, trust, bus, clock, log, metrics, tracer } = runtime;
+  const { trustDomain, sessionLifetimeMs } = config;
+  const anchors = readAnchors(config.anchorsPem);
+  await using building = new AsyncDisposableStack();
+
+  const database = building.use(await host.forService<AuthSchema>(NAME));
+  await database.migrate(migrations);
+
+  const openTrail: NonNullable<Overrides['startAuditTrail']> = overrides.startAuditTrail ?? startAuditTrail;
+  const trail = building.use(
+    await openTrail({
+      serviceId: identity.spiffeId,
+      directory: config.spoolDirectory,
+      bus,
+      clock,
+      log,
+      tracer,
+    }),
+  );
+
+  const client = { identity, trust, metrics, tracer };
+  const keyCalls = building.use(
+    grpcClient(keyv1.KeyService, {
+      ...client,
+      address: config.keyAddress,
+      expectedServer: 'key-service',
+      deadlineMs: KEY_DEADLINE_MS,
+    }),
+  );
+  const policyCalls = building.use(
+    grpcClient(policyv1.PolicyService, {
+      ...client,
+      address: config.policyAddress,
+      expectedServer: 'policy-service',
+      deadlineMs: POLICY_DEADLINE_MS,
+    }),
+  );
+
+  const refusals = metrics.counter({
+    name: 'auth_handshake_refusals_total',
+    help: 'Refused handshakes by their precise cause',
+    labels: ['cause'],
+  });
+  const auth = authUseCases({
+    ...postgresStore(database),
+    keys: keyClient(keyCalls),
+    verifyChain: chainVerifier(anchors, trustDomain),
+    record: eventRecorder(trail, identity.spiffeId),
+    recordFailures: failureRecorder(trail, {
+      serviceId: identity.spiffeId,
+      tenant: TENANT,
+      newId: () => toHex(randomBytes(16)),
+    }),
+    onFailure: (cause) => refusals.add({ cause }),
+    checkRecorder: () => trail.ready(),
+    announce: revocationAnnouncer(bus),
+    onOwedProblem: (step, error) => log.warn('a revocation waits and will be tried again', { step, error }),
+    now: () => Math.trunc(clock.now()),
+    monotonic: () => clock.monotonic(),
+    random: randomBytes,
+    tenant: TENANT,
+    trustDomain,
+    sessionLifetimeMs,
+  });
+
+  // Failures counted until the end are recorded before the trail closes.
+  building.defer(() =>
+    auth
+      .flushFailures()
+      .catch((error: unknown) => log.warn('counts of failed handshakes are lost', { error })),
+  );
+  let areDecoysReady = false;
+  const prepare = async () => {
+    if (!areDecoysReady) await auth.prepareDecoys();
+    areDecoysReady = true;
+  };
+  // What an earlier process committed and did not live to tell, before the first call is taken.
+  const resumed = auth
+    .tell()
+    .then(() => auth.payRevocations())
+    .catch((error: unknown) => log.warn('upkeep failed and will be tried again', { task: 'resume', error }));
+  building.defer(() => resumed);
+  building.use(
+    startUpkeep(
+      [
+        { name: 'events', run: auth.tell },
+        { name: 'revocations', run: auth.payRevocations },
+        { name: 'proofs', run: async () => auth.sweepProofs() },
+      ],
+      OWED_INTERVAL_MS,
+      log,
+    ),
+  );
+  building.use(startUpkeep([{ name: 'sessions', run: auth.sweepSessions }], SWEEP_INTERVAL_MS, log));
+  building.use(
+    startUpkeep(
+      [{ name: 'failures', run: auth.flushFailures }],
+      overrides.failureIntervalMs ?? FAILURE_INTERVAL_MS,
+      log,
+    ),
+  );
+
+  const server = building.use(
+    await startGrpcServer({
+      identity,
+      trust,
+      host: config.host,
+      port: config.port,
+      services: [routes(measured(auth, metrics))],
+      authorizePrincipal: overrides.authorizePrincipal ?? policyAuthorizer(policyCalls),
+      ...recordPrincipalCalls({ trail, serviceId: identity.spiffeId, clock, tenant: TENANT }),
+      clock,
+      log,
+      metrics,
+      tracer,
+    }),
+  );
+
+  const running = building.move();
+  return {
+    name: NAME,
+    port: server.port,
+    readiness: {
+      database: () => database.check(),
+      audit: () => trail.ready(),
+      'key-service': async () => {
+        await checkKeys(keyCalls, CHECK_DEADLINE_MS);
+        await prepare();
+      },
+    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}

@@ -1,0 +1,165 @@
+/** Everything in memory: the fake of every test of a use case, and held to the same contract as the database. */
+import { constantTimeEqual, toHex } from '@sallyport/crypto';
+import type { OwedRevocation, SessionEvent } from '../app/ports.ts';
+import type { AuthEvent } from '../domain/events.ts';
+import type { Psk } from '../domain/psk.ts';
+import { endedAt, type Ended, type Session } from '../domain/session.ts';
+import type { AuthStore } from './store.ts';
+
+interface FeedRow extends OwedRevocation {
+  readonly madeAt: number;
+}
+
+/** Nothing in here awaits between reading and writing, so every method is a transaction. */
+export function memoryStore(): AuthStore {
+  const sessions = new Map<string, Session>();
+  const psks = new Map<string, Psk>();
+  const outbox = new Map<string, AuthEvent>();
+  let feed: FeedRow[] = [];
+  let last = 0n;
+  let decoy: Uint8Array | undefined;
+
+  const enqueue = (event: AuthEvent) => void outbox.set(event.id, event);
+
+  function end(session: Session, ended: Ended, event: SessionEvent): void {
+    sessions.set(toHex(session.sessionId), { ...session, ended });
+    enqueue(event(session));
+  }
+
+  function revokeOpen(
+    matches: (session: Session) => boolean,
+    ended: Ended,
+    event: SessionEvent,
+  ): Uint8Array[] {
+    const open = [...sessions.values()]
+      .filter((session) => session.ended === undefined && matches(session))
+      .sort((a, b) => -newestFirst(a, b));
+    for (const session of open) {
+      end(session, ended, event);
+      last += 1n;
+      const { sessionId } = session;
+      const owed = { isAnnounced: false, isKeyDestroyed: false };
+      feed.push({ number: last, sessionId, cause: ended.cause, madeAt: ended.at, ...owed });
+    }
+    return open.map(({ sessionId }) => sessionId);
+  }
+
+  return {
+    sessions: {
+      find: async (sessionId) => sessions.get(toHex(sessionId)),
+      list: async ({ principal, includeEnded, now, after, limit }) =>
+        [...sessions.values()]
+          .filter((session) => principal === undefined || session.principal === principal)
+          .filter((session) => includeEnded || endedAt(session, now) === undefined)
+          .filter((session) => after === undefined || newestFirst(after, session) < 0)
+          .sort(newestFirst)
+          .slice(0, limit),
+      open: async (session, event, pskId) => {
+        if (sessions.has(toHex(session.sessionId))) return 'session_reused';
+        const psk = pskId && psks.get(toHex(pskId));
+        if (pskId !== undefined && (psk === undefined || psk.revokedAt !== undefined)) return 'psk_revoked';
+        sessions.set(toHex(session.sessionId), session);
+        enqueue(event);
+        return 'opened';
+      },
+      end: async (sessionId, ended, event) => {
+        const session = sessions.get(toHex(sessionId));
+        if (session === undefined) return 'unknown';
+        if (session.ended !== undefined) return 'ended';
+        end(session, ended, event);
+        return 'done';
+      },
+      expire: async (now, limit, event) => {
+        const over = [...sessions.values()]
+          .filter((session) => session.ended === undefined && session.notAfter < now)
+          .sort((a, b) => a.notAfter - b.notAfter)
+          .slice(0, limit);
+        for (const session of over) end(session, { how: 'expired', at: now, cause: 'expired' }, event);
+        return over.length;
+      },
+      forget: async (endedBefore) => {
+        for (const [id, { ended }] of sessions) {
+          if (ended !== undefined && ended.at < endedBefore) sessions.delete(id);
+        }
+      },
+    },
+    feed: {
+      revoke: async (target, ended, event) => {
+        if (target.kind === 'principal')
+          return revokeOpen((session) => session.principal === target.principal, ended, event);
+        const id = toHex(target.sessionId);
+        if (!sessions.has(id)) return undefined;
+        return revokeOpen((session) => toHex(session.sessionId) === id, ended, event);
+      },
+      since: async (after, limit) => ({
+        revocations: feed
+          .filter((row) => row.number > after)
+          .slice(0, limit)
+          .map(({ number, sessionId, cause }) => ({ number, sessionId, cause })),
+        last,
+      }),
+      owed: async (limit) =>
+        feed
+          .filter((row) => !row.isAnnounced || !row.isKeyDestroyed)
+          .slice(0, limit)
+          .map(({ madeAt: _, ...row }) => row),
+      pay: async (numbers, step) => {
+        const paid = step === 'announced' ? { isAnnounced: true } : { isKeyDestroyed: true };
+        feed = feed.map((row) => (numbers.includes(row.number) ? { ...row, ...paid } : row));
+      },
+      forget: async (madeBefore) => {
+        feed = feed.filter((row) => row.madeAt >= madeBefore || !row.isAnnounced || !row.isKeyDestroyed);
+      },
+    },
+    psks: {
+      find: async (pskId) => psks.get(toHex(pskId)),
+      list: async (principal, limit) =>
+        [...psks.values()]
+          .filter((psk) => principal === undefined || psk.principal === principal)
+          .sort((a, b) => b.createdAt - a.createdAt || compare(toHex(a.pskId), toHex(b.pskId)))
+          .slice(0, limit),
+      insert: async (psk, event, maxLive) => {
+        const live = [...psks.values()].filter(
+          ({ principal, revokedAt, notAfter }) =>
+            principal === psk.principal && revokedAt === undefined && notAfter >= psk.createdAt,
+        );
+        if (live.length >= maxLive) return 'full';
+        psks.set(toHex(psk.pskId), psk);
+        enqueue(event);
+        return 'inserted';
+      },
+      revoke: async ({ pskId, credentialDigest, ended, pskEvent, sessionEvent }) => {
+        const psk = psks.get(toHex(pskId));
+        if (psk === undefined) return 'unknown';
+        if (psk.revokedAt !== undefined) return 'revoked_before';
+        psks.set(toHex(pskId), { ...psk, revokedAt: ended.at });
+        enqueue(pskEvent(psk));
+        revokeOpen(
+          (session) => constantTimeEqual(session.credentialDigest, credentialDigest),
+          ended,
+          sessionEvent,
+        );
+        return 'revoked';
+      },
+    },
+    decoys: {
+      find: async () => decoy,
+      insert: async (sealed) => (decoy ??= sealed),
+    },
+    outbox: {
+      pending: async (limit) => [...outbox.values()].slice(0, limit),
+      remove: async (ids) => ids.forEach((id) => outbox.delete(id)),
+    },
+  };
+}
+
+type Position = Pick<Session, 'openedAt' | 'sessionId'>;
+
+/** The order of lists: time descending, then id ascending. */
+function newestFirst(a: Position, b: Position): number {
+  return b.openedAt - a.openedAt || compare(toHex(a.sessionId), toHex(b.sessionId));
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

@@ -1,0 +1,36 @@
+/** Work that nobody asks for, done again and again. One run at a time; a failed one is logged and tried at the next turn. */
+import type { Log } from '@sallyport/service/log';
+
+export interface UpkeepTask {
+  readonly name: string;
+  readonly run: () => Promise<unknown>;
+}
+
+/** Runs the tasks one after the other every `intervalMs`. Disposing waits for the run under way. */
+export function startUpkeep(tasks: readonly UpkeepTask[], intervalMs: number, log: Log): AsyncDisposable {
+  let running: Promise<void> | undefined;
+
+  async function turn(): Promise<void> {
+    for (const { name, run } of tasks) {
+      try {
+        await run();
+      } catch (error) {
+        log.warn('upkeep failed and will be tried again', { task: name, error });
+      }
+    }
+  }
+
+  const timer = setInterval(() => {
+    running ??= turn().finally(() => {
+      running = undefined;
+    });
+  }, intervalMs);
+  timer.unref();
+
+  return {
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(timer);
+      await running;
+    },
+  };
+}
