@@ -4,26 +4,31 @@
  */
 import {
   controlMessage,
+  MAX_ACK_RANGES,
   parseControl,
-  parseRefusal,
+  parseFrame,
+  FRAME_TYPE,
   SequenceWindow,
   type Established,
   type OpenedMessage,
   type OutgoingMessage,
-  type RefusalCode,
+  type SealCause,
 } from '@sallyport/channel';
 import { randomBytes, toHex } from '@sallyport/crypto';
+import type { Carrier } from './carrier.ts';
 import { ChannelError } from './errors.ts';
-import type { Carrier } from './grpc-carrier.ts';
-import { OutstandingFrames } from './outstanding.ts';
+import { refusalError } from './refusals.ts';
+import { Sender, sizesOf } from './sender.ts';
+import type { Sendable } from './waiting.ts';
 
 export type RequestOptions = {
-  /** Default `application/octet-stream`. */
+  /** Default `application/octet-stream`. Up to 255 printable ASCII characters. */
   readonly contentType?: string;
   /** Default 30,000. */
   readonly timeoutMs?: number;
   /** W3C traceparent, handed through. */
   readonly traceparent?: string;
+  /** Gives the request up; where it left already, it may still take effect. */
   readonly signal?: AbortSignal;
 };
 
@@ -35,38 +40,33 @@ export type Response = {
 };
 
 export type ChannelCounts = {
+  /** Requests that left. */
   readonly sent: number;
-  /** Frames that carried them. */
-  readonly frames: number;
+  /** Messages of the gateway that were taken, acknowledgements included. */
   readonly received: number;
   /** Frames of the gateway that did not open or verify, and messages that came twice: none in an honest session. */
   readonly rejected: number;
 };
 
 export type ChannelOptions = {
-  /** Messages per frame once frames queue up; 1 to 256. Default 32. */
+  /** Messages per frame once frames queue up; 1 to 256. */
   readonly batch: number;
+  /** Requests that may wait to leave. */
+  readonly maxWaiting: number;
 };
 
 const DEFAULT_TIMEOUT_MS = 30_000;
-const MAX_OUTSTANDING_FRAMES = 2;
+// The longest that setTimeout keeps.
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+/** docs/protocol.md section 8.1. */
 const MAX_BAD_FRAMES = 16;
-/** Acknowledge this many messages of the gateway at the latest, or after this long. */
-const ACKNOWLEDGE_AFTER = 64;
-const ACKNOWLEDGE_WITHIN_MS = 25;
-const MESSAGE_OVERHEAD_BYTES = 1024;
-const MAX_MISSING_RANGES = 32;
-/** These say that an earlier message under the same correlation is or will be answered: not the end of the request. */
-const WAIT_FOR_FIRST: ReadonlySet<RefusalCode> = new Set(['duplicate', 'running']);
+const TEXT = /^[\x20-\x7e]{0,255}$/u;
 
-type Pending = {
+type Pending = Sendable & {
   readonly resolve: (response: Response) => void;
   readonly reject: (error: ChannelError) => void;
   readonly cleanUp: () => void;
-  sequence: number | undefined;
 };
-
-type Waiting = { readonly message: OutgoingMessage; readonly pending: Pending };
 
 export class Channel implements AsyncDisposable {
   /** Hex; names the session in the audit log. */
@@ -75,30 +75,39 @@ export class Channel implements AsyncDisposable {
   readonly principal: string;
   readonly #established: Established;
   readonly #carrier: Carrier;
-  readonly #batch: number;
+  readonly #sender: Sender;
   readonly #received = new SequenceWindow();
-  readonly #outstanding = new OutstandingFrames();
   readonly #pending = new Map<string, Pending>();
-  #waiting: Waiting[] = [];
-  #isPumpDue = false;
-  #isBlocked = false;
-  #unacknowledged = 0;
-  #acknowledgeTimer: NodeJS.Timeout | undefined;
+  /**
+   * Correlation to sequence of requests that were given up after they left. They fill the gateway's window until it
+   * answers or acknowledges them, so there are never more than the window has places.
+   */
+  readonly #abandoned = new Map<string, number>();
+  #onRoom: (() => void)[] = [];
   #over: ChannelError | undefined;
-  #counts = { sent: 0, frames: 0, received: 0, rejected: 0 };
-  #badFrames = 0;
+  #counts = { received: 0, rejected: 0 };
+  #badFramesInARow = 0;
 
   /** Made by `connect`. */
   constructor(established: Established, carrier: Carrier, options: ChannelOptions) {
+    const { session, binding } = established;
     this.#established = established;
     this.#carrier = carrier;
-    this.#batch = Math.min(options.batch, established.session.limits.maxMessagesPerFrame);
-    this.sessionId = toHex(established.session.sid);
-    this.principal = established.binding.principal;
+    this.#sender = new Sender({
+      session,
+      write: (frame) => carrier.write(frame),
+      batch: Math.min(options.batch, session.limits.maxMessagesPerFrame),
+      maxWaiting: options.maxWaiting,
+      acknowledgement: () => this.#acknowledgement(),
+      onUnsendable: (sendable, cause) => this.#onUnsendable(sendable, cause),
+      onRoom: () => this.#releaseRoom(),
+    });
+    this.sessionId = toHex(session.sid);
+    this.principal = binding.principal;
   }
 
   get counts(): ChannelCounts {
-    return { ...this.#counts };
+    return { sent: this.#sender.sent, ...this.#counts };
   }
 
   /** Why the session is over; undefined while it is open. */
@@ -111,39 +120,20 @@ export class Channel implements AsyncDisposable {
     return this.#established.session.isRenewalDue();
   }
 
+  /** Resolves when a request would be taken (or the session is over): back-pressure for callers that outrun the gateway. */
+  ready(): Promise<void> {
+    if (!this.#sender.isFull || this.#over !== undefined) return Promise.resolve();
+    return new Promise((resolve) => this.#onRoom.push(resolve));
+  }
+
   /**
-   * Sends `body` to `destination` and resolves with its response. Rejects with `ChannelError`; only `usage` and those
-   * refusals that come before the decision mean for certain that nothing happened. `body` must not change until then.
+   * Sends `body` to `destination` and resolves with its response. Rejects with `ChannelError`, whose `mayHaveTakenEffect`
+   * tells whether it is safe to send again; `usage`/`busy` when too much waits already (see `ready`). Never sends twice.
+   * `body` is not copied and must not change until it has settled.
    */
   request(destination: string, body: Uint8Array, options: RequestOptions = {}): Promise<Response> {
     return new Promise((resolve, reject) => {
-      const problem = this.#problemWith(destination, body);
-      if (problem !== undefined) return reject(problem);
       const correlation = randomBytes(16);
-      const id = toHex(correlation);
-      const fail = (error: ChannelError): void => {
-        if (this.#settle(id)) reject(error);
-      };
-      const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-      const timer = setTimeout(
-        () =>
-          fail(
-            new ChannelError('timeout', 'timeout', `no answer from "${destination}" within ${timeoutMs} ms`),
-          ),
-        timeoutMs,
-      );
-      const onAbort = (): void => fail(new ChannelError('closed', 'closed', 'the request was given up'));
-      options.signal?.addEventListener('abort', onAbort, { once: true });
-      const pending: Pending = {
-        resolve,
-        reject,
-        sequence: undefined,
-        cleanUp: () => {
-          clearTimeout(timer);
-          options.signal?.removeEventListener('abort', onAbort);
-        },
-      };
-      this.#pending.set(id, pending);
       const message: OutgoingMessage = {
         kind: 'request',
         correlation,
@@ -152,108 +142,149 @@ export class Channel implements AsyncDisposable {
         trace: options.traceparent ?? '',
         payload: body,
       };
-      this.#waiting.push({ message, pending });
-      this.#pumpSoon();
-      if (options.signal?.aborted === true) onAbort();
+      const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
+      const problem = this.#problemWith(message, timeoutMs, signal);
+      if (problem !== undefined) {
+        reject(problem);
+        return;
+      }
+      const id = toHex(correlation);
+      const timer = setTimeout(() => {
+        const text = `no answer from "${destination}" within ${timeoutMs} ms`;
+        this.#giveUp(id, new ChannelError('timeout', 'timeout', text));
+      }, timeoutMs);
+      const onAbort = (): void =>
+        this.#giveUp(id, new ChannelError('closed', 'closed', 'the request was given up'));
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const cleanUp = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+      };
+      const pending: Pending = { message, resolve, reject, cleanUp, sequence: undefined };
+      this.#pending.set(id, pending);
+      this.#sender.add(pending);
     });
   }
 
-  /** Ends the session: what is under way fails with `closed`. Idempotent. */
+  /** Ends the session and tells the gateway: what is under way fails with `closed`. Idempotent. */
   async close(): Promise<void> {
     if (this.#over !== undefined) return;
-    const closing = controlMessage({ kind: 'close', code: 'unavailable', retryAfterMs: 0, detail: '' });
-    const sealed = this.#established.session.sealFrame([closing]);
-    if (sealed.ok) this.#carrier.write(sealed.bytes);
-    // One turn of the loop, so that the frame is on its way before the stream is cancelled.
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    this.#sender.last(controlMessage({ kind: 'close', code: 'unavailable', retryAfterMs: 0, detail: '' }));
     this.end(new ChannelError('closed', 'closed', 'the session was closed'));
+    await this.#carrier.closed;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
 
-  /** For the carrier: a frame for this session came. */
+  /** For the carrier: a frame came. Never throws. */
   onFrame(frame: Uint8Array): void {
     if (this.#over !== undefined) return;
+    const outer = parseFrame(frame);
+    // Nobody vouches for an alert (docs/protocol.md section 9.3): it ends nothing, and an answer to it costs nothing.
+    if (outer.ok && outer.type === FRAME_TYPE.alert) return;
     const opened = this.#established.session.openFrame(frame);
     if (!opened.ok) {
       this.#counts.rejected += 1;
-      this.#badFrames += 1;
-      if (this.#badFrames >= MAX_BAD_FRAMES) {
-        this.end(
-          new ChannelError('connection', 'connection_lost', 'the gateway sends frames that do not verify'),
-        );
-      }
+      this.#countBadFrame();
       return;
     }
-    for (const message of opened.messages) this.#onMessage(message);
-    this.#pumpSoon();
+    const fresh = opened.messages.filter(({ sequence }) => this.#isFirst(sequence));
+    // A frame that came before is as bad as one that does not open: both cost us the opening.
+    if (fresh.length === 0) this.#countBadFrame();
+    else this.#badFramesInARow = 0;
+    for (const message of fresh) if (this.#over === undefined) this.#onMessage(message);
   }
 
   /** For the carrier: it takes frames again. */
   onDrain(): void {
-    this.#isBlocked = false;
-    this.#pumpSoon();
+    this.#sender.drained();
   }
 
-  /** For the carrier, and for whatever else ends the session. */
+  /** For the carrier, and for whatever else ends the session. Idempotent. */
   end(error: ChannelError): void {
     if (this.#over !== undefined) return;
     this.#over = error;
-    clearTimeout(this.#acknowledgeTimer);
-    this.#waiting = [];
-    for (const [id, pending] of this.#pending) {
-      if (this.#settle(id)) pending.reject(error);
+    this.#sender.stop();
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    this.#abandoned.clear();
+    this.#releaseRoom();
+    for (const { cleanUp, reject, sequence } of pending) {
+      cleanUp();
+      reject(sequence === undefined ? error : error.whileUnderWay());
     }
     this.#carrier.close();
   }
 
-  #problemWith(destination: string, body: Uint8Array): ChannelError | undefined {
+  #problemWith(
+    message: OutgoingMessage,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): ChannelError | undefined {
+    const { maxFrameBytes, maxHeaderBytes } = this.#established.session.limits;
+    const wrong = (text: string): ChannelError => new ChannelError('usage', 'invalid_request', text);
     if (this.#over !== undefined) return this.#over;
-    const { maxFrameBytes } = this.#established.session.limits;
-    if (!/^[\x20-\x7e]{1,255}$/u.test(destination)) {
-      return new ChannelError(
-        'usage',
-        'invalid_request',
-        'a destination is 1 to 255 printable ASCII characters',
-      );
+    if (signal?.aborted === true) return new ChannelError('closed', 'closed', 'the request was given up');
+    if (!(timeoutMs > 0 && timeoutMs <= MAX_TIMEOUT_MS)) return wrong('timeoutMs is 1 to 2^31 - 1');
+    if (message.destination === '' || !TEXT.test(message.destination)) {
+      return wrong('a destination is 1 to 255 printable ASCII characters');
     }
-    if (body.length > maxFrameBytes - 2 * MESSAGE_OVERHEAD_BYTES) {
-      const most = maxFrameBytes - 2 * MESSAGE_OVERHEAD_BYTES;
-      return new ChannelError(
-        'usage',
-        'too_large',
-        `a message has at most ${most} bytes, this one ${body.length}`,
-      );
+    if (!TEXT.test(message.contentType))
+      return wrong('a content type is printable ASCII, at most 255 characters');
+    if (!TEXT.test(message.trace)) return wrong('a traceparent is printable ASCII, at most 255 characters');
+    const { headerBytes, frameBytes } = sizesOf(message);
+    if (headerBytes > maxHeaderBytes)
+      return wrong(`the gateway takes headers of ${maxHeaderBytes} bytes at most`);
+    if (frameBytes > maxFrameBytes) {
+      const most = Math.max(0, maxFrameBytes - frameBytes + message.payload.length);
+      const text = `a message has at most ${most} bytes here, this one ${message.payload.length}`;
+      return new ChannelError('usage', 'too_large', text);
     }
-    return undefined;
+    return this.#sender.isFull
+      ? new ChannelError('usage', 'busy', 'too many requests wait to be sent; wait for ready()')
+      : undefined;
+  }
+
+  #isFirst(sequence: number): boolean {
+    if (this.#received.verdict(sequence) !== 'fresh') {
+      this.#counts.rejected += 1;
+      return false;
+    }
+    this.#received.accept(sequence);
+    this.#counts.received += 1;
+    return true;
+  }
+
+  #countBadFrame(): void {
+    this.#badFramesInARow += 1;
+    if (this.#badFramesInARow < MAX_BAD_FRAMES) return;
+    const text = 'the gateway sends frames that do not verify';
+    this.end(new ChannelError('connection', 'connection_lost', text));
   }
 
   #onMessage(message: OpenedMessage): void {
-    if (this.#received.verdict(message.sequence) !== 'fresh') {
-      this.#counts.rejected += 1;
+    if (message.kind === 'control') {
+      this.#onControl(message.payload);
       return;
     }
-    this.#received.accept(message.sequence);
-    this.#counts.received += 1;
-    if (message.kind === 'control') return this.#onControl(message.payload);
-    this.#acknowledgeLater();
+    this.#sender.owe();
     if (message.kind !== 'response' && message.kind !== 'refusal') return;
     const id = toHex(message.correlation);
+    const error = message.kind === 'refusal' ? refusalError(message.payload) : undefined;
+    if (message.kind === 'refusal' && error === undefined) return;
     const pending = this.#pending.get(id);
-    if (message.kind === 'response') {
-      if (!this.#settle(id)) return;
-      // The payload has memory of its own; the frame does not outlive this call.
-      pending?.resolve({ contentType: message.contentType, body: message.payload, correlation: id });
-      return;
-    }
-    const refusal = parseRefusal(message.payload);
-    const code = refusal.ok ? refusal.code : 'internal';
-    if (WAIT_FOR_FIRST.has(code) || !this.#settle(id)) return;
-    const detail = refusal.ok && refusal.detail !== '' ? refusal.detail : `the gateway refused: ${code}`;
-    const retryAfterMs = refusal.ok ? refusal.retryAfterMs : 0;
-    pending?.reject(new ChannelError('refusal', code, detail, { retryAfterMs }));
+    const sequence = pending?.sequence ?? this.#abandoned.get(id);
+    // An answer to what never left is no answer.
+    if (sequence === undefined) return;
+    this.#pending.delete(id);
+    this.#abandoned.delete(id);
+    this.#sender.answered(sequence);
+    pending?.cleanUp();
+    if (error !== undefined) pending?.reject(error);
+    // The payload has memory of its own; the frame does not outlive this call.
+    else pending?.resolve({ contentType: message.contentType, body: message.payload, correlation: id });
   }
 
   #onControl(payload: Uint8Array): void {
@@ -261,109 +292,49 @@ export class Channel implements AsyncDisposable {
     if (!parsed.ok) return;
     const { control } = parsed;
     if (control.kind === 'close') {
-      const { code, retryAfterMs } = control;
-      this.end(new ChannelError('closed', code, `the gateway ended the session: ${code}`, { retryAfterMs }));
+      const { code, retryAfterMs, detail } = control;
+      const text = `the gateway ended the session (${code})${detail === '' ? '' : `: ${detail}`}`;
+      this.end(new ChannelError('closed', code, text, { retryAfterMs }));
       return;
     }
     this.#established.gatewayClock.adjust(control.gatewayTimeMs);
-    this.#established.session.acknowledgeThrough(control.receivedThrough);
-    this.#outstanding.settleThrough(control.receivedThrough);
+    const settled = new Set(this.#sender.acknowledged(control));
+    for (const [id, sequence] of this.#abandoned) if (settled.has(sequence)) this.#abandoned.delete(id);
   }
 
-  /** True when the request was still open; it no longer is. */
-  #settle(id: string): boolean {
+  #giveUp(id: string, error: ChannelError): void {
     const pending = this.#pending.get(id);
-    if (pending === undefined) return false;
+    if (pending === undefined) return;
     this.#pending.delete(id);
     pending.cleanUp();
-    if (pending.sequence !== undefined) {
-      this.#established.session.acknowledge(pending.sequence);
-      this.#outstanding.settle(pending.sequence);
-    } else {
-      this.#waiting = this.#waiting.filter((waiting) => waiting.pending !== pending);
-    }
-    return true;
+    const { sequence } = pending;
+    if (sequence === undefined) this.#sender.withdraw(pending);
+    else this.#abandoned.set(id, sequence);
+    pending.reject(sequence === undefined ? error : error.whileUnderWay());
   }
 
-  /** Requests made in one turn share a frame. */
-  #pumpSoon(): void {
-    if (this.#isPumpDue) return;
-    this.#isPumpDue = true;
-    queueMicrotask(() => {
-      this.#isPumpDue = false;
-      this.#pump();
-    });
+  #onUnsendable({ message }: Sendable, cause: SealCause): void {
+    this.#giveUp(
+      toHex(message.correlation),
+      cause === 'epoch_exhausted'
+        ? new ChannelError('closed', 'epoch_required', 'the session has sent all it may; open another')
+        : new ChannelError('usage', 'invalid_request', `the request cannot be sent: ${cause}`),
+    );
   }
 
-  #pump(): void {
-    const { session } = this.#established;
-    while (this.#waiting.length > 0 && !this.#isBlocked && this.#over === undefined) {
-      const isGathering =
-        this.#outstanding.count >= MAX_OUTSTANDING_FRAMES && this.#waiting.length < this.#batch;
-      if (isGathering || session.sendCredit < 1) break;
-      const batch = this.#nextBatch(session.sendCredit);
-      if (!this.#send(batch)) return;
-    }
-    if (this.#unacknowledged >= ACKNOWLEDGE_AFTER) this.#acknowledge();
-  }
-
-  #nextBatch(credit: number): Waiting[] {
-    const most = Math.min(this.#waiting.length, this.#batch, credit);
-    let bytes = 4 * MESSAGE_OVERHEAD_BYTES;
-    let count = 0;
-    for (; count < most; count += 1) {
-      bytes += (this.#waiting[count]?.message.payload.length ?? 0) + MESSAGE_OVERHEAD_BYTES;
-      if (bytes > this.#established.session.limits.maxFrameBytes) break;
-    }
-    return this.#waiting.splice(0, Math.max(1, count));
-  }
-
-  #send(batch: readonly Waiting[]): boolean {
-    const messages = batch.map(({ message }) => message);
-    const isAcknowledging = this.#unacknowledged > 0 && messages.length < this.#batch;
-    if (isAcknowledging) messages.push(this.#acknowledgement());
-    const sealed = this.#established.session.sealFrame(messages);
-    if (!sealed.ok) {
-      if (sealed.cause === 'epoch_exhausted') {
-        this.end(
-          new ChannelError('closed', 'epoch_required', 'the session has sent all it may; connect anew'),
-        );
-      } else {
-        const message = `the request cannot be sent: ${sealed.cause}`;
-        for (const { pending } of batch)
-          pending.reject(new ChannelError('usage', 'invalid_request', message));
-      }
-      return false;
-    }
-    for (const [index, { pending }] of batch.entries()) pending.sequence = sealed.firstSequence + index;
-    this.#outstanding.add(sealed.firstSequence, batch.length);
-    this.#counts.sent += batch.length;
-    this.#counts.frames += 1;
-    this.#isBlocked = !this.#carrier.write(sealed.bytes);
-    return true;
-  }
-
-  #acknowledgeLater(): void {
-    this.#unacknowledged += 1;
-    this.#acknowledgeTimer ??= setTimeout(() => this.#acknowledge(), ACKNOWLEDGE_WITHIN_MS);
-  }
-
-  #acknowledge(): void {
-    if (this.#unacknowledged === 0 || this.#over !== undefined || this.#isBlocked) return;
-    const sealed = this.#established.session.sealFrame([this.#acknowledgement()]);
-    if (sealed.ok) this.#isBlocked = !this.#carrier.write(sealed.bytes);
+  #releaseRoom(): void {
+    const waiting = this.#onRoom;
+    this.#onRoom = [];
+    for (const resolve of waiting) resolve();
   }
 
   #acknowledgement(): OutgoingMessage {
-    clearTimeout(this.#acknowledgeTimer);
-    this.#acknowledgeTimer = undefined;
-    this.#unacknowledged = 0;
     return controlMessage({
       kind: 'ack',
       receivedThrough: this.#received.highest,
       lost: this.#received.lost,
       gatewayTimeMs: this.#established.gatewayClock.now(),
-      missing: this.#received.missing(MAX_MISSING_RANGES),
+      missing: this.#received.missing(MAX_ACK_RANGES),
     });
   }
 }

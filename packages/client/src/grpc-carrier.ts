@@ -1,87 +1,115 @@
 /** The gRPC carrier: one bidirectional stream, whose messages are frames and nothing else. */
-import { X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { Client, credentials, status, type ServiceError } from '@grpc/grpc-js';
 import { channelv1 } from '@sallyport/proto';
+import type { Carrier, CarrierEvents } from './carrier.ts';
 import { ChannelError } from './errors.ts';
 import { spiffeNameOf } from './gateway-chain.ts';
-
-/** What the channel needs of a connection. */
-export type Carrier = {
-  /** False asks to wait for `onDrain`. */
-  write(frame: Uint8Array): boolean;
-  /** Ends it; `onClose` follows. Idempotent. */
-  close(): void;
-};
-
-export type CarrierEvents = {
-  readonly onFrame: (frame: Uint8Array) => void;
-  readonly onDrain: () => void;
-  /** Once, last. */
-  readonly onClose: (error: ChannelError) => void;
-};
+import { watchTlsExporter } from './tls-exporter.ts';
 
 export type GrpcCarrierOptions = {
   /** `localhost:8444`. */
   readonly address: string;
   readonly caPem: string;
+  readonly trustDomain: string;
   /** The SPIFFE id that the TLS certificate must have. */
   readonly expectedGateway: string;
+  /** For the connection; its end is told by `onClose`. */
+  readonly timeoutMs: number;
 };
 
 const METHOD = '/sallyport.channel.v1.ChannelService/Connect';
 // A frame of 1 MiB and its field header.
 const MAX_MESSAGE_BYTES = 1024 * 1024 + 64;
+/** What was written has this long to leave once we close, even when the gateway does not read. */
+const LINGER_MS = 250;
+/** A connection that says nothing is asked whether it lives, and is over when it does not answer. */
+const KEEPALIVE_MS = 20_000;
+const KEEPALIVE_TIMEOUT_MS = 10_000;
 
 /** Opens the stream. Nothing is sent before the TLS handshake succeeded; failure is told by `onClose`. */
 export function openGrpcCarrier(options: GrpcCarrierOptions, events: CarrierEvents): Carrier {
+  const { address, caPem, expectedGateway, trustDomain, timeoutMs } = options;
   let refusal: string | undefined;
-  const context = createSecureContext({
-    ca: options.caPem,
+  const secureContext = createSecureContext({
+    ca: caPem,
     minVersion: 'TLSv1.3',
     ecdhCurve: 'X25519MLKEM768:X25519:P-256',
   });
-  const client = new Client(
-    options.address,
-    credentials.createFromSecureContext(context, {
-      // Called once the chain was verified: the SPIFFE id is the name, whatever host it runs on.
-      checkServerIdentity(_host, { raw }) {
-        const name = spiffeNameOf(new X509Certificate(raw));
-        if (name === options.expectedGateway) return undefined;
-        refusal = `expected ${options.expectedGateway}, met ${name ?? 'a certificate without a SPIFFE name'}`;
-        return new Error(refusal);
-      },
-    }),
-    {
-      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-      'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
-      // A connection of its own: its end is the end of its sessions.
-      'grpc.use_local_subchannel_pool': 1,
-      'grpc.enable_retries': 0,
+  const channelCredentials = credentials.createFromSecureContext(secureContext, {
+    // Called once the chain was verified: the SPIFFE id is the name, whatever host it runs on.
+    checkServerIdentity(_host, { raw }) {
+      const name = spiffeNameOf(raw);
+      if (name === expectedGateway) return undefined;
+      refusal = `expected ${expectedGateway}, met ${name ?? 'a certificate without a SPIFFE name'}`;
+      return new Error(refusal);
     },
-  );
+  });
+  const exporter = watchTlsExporter(channelCredentials);
+  const client = new Client(address, channelCredentials, {
+    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+    'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+    // A connection of its own: its end is the end of its sessions.
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.enable_retries': 0,
+    'grpc.keepalive_time_ms': KEEPALIVE_MS,
+    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    // RFC 6066 section 3: the server name of TLS is never an IP address.
+    ...(isIP(hostOf(address)) === 0 ? {} : { 'grpc.ssl_target_name_override': `gateway.${trustDomain}` }),
+  });
   const stream = client.makeBidiStreamRequest(METHOD, encode, decode);
+  const closed = Promise.withResolvers<void>();
   let isClosed = false;
 
-  function close(error: ChannelError): void {
-    if (isClosed) return;
-    isClosed = true;
+  function destroy(): void {
     stream.cancel();
     client.close();
+    closed.resolve();
+  }
+  function close(error: ChannelError, lingerMs: number): void {
+    if (isClosed) return;
+    isClosed = true;
+    if (lingerMs === 0) {
+      destroy();
+    } else {
+      // Finished = all of it was handed to the socket; cutting the stream then loses nothing.
+      stream.once('finish', destroy);
+      stream.end();
+      const timer = setTimeout(destroy, lingerMs);
+      void closed.promise.then(() => clearTimeout(timer));
+    }
     events.onClose(error);
   }
 
-  stream.on('data', (frame: Uint8Array) => events.onFrame(frame));
-  stream.on('drain', events.onDrain);
-  stream.on('error', (error: ServiceError) => close(lost(error, refusal, options.address)));
-  stream.on('end', () =>
-    close(new ChannelError('connection', 'connection_lost', 'the gateway ended the connection')),
-  );
+  stream.on('data', (frame: Uint8Array) => {
+    if (!isClosed) events.onFrame(frame);
+  });
+  stream.on('drain', () => {
+    if (!isClosed) events.onDrain();
+  });
+  // Stays until the end: an error that nobody listens to would end the process.
+  stream.on('error', (error: ServiceError) => {
+    if (isClosed) destroy();
+    else close(lost(error, refusal, address), 0);
+  });
+  stream.on('end', () => {
+    if (isClosed) destroy();
+    else close(new ChannelError('connection', 'connection_lost', 'the gateway ended the connection'), 0);
+  });
+  client.waitForReady(Date.now() + timeoutMs, (error) => {
+    if (error === undefined && !isClosed) events.onOpen(exporter());
+  });
   return {
     write: (frame) => !isClosed && stream.write(frame),
-    close: () => close(new ChannelError('closed', 'closed', 'the connection was closed')),
+    close: () => close(new ChannelError('closed', 'closed', 'the connection was closed'), LINGER_MS),
+    closed: closed.promise,
   };
+}
+
+function hostOf(address: string): string {
+  return address.replace(/:\d+$/u, '').replace(/^\[(.*)\]$/u, '$1');
 }
 
 function lost(error: ServiceError, refusal: string | undefined, address: string): ChannelError {

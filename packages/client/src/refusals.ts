@@ -1,0 +1,51 @@
+/** What a refusal means for the request it answers (docs/protocol.md section 9.1). */
+import { parseRefusal, type RefusalCode } from '@sallyport/channel';
+import { ChannelError } from './errors.ts';
+
+/** `waits`: a first message under the same correlation is or will be answered; this is not the end of the request. */
+type Meaning = 'nothing_happened' | 'may_have_happened' | 'waits';
+
+const MEANING = {
+  denied: 'nothing_happened',
+  // Somebody sent our own bytes again, and the guard refused the copy. The first one is answered for itself. A request
+  // that we sent once, on a carrier that keeps order, is never stale.
+  duplicate: 'waits',
+  running: 'waits',
+  stale: 'waits',
+  too_far_ahead: 'nothing_happened',
+  expired: 'nothing_happened',
+  unknown_destination: 'nothing_happened',
+  upstream_failed: 'may_have_happened',
+  upstream_timeout: 'may_have_happened',
+  outcome_unknown: 'may_have_happened',
+  correlation_reuse: 'may_have_happened',
+  response_lost: 'may_have_happened',
+  busy: 'nothing_happened',
+  epoch_required: 'nothing_happened',
+  content_required: 'nothing_happened',
+  too_large: 'nothing_happened',
+  unavailable: 'nothing_happened',
+  // Also what a code of a later version reads as.
+  internal: 'may_have_happened',
+  revoked: 'nothing_happened',
+  superseded: 'nothing_happened',
+  unsupported: 'nothing_happened',
+} as const satisfies Record<RefusalCode, Meaning>;
+
+/** The error that ends the request, or undefined where the refusal is of a copy. */
+export function refusalError(payload: Uint8Array): ChannelError | undefined {
+  const parsed = parseRefusal(payload);
+  if (!parsed.ok) {
+    return new ChannelError('refusal', 'internal', 'the gateway refused, and its reason cannot be read', {
+      mayHaveTakenEffect: true,
+    });
+  }
+  const { code, retryAfterMs, detail } = parsed;
+  const meaning = MEANING[code];
+  if (meaning === 'waits') return undefined;
+  const message = detail === '' ? `the gateway refused: ${code}` : detail;
+  return new ChannelError('refusal', code, message, {
+    retryAfterMs,
+    mayHaveTakenEffect: meaning === 'may_have_happened',
+  });
+}

@@ -1,0 +1,208 @@
+/**
+ * The way out: messages gather into frames by back-pressure, within the gateway's window and the carrier's buffer.
+ *
+ * A frame leaves at once while fewer than two are outstanding; else when a frame is full, an answer comes, or the oldest
+ * has waited `GATHER_MS`, so that two slow requests do not hold back the rest. What the peer sent is acknowledged along
+ * with requests, or alone when none is on its way (docs/protocol.md section 8.3).
+ */
+import type { Acknowledgement, OutgoingMessage, SealCause, Session } from '@sallyport/channel';
+import { OutstandingFrames } from './outstanding.ts';
+import { Waiting, type Sendable } from './waiting.ts';
+
+export type SenderOptions = {
+  readonly session: Pick<
+    Session,
+    'sealFrame' | 'sendCredit' | 'limits' | 'acknowledge' | 'acknowledgeThrough'
+  >;
+  /** False asks to wait for `drained`. */
+  readonly write: (frame: Uint8Array) => boolean;
+  /** Messages per frame. */
+  readonly batch: number;
+  readonly maxWaiting: number;
+  /** The acknowledgement that is due now, as a control message. */
+  readonly acknowledgement: () => OutgoingMessage;
+  /** Can never be sent in this session. */
+  readonly onUnsendable: (sendable: Sendable, cause: SealCause) => void;
+  /** There is room in the queue again. */
+  readonly onRoom: () => void;
+};
+
+const MAX_OUTSTANDING_FRAMES = 2;
+const GATHER_MS = 10;
+/** Acknowledge this many messages at the latest, or after this long: well below 128 and 250 ms. */
+const ACKNOWLEDGE_AFTER = 64;
+const ACKNOWLEDGE_WITHIN_MS = 25;
+/** docs/protocol.md section 7.1: the header without its three texts. */
+const HEADER_BYTES = 113;
+// Two lengths, the AEAD tag.
+const RECORD_BYTES = 4 + 4 + 16;
+// Frame header, sequence, count, signature with its length, and an acknowledgement with 32 ranges.
+const FRAME_BYTES = 18 + 10 + 68 + (RECORD_BYTES + HEADER_BYTES + 26 + 32 * 10);
+
+/** What a message takes in a frame of its own, acknowledgement included. */
+export function sizesOf(message: OutgoingMessage): {
+  readonly headerBytes: number;
+  readonly frameBytes: number;
+} {
+  const headerBytes =
+    HEADER_BYTES + message.destination.length + message.contentType.length + message.trace.length;
+  return { headerBytes, frameBytes: FRAME_BYTES + recordBytes(message) };
+}
+
+function recordBytes({ destination, contentType, trace, payload }: OutgoingMessage): number {
+  return (
+    RECORD_BYTES + HEADER_BYTES + destination.length + contentType.length + trace.length + payload.length
+  );
+}
+
+export class Sender {
+  readonly #options: SenderOptions;
+  readonly #waiting: Waiting;
+  readonly #outstanding = new OutstandingFrames();
+  #isPumpDue = false;
+  #isBlocked = false;
+  #isStopped = false;
+  #owed = 0;
+  #sent = 0;
+  #acknowledgeTimer: NodeJS.Timeout | undefined;
+  #gatherTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: SenderOptions) {
+    this.#options = options;
+    this.#waiting = new Waiting(options.maxWaiting);
+  }
+
+  /** Messages that left. */
+  get sent(): number {
+    return this.#sent;
+  }
+
+  get isFull(): boolean {
+    return this.#waiting.isFull;
+  }
+
+  /** Requests made in one turn of the loop share a frame. */
+  add(sendable: Sendable): void {
+    this.#waiting.add(sendable);
+    this.#pumpSoon();
+  }
+
+  /** Takes back what has not left; does nothing to what has. */
+  withdraw(sendable: Sendable): void {
+    this.#waiting.remove(sendable);
+    if (!this.isFull) this.#options.onRoom();
+  }
+
+  /** Its response or refusal came. */
+  answered(sequence: number): void {
+    this.#options.session.acknowledge(sequence);
+    if (this.#outstanding.settle(sequence)) this.#pumpSoon();
+  }
+
+  /** Gives the sequences that became final. What the gateway has not seen stays open. */
+  acknowledged({ receivedThrough, missing }: Acknowledgement): readonly number[] {
+    const settled = this.#outstanding.settleThrough(receivedThrough, missing);
+    for (const sequence of settled) this.#options.session.acknowledge(sequence);
+    if (settled.length > 0) this.#pumpSoon();
+    return settled;
+  }
+
+  /** A message came that wants an acknowledgement. */
+  owe(): void {
+    this.#owed += 1;
+    if (this.#owed >= ACKNOWLEDGE_AFTER) this.#pumpSoon();
+    this.#acknowledgeTimer ??= setTimeout(() => this.#acknowledge(), ACKNOWLEDGE_WITHIN_MS);
+  }
+
+  drained(): void {
+    this.#isBlocked = false;
+    this.#pump(false);
+    // One that fell due while nothing could be written.
+    if (this.#owed > 0 && this.#acknowledgeTimer === undefined) this.#acknowledge();
+  }
+
+  /** A last message, whatever the window. */
+  last(message: OutgoingMessage): void {
+    const sealed = this.#options.session.sealFrame([message]);
+    if (sealed.ok) this.#options.write(sealed.bytes);
+  }
+
+  /** Nothing leaves any more. */
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#acknowledgeTimer);
+    clearTimeout(this.#gatherTimer);
+    this.#waiting.clear();
+  }
+
+  #pumpSoon(): void {
+    if (this.#isPumpDue) return;
+    this.#isPumpDue = true;
+    queueMicrotask(() => {
+      this.#isPumpDue = false;
+      this.#pump(false);
+    });
+  }
+
+  #pump(isGathered: boolean): void {
+    let mustGather = !isGathered;
+    while (this.#waiting.size > 0 && !this.#isBlocked && !this.#isStopped) {
+      const { sendCredit } = this.#options.session;
+      if (sendCredit < 1) break;
+      const isFrameFull = this.#waiting.size >= this.#options.batch;
+      if (mustGather && this.#outstanding.count >= MAX_OUTSTANDING_FRAMES && !isFrameFull) {
+        this.#gatherTimer ??= setTimeout(() => {
+          this.#gatherTimer = undefined;
+          this.#pump(true);
+        }, GATHER_MS);
+        break;
+      }
+      mustGather = true;
+      this.#send(sendCredit);
+    }
+    if (this.#waiting.size === 0) {
+      clearTimeout(this.#gatherTimer);
+      this.#gatherTimer = undefined;
+    }
+    if (this.#owed >= ACKNOWLEDGE_AFTER) this.#acknowledge();
+    if (!this.isFull && !this.#isStopped) this.#options.onRoom();
+  }
+
+  #send(credit: number): void {
+    const { session, batch, write, onUnsendable } = this.#options;
+    let room = session.limits.maxFrameBytes - FRAME_BYTES;
+    const taken = this.#waiting.take(Math.min(batch, credit), ({ message }) => {
+      room -= recordBytes(message);
+      return room >= 0;
+    });
+    const messages = taken.map(({ message }) => message);
+    const isAcknowledging = this.#owed > 0 && messages.length < session.limits.maxMessagesPerFrame;
+    if (isAcknowledging) messages.push(this.#options.acknowledgement());
+    const sealed = session.sealFrame(messages);
+    if (!sealed.ok) {
+      for (const sendable of taken) onUnsendable(sendable, sealed.cause);
+      return;
+    }
+    for (const [index, sendable] of taken.entries()) sendable.sequence = sealed.firstSequence + index;
+    this.#outstanding.add(sealed.firstSequence, taken.length);
+    this.#sent += taken.length;
+    if (isAcknowledging) this.#paid();
+    this.#isBlocked = !write(sealed.bytes);
+  }
+
+  #acknowledge(): void {
+    clearTimeout(this.#acknowledgeTimer);
+    this.#acknowledgeTimer = undefined;
+    if (this.#owed === 0 || this.#isStopped || this.#isBlocked) return;
+    const sealed = this.#options.session.sealFrame([this.#options.acknowledgement()]);
+    // At the end of an epoch nothing can be said any more; the gateway's answers still come, up to its window.
+    this.#paid();
+    if (sealed.ok) this.#isBlocked = !this.#options.write(sealed.bytes);
+  }
+
+  #paid(): void {
+    clearTimeout(this.#acknowledgeTimer);
+    this.#acknowledgeTimer = undefined;
+    this.#owed = 0;
+  }
+}
