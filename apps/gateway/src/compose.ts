@@ -11,7 +11,8 @@ import { grpcClient, startGrpcServer } from '@sallyport/service/grpc';
 import type { Identity } from '@sallyport/service/identity';
 import type { Readiness } from '@sallyport/service/lifecycle';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
-import { createCarrier, type HalfOpen } from './app/carrier.ts';
+import { createCarrier, type Carrier } from './app/carrier.ts';
+import type { HalfOpen } from './app/handshakes.ts';
 import { startLeases } from './app/leases.ts';
 import { pipelineMetrics } from './app/measure.ts';
 import { beginSession } from './app/open-session.ts';
@@ -20,6 +21,7 @@ import { createPipeline } from './app/pipeline.ts';
 import type { ReplayGuard } from './app/ports.ts';
 import { startRejections } from './app/rejections.ts';
 import { createSessions } from './app/sessions.ts';
+import { UnderWay } from './app/under-way.ts';
 import { gatewayRecords } from './clients/audit.ts';
 import { bundleKeys, startPolicyFeed } from './clients/policy-feed.ts';
 import { followRevocations } from './clients/revocations.ts';
@@ -50,7 +52,15 @@ const LEASE_CHECK_MS = 60_000;
 const REJECTION_INTERVAL_MS = 1_000;
 const DELEGATION_MS = 24 * 60 * 60_000;
 const MAX_HALF_OPEN = 256;
+const MAX_UNDER_WAY = { maxMessages: 262_144, maxBytes: 512 * 1024 * 1024 } as const;
+/** For answers of routes at shutdown, and then for the record of what they did not answer. */
 const DRAIN_MS = 5_000;
+const GIVE_UP_MS = 1_000;
+// Twice the largest frame: one that is a little too large is refused by itself, and more ends its carrier.
+const MAX_MESSAGE_BYTES = 2 * 1024 * 1024;
+/** One carries any number of sessions. */
+const MAX_CARRIERS_PER_CONNECTION = 16;
+const READY_WITHIN_MS = 900;
 
 /**
  * Starts the gateway and listens on both doors. Services that are not there yet are waited for: until a policy bundle has
@@ -107,10 +117,12 @@ export async function composeGateway(
   building.use(await startPolicyFeed({ policy, holder, bus, log, instance }));
 
   const sessions = createSessions();
+  const underWay = new UnderWay(MAX_UNDER_WAY);
   const guard = overrides.guard ?? memoryReplayGuard({ clock });
+  const onDefect = (error: unknown): void => log.error('a defect of the gateway', { error });
   const measure = pipelineMetrics(metrics, {
     sessions: () => sessions.size,
-    inFlight: () => sessions.inFlight,
+    inFlight: () => underWay.messages,
     policyRevision: () => holder.revision,
     spoolBytes: () => trail.spool.depthBytes,
   });
@@ -129,7 +141,9 @@ export async function composeGateway(
     recordOutcomes: records.outcomes,
     metrics: measure,
     onLost: (error, count) => log.error('outcomes could not be recorded', { error, count }),
+    onDefect,
   });
+  const giveUp = new AbortController();
   const decide = engine.decide.bind(engine);
   const pipeline = createPipeline({
     guard,
@@ -142,9 +156,17 @@ export async function composeGateway(
     metrics: measure,
     now,
     monotonic,
+    countRefused: rejections.count,
+    onDefect,
+    giveUp: giveUp.signal,
   });
 
   const keyCalls = keyClient(keys);
+  const closing = new Set<Promise<unknown>>();
+  const inBackground = (work: Promise<unknown>): void => {
+    const task: Promise<unknown> = work.catch(onDefect).finally(() => closing.delete(task));
+    closing.add(task);
+  };
   const gatewayIdentity = renewedIdentity(channelIdentity, trust.trustDomain, now);
   const halfOpen: HalfOpen = { count: 0, max: MAX_HALF_OPEN };
   const opening = {
@@ -155,6 +177,8 @@ export async function composeGateway(
     decide,
     guard,
     recordOpening: records.opening,
+    discard: (id: string, cause: string) => inBackground(closeSession(id, cause)),
+    onProblem: (error: unknown) => log.warn('a session could not be opened', { error }),
   };
   building.use(await followRevocations({ auth, bus, sessions, guard, log }));
   building.use(
@@ -169,7 +193,7 @@ export async function composeGateway(
       LEASE_CHECK_MS,
     ),
   );
-  const closing = new Set<Promise<unknown>>();
+  const carriers = new Set<Carrier>();
   const server = building.use(
     await startGrpcServer({
       identity,
@@ -178,8 +202,8 @@ export async function composeGateway(
       port: config.channelPort,
       clientCertificate: 'none',
       services: [
-        routes((connection) =>
-          createCarrier(
+        routes((connection) => {
+          const carrier = createCarrier(
             {
               beginSession: (peer) => beginSession(opening, peer),
               pipeline,
@@ -187,23 +211,30 @@ export async function composeGateway(
               rejections,
               metrics: measure,
               halfOpen,
+              underWay,
               now,
               onSessionEnd: (live, cause) => {
-                const task = closeSession(live.id, cause).finally(() => closing.delete(task));
-                closing.add(task);
-                void guard.close(live.guard).catch(() => undefined);
+                inBackground(closeSession(live.id, cause));
+                // The ledger of what is still under way is needed until its outcome is recorded.
+                inBackground(live.underWay.idle().then(() => guard.close(live.guard)));
               },
+              onDefect,
             },
             connection,
-          ),
-        ),
+          );
+          carriers.add(carrier);
+          return { ...carrier, onClose: () => (carriers.delete(carrier), carrier.onClose()) };
+        }),
       ],
       clock,
       log,
       metrics,
       tracer,
-      // A frame of 1 MiB and its field header.
-      limits: { maxMessageBytes: 1024 * 1024 + 64, maxConcurrentStreams: 1024, maxConnections: 4096 },
+      limits: {
+        maxMessageBytes: MAX_MESSAGE_BYTES,
+        maxConcurrentStreams: MAX_CARRIERS_PER_CONNECTION,
+        maxConnections: 4096,
+      },
     }),
   );
 
@@ -222,12 +253,17 @@ export async function composeGateway(
   const http = building.use(
     await startHttpServer({ host: config.host, port: config.httpsPort, identity, readiness, metrics }),
   );
-  // Disposed first: no new work, then what is under way ends, then the sessions do.
+  // Disposed first: no new work, then what is under way ends, then the sessions and their carriers do.
   building.defer(async () => {
     server.setServing(false);
-    await Promise.race([outcomes.idle(), new Promise((resolve) => setTimeout(resolve, DRAIN_MS).unref())]);
+    pipeline.stop();
+    halfOpen.max = 0;
+    await within(DRAIN_MS, underWay.idle());
+    giveUp.abort();
+    await within(GIVE_UP_MS, underWay.idle());
     sessions.endAll('unavailable', 'gateway_stopping');
-    await Promise.allSettled(closing);
+    for (const carrier of carriers) carrier.end();
+    await Promise.all(closing);
   });
 
   const parts = building.move();
@@ -241,10 +277,19 @@ export async function composeGateway(
           throw new SallyportError('policy_unavailable', 'no policy bundle has come yet');
       },
       audit: () => trail.ready(),
-      auth: () => auth.waitForReady(CALL_DEADLINE_MS),
+      auth: () => auth.waitForReady(READY_WITHIN_MS),
+      key: () => keys.waitForReady(READY_WITHIN_MS),
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
+}
+
+/** Resolves when `work` does, or after `ms`. */
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
+  await Promise.race([work, late]);
+  clearTimeout(timer);
 }
 
 /** The process's signing key, vouched for anew long before its delegation ends. */

@@ -1,36 +1,31 @@
 /**
- * One carrier connection: its frames are told apart by type and session, handshakes under way are bounded, and a peer
- * that sends rubbish is cut off. Sessions on the same connection do not harm each other.
+ * One carrier connection: its frames are told apart by type and session, and a peer that sends rubbish is cut off.
+ * Sessions on the same connection do not harm each other: what is wrong with a frame ends at most the connection, and a
+ * connection whose buffer is full takes from its sessions in turn.
  */
-import {
-  encodeAlert,
-  FRAME_TYPE,
-  MAX_FRAME_BYTES,
-  MAX_HANDSHAKE_BYTES,
-  parseFrame,
-} from '@sallyport/channel';
+import { encodeAlert, FRAME_TYPE, parseFrame } from '@sallyport/channel';
 import { toHex } from '@sallyport/crypto';
+import { createHandshakes, type HalfOpen } from './handshakes.ts';
 import { LiveSession } from './live-session.ts';
 import type { PipelineMetrics } from './measure.ts';
-import type { OpenedSession, Refused, SessionOpening } from './open-session.ts';
-import type { FrameResult, Pipeline } from './pipeline.ts';
+import type { OpenedSession, SessionOpening } from './open-session.ts';
+import type { Pipeline } from './pipeline.ts';
 import type { Rejections } from './rejections.ts';
 import type { Sessions } from './sessions.ts';
+import type { UnderWay } from './under-way.ts';
 
 export type CarrierPorts = {
   readonly beginSession: (peer: { address: string; exporter: Uint8Array | undefined }) => SessionOpening;
-  readonly pipeline: Pipeline;
+  readonly pipeline: Pick<Pipeline, 'onFrame'>;
   readonly sessions: Sessions;
   readonly rejections: Pick<Rejections, 'count'>;
   readonly metrics: Pick<PipelineMetrics, 'handshake'>;
-  /** Shared by all carriers of the gateway. */
   readonly halfOpen: HalfOpen;
+  readonly underWay: UnderWay;
   readonly now: () => number;
   readonly onSessionEnd: (live: LiveSession, cause: string) => void;
+  readonly onDefect: (error: unknown) => void;
 };
-
-/** Handshakes under way at this gateway. */
-export type HalfOpen = { count: number; readonly max: number };
 
 /** The connection, as the carrier sees it. */
 export type Connection = {
@@ -44,156 +39,153 @@ export type Connection = {
 export type Carrier = {
   onFrame(frame: Uint8Array): void;
   onDrain(): void;
+  /** The client will send no more: what is under way is answered, then the connection ends. */
+  onEnd(): void;
   onClose(): void;
+  /** Ends the connection from this side. */
+  end(): void;
 };
 
-// PROTOCOL.md section 2, "Half-open" and "Errors on the wire".
-const MAX_HANDSHAKES = 8;
-const HANDSHAKE_TIMEOUT_MS = 5_000;
+/** In a row (docs/protocol.md section 8.1). */
 const MAX_BAD_FRAMES = 16;
-const BUSY_RETRY_MS = 1_000;
-
-type Handshake = { readonly opening: SessionOpening; readonly timer: NodeJS.Timeout; isAnswered: boolean };
+/** Sessions that ended on this carrier and whose last frames may still come. */
+const MAX_FORMER = 256;
 
 export function createCarrier(ports: CarrierPorts, connection: Connection): Carrier {
-  const { sessions, rejections, metrics, halfOpen } = ports;
-  const handshakes = new Map<string, Handshake>();
-  const own = new Set<LiveSession>();
-  let pending = 0;
+  const { sessions, rejections } = ports;
+  const { peerAddress } = connection;
+  /** The sessions opened here, by id in hex; when the buffer is full they take turns in this order. */
+  const own = new Map<string, LiveSession>();
+  const former = new Set<string>();
   let badFrames = 0;
+  let isBlocked = false;
   let isOver = false;
 
-  function reject(cause: string, alert?: Uint8Array): void {
-    rejections.count(connection.peerAddress, cause);
-    if (isOver) return;
-    if (alert !== undefined) connection.write(alert);
+  const count = (cause: string): void => rejections.count(peerAddress, cause);
+
+  function write(frame: Uint8Array): void {
+    if (!isOver) isBlocked = !connection.write(frame);
+  }
+
+  function reject(cause: string, alert: Uint8Array): void {
+    count(cause);
+    write(alert);
     badFrames += 1;
-    if (badFrames >= MAX_BAD_FRAMES) connection.end();
+    if (badFrames >= MAX_BAD_FRAMES) end();
   }
 
-  function busy(): void {
-    rejections.count(connection.peerAddress, 'busy');
-    connection.write(encodeAlert(undefined, 'busy', BUSY_RETRY_MS));
-  }
+  const handshakes = createHandshakes({
+    begin: () => ports.beginSession({ address: peerAddress, exporter: exporterOf(connection) }),
+    halfOpen: ports.halfOpen,
+    metrics: ports.metrics,
+    write,
+    reject,
+    count,
+    opened: open,
+    onDefect: ports.onDefect,
+  });
 
-  async function hello(frame: Uint8Array): Promise<void> {
-    if (frame.length > MAX_HANDSHAKE_BYTES)
-      return reject('oversized', encodeAlert(undefined, 'invalid_message'));
-    if (pending >= MAX_HANDSHAKES || halfOpen.count >= halfOpen.max) return busy();
-    pending += 1;
-    halfOpen.count += 1;
-    const opening = ports.beginSession({ address: connection.peerAddress, exporter: connection.exporter() });
-    const answer = await opening.hello(frame);
-    const id = opening.sessionId();
-    if (answer.kind === 'refused' || id === undefined || isOver) {
-      release();
-      if (answer.kind === 'refused') refuse(answer);
-      return;
-    }
-    const timer = setTimeout(() => abandon(id), HANDSHAKE_TIMEOUT_MS);
-    handshakes.set(id, { opening, timer, isAnswered: false });
-    connection.write(answer.frame);
-  }
-
-  function release(): void {
-    pending -= 1;
-    halfOpen.count -= 1;
-  }
-
-  /** The gateway has proved itself and the client did not go on: counted, for it may be a search for keys. */
-  function abandon(id: string): void {
-    const handshake = handshakes.get(id);
-    if (handshake === undefined) return;
-    clearTimeout(handshake.timer);
-    handshakes.delete(id);
-    // One that is being judged is released by its own end.
-    if (!handshake.isAnswered) release();
-    metrics.handshake('abandoned');
-    rejections.count(connection.peerAddress, 'abandoned');
-  }
-
-  function refuse({ cause, frame }: Refused): void {
-    metrics.handshake(cause);
-    reject(cause, frame);
-  }
-
-  async function clientAuth(id: string, frame: Uint8Array): Promise<void> {
-    const handshake = handshakes.get(id);
-    if (handshake === undefined || handshake.isAnswered) {
-      return reject('out_of_order', encodeAlert(undefined, 'invalid_message'));
-    }
-    handshake.isAnswered = true;
-    clearTimeout(handshake.timer);
-    const result = await handshake.opening.authenticate(frame);
-    handshakes.delete(id);
-    release();
-    if (result.kind === 'refused') return refuse(result);
-    open(result);
-  }
-
-  function open(result: OpenedSession): void {
+  function open(opened: OpenedSession): void {
     const live = new LiveSession({
-      session: result.session,
-      guard: result.guard,
-      principal: result.principal,
-      peerAddress: connection.peerAddress,
+      session: opened.session,
+      guard: opened.guard,
+      principal: opened.principal,
+      peerAddress,
       now: ports.now,
-      write: (frame) => connection.write(frame),
-      onEnd: (ended, cause) => {
-        own.delete(ended);
-        sessions.remove(ended);
-        ports.onSessionEnd(ended, cause);
-      },
+      write,
+      isWritable: () => !isBlocked && !isOver,
+      underWay: ports.underWay,
+      onEnd: forget,
     });
     sessions.add(live);
-    own.add(live);
-    metrics.handshake('opened');
+    own.set(live.id, live);
     if (isOver) return live.detach('carrier_closed');
-    connection.write(result.frame);
+    badFrames = 0;
+    write(opened.frame);
+  }
+
+  function forget(live: LiveSession, cause: string): void {
+    own.delete(live.id);
+    sessions.remove(live);
+    former.add(live.id);
+    for (const oldest of former) {
+      if (former.size <= MAX_FORMER) break;
+      former.delete(oldest);
+    }
+    ports.onSessionEnd(live, cause);
   }
 
   function messages(sid: Uint8Array, frame: Uint8Array): void {
-    const live = sessions.find(toHex(sid));
+    const id = toHex(sid);
     // A session lives on the carrier it was opened on; taking it to another is what resume will be for.
-    if (live === undefined || !own.has(live)) {
-      return reject('unknown_session', encodeAlert(sid, 'unknown_session'));
+    const live = own.get(id);
+    if (live !== undefined) {
+      const cause = ports.pipeline.onFrame(live, frame);
+      if (cause === undefined) badFrames = 0;
+      else reject(cause, encodeAlert(sid, 'invalid_message'));
+    } else if (former.has(id)) {
+      // Sent before its client could hear of the end: refused, and no reason to cut off the others.
+      count('session_ended');
+      write(encodeAlert(sid, 'unknown_session'));
+    } else {
+      reject('unknown_session', encodeAlert(sid, 'unknown_session'));
     }
-    const result = ports.pipeline.onFrame(live, frame);
-    if (result instanceof Promise) void result.then((settled) => judge(sid, settled));
-    else judge(sid, result);
   }
 
-  function judge(sid: Uint8Array, result: FrameResult): void {
-    if (result.kind === 'taken') return;
-    // A replay was answered, sealed, message by message; anything else gets the one opaque alert.
-    reject(result.cause, result.cause === 'replayed' ? undefined : encodeAlert(sid, 'invalid_message'));
+  function close(): void {
+    if (isOver) return;
+    isOver = true;
+    handshakes.close();
+    for (const live of [...own.values()]) live.detach('carrier_closed');
+  }
+
+  function end(): void {
+    close();
+    connection.end();
   }
 
   return {
     onFrame(frame) {
       if (isOver) return;
-      if (frame.length > MAX_FRAME_BYTES)
-        return reject('oversized', encodeAlert(undefined, 'invalid_message'));
       const parsed = parseFrame(frame);
       if (!parsed.ok) return reject(parsed.cause, encodeAlert(undefined, 'invalid_message'));
       switch (parsed.type) {
         case FRAME_TYPE.messages:
           return messages(parsed.sid, frame);
         case FRAME_TYPE.clientHello:
-          return void hello(frame);
+          return handshakes.clientHello(frame);
         case FRAME_TYPE.clientAuth:
-          return void clientAuth(toHex(parsed.sid), frame);
+          return handshakes.clientAuth(parsed.sid, frame);
+        case FRAME_TYPE.alert:
+          // No alert is sent in answer to an alert (docs/protocol.md section 9.3).
+          return count('alert');
         default:
           return reject('unexpected_type', encodeAlert(undefined, 'invalid_message'));
       }
     },
     onDrain() {
-      for (const live of own) live.outbox.drained();
+      isBlocked = false;
+      for (const [id, live] of [...own]) {
+        if (isBlocked || isOver) return;
+        own.delete(id);
+        own.set(id, live);
+        live.outbox.flush();
+      }
     },
-    onClose() {
-      isOver = true;
-      for (const id of handshakes.keys()) abandon(id);
-      for (const live of own) live.detach('carrier_closed');
+    onEnd() {
+      const last = [...own.values()].map(({ underWay }) => underWay.idle());
+      Promise.all(last).then(end).catch(ports.onDefect);
     },
+    onClose: close,
+    end,
   };
+}
+
+/** A connection that is going away has nothing to export. */
+function exporterOf(connection: Connection): Uint8Array | undefined {
+  try {
+    return connection.exporter();
+  } catch {
+    return undefined;
+  }
 }

@@ -1,6 +1,7 @@
 /**
  * Session-key leases (PROTOCOL.md "Key-service outage"): renewed at half their life, in one call for all sessions that
- * are due. Key-service away costs nothing until a lease ends; a key it no longer vouches for ends its session.
+ * are due. Key-service away costs nothing until a lease ends; a key it no longer vouches for ends its session. A session
+ * past its binding's end is cleared away, even if its client never sends again.
  */
 import type { LiveSession } from './live-session.ts';
 import type { Sessions } from './sessions.ts';
@@ -25,6 +26,10 @@ export function startLeases(
 
   async function renewDue(): Promise<void> {
     const nowMs = ports.now();
+    for (const live of ports.sessions.all()) {
+      if (nowMs > live.notAfterMs) live.end('expired', 'session_expired');
+      else if (nowMs > live.leaseNotAfterMs + ports.leaseMs) live.end('epoch_required', 'lease_expired');
+    }
     const due = ports.sessions.all().filter((live) => live.leaseNotAfterMs - nowMs < ports.leaseMs / 2);
     for (let at = 0; at < due.length; at += MAX_PER_CALL) await renew(due.slice(at, at + MAX_PER_CALL));
   }

@@ -8,9 +8,11 @@ import {
 } from '@sallyport/channel';
 import { toHex } from '@sallyport/crypto';
 import type { Principal } from '@sallyport/policy-engine';
+import { finalThrough } from '../domain/acknowledgement.ts';
 import { refusal } from '../domain/reply.ts';
-import { Outbox } from './outbox.ts';
+import { Outbox, type OutboxEnd } from './outbox.ts';
 import type { GuardSession, ReceivedState } from './ports.ts';
+import { UnderWay } from './under-way.ts';
 
 export type LiveSessionInput = {
   readonly session: Session;
@@ -19,12 +21,23 @@ export type LiveSessionInput = {
   readonly peerAddress: string;
   /** Gateway time, ms since the epoch. */
   readonly now: () => number;
-  readonly write: (frame: Uint8Array) => boolean;
+  readonly write: (frame: Uint8Array) => void;
+  readonly isWritable: () => boolean;
+  /** What the whole gateway works on. */
+  readonly underWay: UnderWay;
   readonly onEnd: (live: LiveSession, cause: string) => void;
 };
 
 /** Acknowledgements keep the client's clock right; this often is enough when nothing else asks for one. */
 const ACKNOWLEDGE_EVERY_MS = 1_000;
+/** A client has at most 512 unacknowledged messages, and its control messages. */
+const LIMITS = { maxMessages: 1024, maxBytes: 64 * 1024 * 1024 } as const;
+
+const CLOSE_CODE = {
+  epoch_exhausted: 'epoch_required',
+  not_acknowledging: 'busy',
+  unsealable: 'internal',
+} as const satisfies Record<OutboxEnd, RefusalCode>;
 
 export class LiveSession {
   readonly id: string;
@@ -33,8 +46,10 @@ export class LiveSession {
   readonly principal: Principal;
   readonly peerAddress: string;
   readonly outbox: Outbox;
-  /** Aborts when the session ends: routes may stop. */
-  readonly ended = new AbortController();
+  /** Frames that came and are not final; goes on after the session's end, until the last outcome is recorded. */
+  readonly underWay: UnderWay;
+  /** When the binding ends, whatever the lease says. */
+  readonly notAfterMs: number;
   /** When key-service stops vouching for the session key. */
   leaseNotAfterMs: number;
   readonly #input: LiveSessionInput;
@@ -42,7 +57,12 @@ export class LiveSession {
   readonly #unfinished = new Set<number>();
   #received: ReceivedState = { highest: 0, lost: 0, missing: [] };
   #acknowledgedAtMs = 0;
-  #isAcknowledgementDue = false;
+  #acknowledgedThrough = 0;
+  /** The highest sequence that no response will acknowledge. */
+  #owedThrough = 0;
+  /** Something became final since the last acknowledgement. */
+  #isNewsFinal = false;
+  #isOver = false;
 
   constructor(input: LiveSessionInput) {
     this.#input = input;
@@ -51,41 +71,44 @@ export class LiveSession {
     this.guard = input.guard;
     this.principal = input.principal;
     this.peerAddress = input.peerAddress;
+    this.notAfterMs = input.session.binding.notAfterMs;
     this.leaseNotAfterMs = input.session.lease.notAfterMs;
+    this.underWay = new UnderWay(LIMITS, input.underWay);
     this.outbox = new Outbox({
       session: input.session,
       write: input.write,
+      isWritable: input.isWritable,
       acknowledgement: () => this.#acknowledgement(),
+      isAcknowledgementDue: () => this.#isAcknowledgementDue(),
       tooLarge: (message) => tooLargeFor(message),
-      onExhausted: (cause) => this.end('busy', cause),
+      onExhausted: (cause) => this.end(CLOSE_CODE[cause], cause),
     });
   }
 
   get isOver(): boolean {
-    return this.ended.signal.aborted;
+    return this.#isOver;
   }
 
-  get inFlight(): number {
-    return this.#unfinished.size;
-  }
-
-  /** `needsAcknowledgement`: something was accepted that no response will acknowledge. */
-  received(state: ReceivedState, accepted: readonly number[], needsAcknowledgement: boolean): void {
-    this.#received = state;
+  /**
+   * What the guard said, in the order of its calls. `owedThrough`: the highest sequence accepted that no response will
+   * acknowledge; 0 = none.
+   */
+  received(state: ReceivedState, accepted: readonly number[], owedThrough: number): void {
+    if (state.highest >= this.#received.highest) this.#received = state;
     for (const sequence of accepted) this.#unfinished.add(sequence);
-    if (needsAcknowledgement) this.#isAcknowledgementDue = true;
+    this.#owedThrough = Math.max(this.#owedThrough, owedThrough);
   }
 
-  /** These are final: their outcome is in the spool. */
-  finished(sequences: readonly number[]): void {
+  /** These are final: their outcome is in the spool. The client hears of it by what is pushed or flushed next. */
+  finished(sequences: Iterable<number>): void {
     for (const sequence of sequences) this.#unfinished.delete(sequence);
-    if (this.#isAcknowledgementDue && this.outbox.waiting === 0) this.outbox.acknowledge();
+    this.#isNewsFinal = true;
   }
 
-  /** Ends the session and tells the client why. Idempotent. */
+  /** Ends the session and tells the client why. What was forwarded goes on to its outcome. Idempotent. */
   end(code: RefusalCode, cause: string): void {
-    if (this.isOver) return;
-    this.ended.abort();
+    if (this.#isOver) return;
+    this.#isOver = true;
     this.outbox.close();
     const closing = controlMessage({ kind: 'close', code, retryAfterMs: 0, detail: '' });
     const sealed = this.session.sealFrame([closing]);
@@ -93,35 +116,42 @@ export class LiveSession {
     this.#input.onEnd(this, cause);
   }
 
-  /** The carrier is gone: nobody to tell. */
+  /** The carrier is gone or the client has left: nobody to tell. Idempotent. */
   detach(cause: string): void {
-    if (this.isOver) return;
-    this.ended.abort();
+    if (this.#isOver) return;
+    this.#isOver = true;
     this.outbox.close();
     this.#input.onEnd(this, cause);
   }
 
-  /** What may be called final: everything below the oldest message still under way (PROTOCOL.md "Acknowledged = final"). */
+  #isAcknowledgementDue(): boolean {
+    return this.#isNewsFinal && this.#owedThrough > this.#acknowledgedThrough;
+  }
+
   #acknowledgement(): Acknowledgement | undefined {
     const nowMs = this.#input.now();
-    if (!this.#isAcknowledgementDue && nowMs - this.#acknowledgedAtMs < ACKNOWLEDGE_EVERY_MS)
+    if (!this.#isAcknowledgementDue() && nowMs - this.#acknowledgedAtMs < ACKNOWLEDGE_EVERY_MS)
       return undefined;
+    let oldest: number | undefined;
+    for (const sequence of this.#unfinished) if (sequence < (oldest ?? Infinity)) oldest = sequence;
+    const { receivedThrough, missing } = finalThrough(this.#received, oldest);
     this.#acknowledgedAtMs = nowMs;
-    this.#isAcknowledgementDue = false;
-    const { highest, lost, missing } = this.#received;
-    const oldest = this.#unfinished.size === 0 ? highest + 1 : Math.min(...this.#unfinished);
-    const receivedThrough = Math.min(highest, oldest - 1);
-    return {
-      kind: 'ack',
-      receivedThrough,
-      lost,
-      gatewayTimeMs: nowMs,
-      missing: missing.filter((range) => range.first + range.count <= receivedThrough),
-    };
+    this.#acknowledgedThrough = receivedThrough;
+    this.#isNewsFinal = false;
+    return { kind: 'ack', receivedThrough, missing, lost: this.#received.lost, gatewayTimeMs: nowMs };
   }
 }
 
-function tooLargeFor(message: OutgoingMessage): OutgoingMessage {
+/** Its effect stands and its outcome is recorded; only the response cannot be carried. */
+function tooLargeFor({ kind, correlation, destination }: OutgoingMessage): OutgoingMessage {
   const { payload } = refusal('response_lost', 'the response does not fit into a frame');
-  return { ...message, kind: 'refusal', contentType: '', payload };
+  const isControl = kind === 'control';
+  return {
+    kind: isControl ? kind : 'refusal',
+    correlation,
+    destination,
+    contentType: '',
+    trace: '',
+    payload,
+  };
 }

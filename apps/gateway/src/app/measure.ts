@@ -4,9 +4,11 @@ import type { RecordVerdict } from './ports.ts';
 
 export type PipelineMetrics = {
   frame(): void;
-  message(verdict: RecordVerdict): void;
-  decided(decision: 'allow' | 'deny', ms: number): void;
-  concluded(outcome: 'success' | 'failure' | 'refused' | 'unknown', ms: number): void;
+  messages(verdict: RecordVerdict, count: number): void;
+  /** The decisions of one frame, and how long all of them took. */
+  decided(allowed: number, denied: number, ms: number): void;
+  /** Messages with that outcome whose record was written together. */
+  concluded(outcome: 'success' | 'failure' | 'refused' | 'unknown', count: number, slowestMs: number): void;
   rejected(cause: string): void;
   handshake(result: string): void;
   guardUnavailable(): void;
@@ -31,21 +33,30 @@ export function pipelineMetrics(
     help: 'Messages by what the replay guard said',
     labels: ['verdict'],
   });
-  const decisions = metrics.histogram({
-    name: 'decision_seconds',
-    help: 'Policy decisions in process',
+  const decisions = metrics.counter({
+    name: 'decisions_total',
+    help: 'Policy decisions on messages',
     labels: ['decision'],
+  });
+  const decisionTime = metrics.histogram({
+    name: 'decision_seconds',
+    help: 'Policy decisions of one frame, together',
     buckets: DECISION_BUCKETS,
   });
-  const outcomes = metrics.histogram({
+  const outcomes = metrics.counter({
+    name: 'outcomes_total',
+    help: 'Allowed messages by what came of them',
+    labels: ['outcome'],
+  });
+  const forwardTime = metrics.histogram({
     name: 'forward_seconds',
-    help: 'From the recorded decision to the answer of the route, by outcome',
+    help: 'From the recorded decision to the answer of the route: the slowest of the messages recorded together',
     labels: ['outcome'],
     buckets: FORWARD_BUCKETS,
   });
   const rejected = metrics.counter({
     name: 'frames_rejected_total',
-    help: 'Frames refused before their sender was authenticated, or replayed',
+    help: 'Frames refused whole, by cause',
     labels: ['cause'],
   });
   const handshakes = metrics.counter({
@@ -60,7 +71,7 @@ export function pipelineMetrics(
   metrics.gauge({ name: 'sessions', help: 'Open sessions', collect: gauges.sessions });
   metrics.gauge({
     name: 'messages_in_flight',
-    help: 'Messages accepted and not yet final',
+    help: 'Messages taken and not yet final',
     collect: gauges.inFlight,
   });
   metrics.gauge({
@@ -75,9 +86,16 @@ export function pipelineMetrics(
   });
   return {
     frame: () => frames.add({}),
-    message: (verdict) => messages.add({ verdict }),
-    decided: (decision, ms) => decisions.observe({ decision }, ms / MS_PER_SECOND),
-    concluded: (outcome, ms) => outcomes.observe({ outcome }, ms / MS_PER_SECOND),
+    messages: (verdict, count) => messages.add({ verdict }, count),
+    decided(allowed, denied, ms) {
+      if (allowed > 0) decisions.add({ decision: 'allow' }, allowed);
+      if (denied > 0) decisions.add({ decision: 'deny' }, denied);
+      if (allowed + denied > 0) decisionTime.observe({}, ms / MS_PER_SECOND);
+    },
+    concluded(outcome, count, slowestMs) {
+      outcomes.add({ outcome }, count);
+      forwardTime.observe({ outcome }, slowestMs / MS_PER_SECOND);
+    },
     rejected: (cause) => rejected.add({ cause }),
     handshake: (result) => handshakes.add({ result }),
     guardUnavailable: () => guard.add({}),

@@ -44,11 +44,16 @@ export type OpenSessionPorts = {
   readonly guard: Pick<ReplayGuard, 'attach'>;
   /** Durable when it resolves. */
   readonly recordOpening: (opening: Opening) => Promise<void>;
+  /** Tells the services that keep the session that it did not open after all. Never throws. */
+  readonly discard: (sessionId: string, cause: string) => void;
+  /** Told why a handshake failed for no fault of the client. */
+  readonly onProblem: (error: unknown) => void;
 };
 
 export type Opening = {
   readonly sessionId: string;
   readonly principal: string;
+  readonly tenant: string;
   readonly decision: Decision;
 };
 
@@ -89,20 +94,37 @@ export function beginSession(
     pskServerProof: ports.provePsk,
   });
 
+  /** From the binding on there is a session that others keep: if it does not open, they are told. */
   async function judge(raw: RawHandshake): Promise<OpenedSession | Refused> {
     const { binding, pskExport } = await ports.authenticate(raw, peer.address);
     const parsed = parseBinding(binding.bytes);
     if (!parsed.ok) return rejected('internal', 'binding_unreadable', '');
+    const sessionId = toHex(parsed.sid);
+    try {
+      const result = await authorize(binding, parsed, pskExport);
+      if (result.kind === 'refused') ports.discard(sessionId, result.cause);
+      return result;
+    } catch (error) {
+      ports.discard(sessionId, 'service_unavailable');
+      throw error;
+    }
+  }
+
+  async function authorize(
+    binding: SignedBinding,
+    parsed: SessionBinding,
+    pskExport: Uint8Array | undefined,
+  ): Promise<OpenedSession | Refused> {
+    const { tenant } = parsed;
     const principal = freezePrincipal({
       id: parsed.principal,
-      tenant: parsed.tenant,
+      tenant,
       method: parsed.method,
       assurance: parsed.assurance,
     });
-    const sessionId = toHex(parsed.sid);
     const { key, leaseNotAfterMs } = await ports.createSessionKey(binding);
     const decision = ports.decide({ principal, action: ACTION, resource: { kind: 'session', name: '' } });
-    await ports.recordOpening({ sessionId, principal: principal.id, decision });
+    await ports.recordOpening({ sessionId: toHex(parsed.sid), principal: principal.id, tenant, decision });
     if (decision.decision !== 'allow') {
       const detail = `${principal.id} may not open a session under policy revision ${decision.policyRevision}`;
       return rejected('denied', 'denied', detail);
@@ -153,12 +175,15 @@ export function beginSession(
         cause: 'credential_invalid',
       };
     }
-    return rejected(
-      'unavailable',
-      'service_unavailable',
-      'a service that opens sessions is away',
-      RETRY_AFTER_MS,
-    );
+    ports.onProblem(error);
+    const detail = 'a service that opens sessions is away';
+    return rejected('unavailable', 'service_unavailable', detail, RETRY_AFTER_MS);
+  }
+
+  function busy(error: unknown): Refused {
+    ports.onProblem(error);
+    const frame = encodeAlert(handshake.sid, 'busy', RETRY_AFTER_MS);
+    return { kind: 'refused', frame, cause: 'service_unavailable' };
   }
 
   return {
@@ -167,12 +192,8 @@ export function beginSession(
         const answer = await handshake.onClientHello(clientHello);
         if (answer.ok) return { kind: 'answered', frame: answer.frame };
         return { kind: 'refused', frame: answer.alert, cause: answer.cause };
-      } catch {
-        return {
-          kind: 'refused',
-          frame: encodeAlert(undefined, 'busy', RETRY_AFTER_MS),
-          cause: 'service_unavailable',
-        };
+      } catch (error) {
+        return busy(error);
       }
     },
     sessionId: () => (handshake.sid === undefined ? undefined : toHex(handshake.sid)),

@@ -4,112 +4,137 @@
  */
 import type { OpenedMessage } from '@sallyport/channel';
 import type { MessageOutcome } from '@sallyport/audit-log';
-import { conclude, type Conclusion } from '../domain/outcome.ts';
-import { encodeReply, refusal, replyMessage } from '../domain/reply.ts';
+import { conclude, type Conclusion, type Met } from '../domain/outcome.ts';
+import { encodeReply, refusal, replyMessage, type Reply } from '../domain/reply.ts';
 import type { LiveSession } from './live-session.ts';
 import type { PipelineMetrics } from './measure.ts';
-import type { ReplayGuard, RouteResult } from './ports.ts';
+import type { ConcludedRequest, ReplayGuard } from './ports.ts';
+import type { FrameTicket } from './under-way.ts';
 
 export type MessageResult = {
   readonly message: OpenedMessage;
   /** Hex. */
   readonly correlation: string;
-  /** Undefined where no route has that name. */
-  readonly result: RouteResult | undefined;
+  /** Settled when the outcome is final. */
+  readonly ticket: FrameTicket;
+  readonly met: Met;
   readonly durationMs: number;
 };
 
 export type Outcomes = {
+  /** Never throws. */
   add(live: LiveSession, result: MessageResult): void;
-  /** Resolves when nothing is waiting or being written. */
-  idle(): Promise<void>;
 };
 
 export type OutcomePorts = {
   readonly guard: Pick<ReplayGuard, 'conclude'>;
   /** At most 256 outcomes. */
   readonly recordOutcomes: (live: LiveSession, outcomes: readonly MessageOutcome[]) => Promise<void>;
-  readonly metrics: PipelineMetrics;
-  /** Told when an effect took place and its outcome could not be recorded. */
+  readonly metrics: Pick<PipelineMetrics, 'concluded' | 'guardUnavailable'>;
+  /** Told when effects took place and their outcomes could not be recorded. */
   readonly onLost: (error: unknown, count: number) => void;
+  /** Told of what should be impossible; the session has been ended. */
+  readonly onDefect: (error: unknown) => void;
 };
 
 const ACTION = 'message.send';
 const MAX_PER_EVENT = 256;
 
-type Concluded = MessageResult & { readonly conclusion: Conclusion };
-
 export function createOutcomes(ports: OutcomePorts): Outcomes {
-  const waiting = new Map<LiveSession, Concluded[]>();
-  const writing = new Map<LiveSession, Promise<void>>();
-
-  function start(live: LiveSession): void {
-    if (writing.has(live)) return;
-    const task = write(live).finally(() => {
-      writing.delete(live);
-      if (waiting.has(live)) start(live);
-    });
-    writing.set(live, task);
-  }
+  /** Sessions with a writer at work, and what waits for its next turn. */
+  const queues = new Map<LiveSession, MessageResult[]>();
 
   async function write(live: LiveSession): Promise<void> {
-    // One turn of the loop: results that settle together are recorded together.
-    await new Promise((resolve) => setImmediate(resolve));
-    const all = waiting.get(live) ?? [];
-    waiting.delete(live);
-    for (let at = 0; at < all.length; at += MAX_PER_EVENT)
-      await record(live, all.slice(at, at + MAX_PER_EVENT));
+    for (;;) {
+      // One turn of the loop: results that settle together are recorded together.
+      await new Promise((resolve) => setImmediate(resolve));
+      const batch = queues.get(live)?.splice(0, MAX_PER_EVENT) ?? [];
+      if (batch.length === 0) break;
+      try {
+        await record(live, batch);
+      } catch (error) {
+        live.end('internal', 'defect');
+        ports.onDefect(error);
+      } finally {
+        for (const { ticket } of batch) ticket.settle(1);
+      }
+    }
+    queues.delete(live);
   }
 
-  async function record(live: LiveSession, batch: readonly Concluded[]): Promise<void> {
-    let isRecorded = true;
+  async function record(live: LiveSession, batch: readonly MessageResult[]): Promise<void> {
+    const conclusions = batch.map(({ message, met }) => conclude(message.destination, met));
+    let replies: readonly Reply[] = conclusions.map(({ reply }) => reply);
     try {
-      await ports.recordOutcomes(live, batch.map(outcomeOf));
+      await ports.recordOutcomes(
+        live,
+        batch.map((result, index) => outcomeOf(result, conclusions[index])),
+      );
     } catch (error) {
       // The effect stands and its trace ends at the decision: the client hears that nobody can vouch for it.
-      isRecorded = false;
+      replies = batch.map(() => refusal('outcome_unknown', 'the outcome could not be recorded'));
       ports.onLost(error, batch.length);
     }
-    const replies = batch.map((item) => ({
-      item,
-      reply: isRecorded
-        ? item.conclusion.reply
-        : refusal('outcome_unknown', 'the outcome could not be recorded'),
-    }));
-    await ports.guard
-      .conclude(
+    measure(batch, conclusions);
+    try {
+      await ports.guard.conclude(
         live.guard,
-        replies.map(({ item, reply }) => ({
-          correlation: item.correlation,
-          state: 'done',
-          response: encodeReply(reply),
-        })),
-      )
-      .catch(() => ports.metrics.guardUnavailable());
+        batch.map(({ correlation, met }, index) => concluded(correlation, met, replies[index])),
+      );
+    } catch {
+      ports.metrics.guardUnavailable();
+    }
     live.finished(batch.map(({ message }) => message.sequence));
-    const requests = replies.filter(({ item }) => item.message.kind === 'request');
     live.outbox.push(
-      requests.map(({ item, reply }) => replyMessage(item.message.correlation, reply, item.message.trace)),
+      batch.flatMap(({ message }, index) => {
+        const reply = replies[index];
+        return message.kind === 'request' && reply !== undefined
+          ? [replyMessage(message.correlation, reply, message.trace)]
+          : [];
+      }),
     );
+  }
+
+  function measure(batch: readonly MessageResult[], conclusions: readonly Conclusion[]): void {
+    for (const outcome of OUTCOMES) {
+      let count = 0;
+      let slowestMs = 0;
+      for (const [index, { durationMs }] of batch.entries()) {
+        if (conclusions[index]?.outcome !== outcome) continue;
+        count += 1;
+        slowestMs = Math.max(slowestMs, durationMs);
+      }
+      if (count > 0) ports.metrics.concluded(outcome, count, slowestMs);
+    }
   }
 
   return {
     add(live, result) {
-      const conclusion = conclude(result.message.destination, result.result);
-      ports.metrics.concluded(conclusion.outcome, result.durationMs);
-      const list = waiting.get(live);
-      if (list === undefined) waiting.set(live, [{ ...result, conclusion }]);
-      else list.push({ ...result, conclusion });
-      start(live);
-    },
-    async idle() {
-      while (writing.size > 0) await Promise.all(writing.values());
+      const queue = queues.get(live);
+      if (queue !== undefined) {
+        queue.push(result);
+        return;
+      }
+      queues.set(live, [result]);
+      void write(live);
     },
   };
 }
 
-function outcomeOf({ message, correlation, conclusion, durationMs }: Concluded): MessageOutcome {
-  const { outcome, status, responseDigest } = conclusion;
+const OUTCOMES = ['success', 'failure', 'refused', 'unknown'] as const;
+
+/** What was never forwarded may be sent anew; anything else is final and answered the same from now on. */
+function concluded(correlation: string, met: Met, reply: Reply | undefined): ConcludedRequest {
+  if (met.kind === 'session_ended' || reply === undefined)
+    return { correlation, state: 'released', response: undefined };
+  return { correlation, state: 'done', response: encodeReply(reply) };
+}
+
+function outcomeOf(
+  { message, correlation, durationMs }: MessageResult,
+  conclusion: Conclusion | undefined,
+): MessageOutcome {
+  const { outcome = 'unknown', status = 'none', responseDigest } = conclusion ?? {};
   return {
     seq: BigInt(message.sequence),
     correlation,

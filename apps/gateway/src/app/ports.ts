@@ -11,6 +11,7 @@ export type RouteRequest = {
   readonly body: Uint8Array;
   /** W3C traceparent: advice for tracing, never an input to a decision. */
   readonly traceparent: string | undefined;
+  /** Aborts when the gateway can wait no longer for answers; what was sent may have taken effect. */
   readonly signal: AbortSignal;
 };
 
@@ -114,6 +115,7 @@ export type ReplayGuard = {
   conclude(session: GuardSession, results: readonly ConcludedRequest[]): Promise<void>;
   /** The kept response of a request that is `done`. */
   response(session: GuardSession, correlation: string): Promise<Uint8Array | undefined>;
+  /** From now on frames of the session are refused as `revoked`, also if it is attached only later. */
   revoke(sessionId: string): Promise<void>;
   /** Forgets a session that ended. */
   close(session: GuardSession): Promise<void>;

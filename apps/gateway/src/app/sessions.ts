@@ -4,7 +4,6 @@ import type { LiveSession } from './live-session.ts';
 
 export type Sessions = {
   readonly size: number;
-  readonly inFlight: number;
   /** By session id in hex. */
   find(id: string): LiveSession | undefined;
   add(live: LiveSession): void;
@@ -18,11 +17,6 @@ export function createSessions(): Sessions {
   return {
     get size() {
       return open.size;
-    },
-    get inFlight() {
-      let total = 0;
-      for (const live of open.values()) total += live.inFlight;
-      return total;
     },
     find: (id) => open.get(id),
     add: (live) => void open.set(live.id, live),

@@ -10,6 +10,7 @@ import {
 import { randomBytes, toHex } from '@sallyport/crypto';
 import type { AuditTrail } from '@sallyport/service/audit';
 import type { LiveSession } from '../app/live-session.ts';
+import { auditLabel } from '../domain/label.ts';
 import type { Opening } from '../app/open-session.ts';
 import type { RejectionEntry } from '../app/rejections.ts';
 
@@ -20,7 +21,8 @@ export type GatewayRecords = {
   rejection(entry: RejectionEntry): Promise<void>;
 };
 
-const TENANT = 'default';
+/** Of those who are nobody yet. */
+const NO_TENANT = 'default';
 const EVENT_ID_BYTES = 16;
 
 export function gatewayRecords(
@@ -37,7 +39,7 @@ export function gatewayRecords(
   const who = (live: LiveSession) => ({
     principal: live.principal.id,
     sessionId: live.id,
-    peer: { ip: live.peerAddress },
+    peer: { ip: auditLabel(live.peerAddress, 'unknown-source') },
   });
   return {
     decisions: (live, messages) =>
@@ -47,22 +49,22 @@ export function gatewayRecords(
       trail.record(frameEvent(context(live.principal.tenant), { phase: 'outcome', ...who(live), messages }), {
         useReserve: true,
       }),
-    opening: ({ sessionId, principal, decision }) =>
+    opening: ({ sessionId, principal, tenant, decision }) =>
       trail.record(
-        authorizeSessionEvent(context(TENANT), {
+        authorizeSessionEvent(context(tenant), {
           principal,
           sessionId,
           action: 'session.open',
           decision: decision.decision,
-          reason: decision.reasons[0] ?? 'denied',
+          reason: auditLabel(decision.reasons[0] ?? '', decision.decision),
           policyRevision: String(decision.policyRevision),
-          privileges: decision.roles.slice(0, 64),
+          privileges: decision.roles.slice(0, 64).map((role) => auditLabel(role, 'none')),
         }),
       ),
     rejection: ({ peerAddress, cause, count, fromMs, toMs }) =>
       trail.record(
-        rejectedFramesEvent(context(TENANT), {
-          peer: { ip: peerAddress },
+        rejectedFramesEvent(context(NO_TENANT), {
+          peer: { ip: auditLabel(peerAddress, 'unknown-source') },
           cause,
           count,
           interval: { fromMs: Math.trunc(fromMs), toMs: Math.trunc(toMs) },

@@ -29,12 +29,25 @@ export async function startPolicyFeed(options: PolicyFeedOptions): Promise<Async
   const { policy, holder, bus, log, instance } = options;
   let reported = 0;
   let isOver = false;
+  let isRestored = false;
   let timer: NodeJS.Timeout | undefined;
   let pulling: Promise<void> | undefined;
   let isWanted = false;
   let retryMs = FIRST_RETRY_MS;
 
+  /** The last good bundle of the run before, as soon as its keys can be had; a newer one replaces it. */
+  async function restore(): Promise<void> {
+    if (isRestored || holder.revision > 0) return;
+    const result = await holder.restore();
+    if (result?.kind === 'refused') {
+      if (result.problem === 'keys_unavailable') return;
+      log.error('the stored policy bundle was refused', { problem: result.problem, detail: result.detail });
+    }
+    isRestored = true;
+  }
+
   async function pullOnce(): Promise<void> {
+    await restore();
     const { revision, bundle } = await policy.getBundle({ currentRevision: BigInt(holder.revision) });
     if (bundle.length === 0) holder.confirm(Number(revision));
     else {

@@ -12,7 +12,7 @@ import type { ReplayGuard } from '../app/ports.ts';
 import type { Sessions } from '../app/sessions.ts';
 
 export const REVOCATION_SUBJECT = 'sessions.revoked';
-const POLL_MS = 5_000;
+const POLL_MS = 1_000;
 
 export type RevocationOptions = {
   readonly auth: Pick<ServiceCalls<typeof authv1.AuthService>, 'listRevocations'>;
@@ -30,8 +30,9 @@ export async function followRevocations(options: RevocationOptions): Promise<Asy
 
   async function apply(sessionId: Uint8Array, cause: string): Promise<void> {
     const id = toHex(sessionId);
-    await guard.revoke(id);
+    // First what needs no waiting: from here on nothing of the session is forwarded.
     sessions.find(id)?.end('revoked', cause === '' ? 'revoked' : 'revoked_by_administrator');
+    await guard.revoke(id);
   }
 
   async function poll(): Promise<void> {
@@ -49,7 +50,14 @@ export async function followRevocations(options: RevocationOptions): Promise<Asy
   }
 
   const subscription = await bus.subscribe(REVOCATION_SUBJECT, {}, async ({ payload }) => {
-    const revoked = fromBinary(eventsv1.SessionRevokedSchema, payload);
+    let revoked: eventsv1.SessionRevoked;
+    try {
+      revoked = fromBinary(eventsv1.SessionRevokedSchema, payload);
+    } catch (error) {
+      // Sent again it would be the same; what it was about comes by asking.
+      log.error('a revocation could not be read', { error });
+      return catchUp();
+    }
     await apply(revoked.sessionId, revoked.cause);
     if (revoked.number === applied + 1n) applied = revoked.number;
     else if (revoked.number > applied) await catchUp();

@@ -3,6 +3,7 @@ import type { MessageOutcome } from '@sallyport/audit-log';
 import { sha256, toHex } from '@sallyport/crypto';
 import type { RouteResult } from '../app/ports.ts';
 import { carriedContentType } from './content-type.ts';
+import { auditLabel } from './label.ts';
 import { refusal, type Reply } from './reply.ts';
 
 export type Conclusion = {
@@ -12,13 +13,19 @@ export type Conclusion = {
   readonly reply: Reply;
 };
 
-/** `result` is undefined where no route has that name. */
-export function conclude(destination: string, result: RouteResult | undefined): Conclusion {
-  if (result === undefined) {
+/** What a message met: a route's answer, no route of that name, or a session that ended before it was forwarded. */
+export type Met = RouteResult | { readonly kind: 'no_route' } | { readonly kind: 'session_ended' };
+
+export function conclude(destination: string, result: Met): Conclusion {
+  if (result.kind === 'no_route') {
     const reply = refusal('unknown_destination', `there is no route to "${destination}"`);
     return { outcome: 'refused', status: 'destination_unknown', responseDigest: undefined, reply };
   }
-  const status = statusLabel(result.status);
+  if (result.kind === 'session_ended') {
+    const reply = refusal('unavailable', 'the session ended before the message was forwarded');
+    return { outcome: 'refused', status: 'session_ended', responseDigest: undefined, reply };
+  }
+  const status = auditLabel(result.status, 'none');
   if (result.kind === 'response') {
     const reply: Reply = {
       kind: 'response',
@@ -34,10 +41,4 @@ export function conclude(destination: string, result: RouteResult | undefined): 
     responseDigest: undefined,
     reply: refusal(code, result.detail),
   };
-}
-
-/** A route's word as the record takes it: visible ASCII, at most 64. */
-function statusLabel(status: string): string {
-  const label = status.replace(/[^\x21-\x7e]/gu, '_').slice(0, 64);
-  return label === '' ? 'none' : label;
 }

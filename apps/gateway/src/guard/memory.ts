@@ -33,10 +33,13 @@ type SessionRecord = {
 };
 
 const MAX_MISSING_RANGES = 32;
+/** Revoked before they were attached: a session that is being opened meanwhile. */
+const MAX_REVOKED_AHEAD = 10_000;
 
 export function memoryReplayGuard(options: MemoryReplayGuardOptions): ReplayGuard {
   const { clock, maxSessions = 10_000 } = options;
   const sessions = new Map<string, SessionRecord>();
+  const revokedAhead = new Set<string>();
 
   function forgetExpired(nowMs: number): void {
     for (const [id, record] of sessions) if (nowMs > record.notAfterMs) sessions.delete(id);
@@ -60,7 +63,7 @@ export function memoryReplayGuard(options: MemoryReplayGuardOptions): ReplayGuar
       const record = {
         generation: 1,
         notAfterMs,
-        revoked: false,
+        revoked: revokedAhead.has(sessionId),
         window: new SequenceWindow(),
         nonces: new NonceSets(),
         claims: new Claims(),
@@ -102,7 +105,15 @@ export function memoryReplayGuard(options: MemoryReplayGuardOptions): ReplayGuar
 
     async revoke(sessionId) {
       const record = sessions.get(sessionId);
-      if (record !== undefined) record.revoked = true;
+      if (record !== undefined) {
+        record.revoked = true;
+        return;
+      }
+      revokedAhead.add(sessionId);
+      for (const oldest of revokedAhead) {
+        if (revokedAhead.size <= MAX_REVOKED_AHEAD) break;
+        revokedAhead.delete(oldest);
+      }
     },
 
     async close(session) {

@@ -22,11 +22,17 @@ export type HttpServerOptions = {
 
 export type HttpServer = AsyncDisposable & { readonly port: number };
 
+const HANDSHAKE_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_CONNECTIONS = 512;
 
-type Answer = { readonly status: number; readonly type: string; readonly body: string };
+type Answer = {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+  readonly allow?: string;
+};
 
 /** Listens, or throws what listening threw. */
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
@@ -35,18 +41,25 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       cert: options.identity.certPem,
       key: options.identity.key.export({ format: 'pem', type: 'pkcs8' }),
       minVersion: 'TLSv1.3',
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      connectionsCheckingInterval: HANDSHAKE_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       headersTimeout: REQUEST_TIMEOUT_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
     },
     (request, response) => {
-      void answer(request, options).then((result) => send(response, result));
+      // Neither may reject; should one, only this connection is lost.
+      answer(request, options)
+        .then((result) => send(response, result))
+        .catch(() => response.destroy());
     },
   );
   server.maxConnections = MAX_CONNECTIONS;
   // A client that breaks the protocol is its own problem; without a listener Node would answer it in clear.
   server.on('tlsClientError', (_error, socket) => socket.destroy());
   await listen(server, options.host, options.port);
+  // Such as too many open files while accepting: the next connection may do better.
+  server.on('error', () => undefined);
   return {
     port: (server.address() as AddressInfo).port,
     async [Symbol.asyncDispose]() {
@@ -59,7 +72,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
 async function answer(request: IncomingMessage, options: HttpServerOptions): Promise<Answer> {
   const pathname = (request.url ?? '/').split('?', 1)[0] ?? '/';
   if (request.method !== 'GET' && request.method !== 'HEAD') {
-    return problem(new SallyportError('unimplemented', `${pathname.slice(0, 100)} takes GET only.`), 405);
+    const value = { type: 'about:blank', title: 'Method not allowed', status: 405 };
+    const body = `${JSON.stringify({ ...value, detail: `${pathname.slice(0, 100)} takes GET only.` })}\n`;
+    return { status: 405, type: problemMediaType, body, allow: 'GET, HEAD' };
   }
   try {
     switch (pathname) {
@@ -82,18 +97,18 @@ async function answer(request: IncomingMessage, options: HttpServerOptions): Pro
   }
 }
 
-function problem(error: SallyportError, status?: number): Answer {
+function problem(error: SallyportError): Answer {
   const value = toHttpProblem(error);
-  const body = `${JSON.stringify(status === undefined ? value : { ...value, status })}\n`;
-  return { status: status ?? value.status, type: problemMediaType, body };
+  return { status: value.status, type: problemMediaType, body: `${JSON.stringify(value)}\n` };
 }
 
-function send(response: ServerResponse, { status, type, body }: Answer): void {
+function send(response: ServerResponse, { status, type, body, allow }: Answer): void {
   response.writeHead(status, {
     'content-type': type,
     'content-length': Buffer.byteLength(body),
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
+    ...(allow === undefined ? {} : { allow }),
   });
   response.end(response.req.method === 'HEAD' ? undefined : body);
 }

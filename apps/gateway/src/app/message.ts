@@ -1,0 +1,61 @@
+/** A message of a verified frame in the pipeline's own words. Pure. */
+import type { OpenedFrame, OpenedMessage } from '@sallyport/channel';
+import type { MessageDecision } from '@sallyport/audit-log';
+import { sha256, toHex, utf8 } from '@sallyport/crypto';
+import { auditLabel } from '../domain/label.ts';
+import type { RecordClaim, RecordVerdict } from './ports.ts';
+
+export const ACTION = 'message.send';
+
+export type Incoming = {
+  readonly message: OpenedMessage;
+  /** Hex. */
+  readonly correlation: string;
+  /** Of the sealed content, as the frame's signature covers it; hex. */
+  readonly digest: string;
+};
+
+export function incomingOf(frame: OpenedFrame): Incoming[] {
+  return frame.messages.map((message, index) => ({
+    message,
+    correlation: toHex(message.correlation),
+    digest: toHex(frame.proof.sealedDigests[index] ?? new Uint8Array(1)),
+  }));
+}
+
+/** Whether it asks for an effect at its destination. */
+export function isAddressed({ kind }: OpenedMessage): boolean {
+  return kind === 'request' || kind === 'notification';
+}
+
+/** What the replay guard is asked: a request is known again by its kind, destination, content type and content. */
+export function claimOf({ message, correlation }: Incoming): RecordClaim {
+  const { sequence: seq, nonce, kind, destination, contentType, payload } = message;
+  if (!isAddressed(message)) return { seq, nonce };
+  // Printable ASCII before, arbitrary bytes at the end: a NUL separates them unambiguously.
+  const digest = sha256(utf8(`${kind}\0${destination}\0${contentType}\0`), payload);
+  return { seq, nonce, request: { correlation, digest } };
+}
+
+/** Accepted by the guard: its sequence is used, whatever becomes of its request. */
+export function isAccepted(verdict: RecordVerdict): boolean {
+  return verdict !== 'duplicate' && verdict !== 'stale' && verdict !== 'too_far_ahead';
+}
+
+export function decisionOf(
+  { message, correlation, digest }: Incoming,
+  decision: 'allow' | 'deny',
+  reason: string,
+  policyRevision: string,
+): MessageDecision {
+  return {
+    seq: BigInt(message.sequence),
+    correlation,
+    destination: message.destination,
+    action: ACTION,
+    decision,
+    reason: auditLabel(reason, decision),
+    policyRevision,
+    requestDigest: digest,
+  };
+}
