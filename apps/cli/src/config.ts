@@ -3,7 +3,7 @@ import { bytes, duration, object, oneOf, optional, record, url, type Infer } fro
 
 const route = object({
   /** Requests are POSTed here. */
-  url: url({ protocols: ['http:', 'https:'] }),
+  url: url({ protocols: ['http', 'https'] }),
   timeout: duration({ default: 10_000, min: 1, max: 300_000 }),
   maxResponse: bytes({ default: 64 * 1024, min: 1, max: 1024 * 1024 }),
 });
@@ -14,10 +14,10 @@ export const embeddedConfig = object({
   }),
   telemetry: object({
     /** An OTLP/HTTP collector's trace endpoint; without it no spans leave the process. */
-    otlpUrl: optional(url({ protocols: ['http:', 'https:'] })),
+    otlpUrl: optional(url({ protocols: ['http', 'https'] })),
   }),
   /** Destinations beside the built-in `echo`. */
-  routes: record(route),
+  routes: record(route, { keyPattern: /^(?!echo$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/ }),
 });
 
 export type EmbeddedConfig = Infer<typeof embeddedConfig>;

@@ -39,7 +39,8 @@ export async function run(invocation: Invocation): Promise<number> {
   }
 }
 
-function buildProgram(invocation: Invocation, output: Output): Command {
+/** Every command with its options; nothing runs yet. */
+export function buildProgram(invocation: Invocation, output: Output): Command {
   const program = new Command('sallyport')
     .description('Runs Sallyport, sends messages through it, and asks what happened.')
     .exitOverride()

@@ -23,6 +23,7 @@ import { lockStateFolder, StateFolderError } from '@sallyport/service/state-fold
 import { createTelemetry } from '@sallyport/service/telemetry';
 import { embeddedConfig, type EmbeddedConfig } from './config.ts';
 import { CommandFailed, UsageError } from './exit.ts';
+import { startFailure } from './start-failure.ts';
 import { ensureDevelopmentPsk, pinLogKey } from './state/first-start.ts';
 import type { Home } from './state/home.ts';
 import {
@@ -68,7 +69,7 @@ export async function up(options: UpOptions): Promise<RunningSystem | undefined>
   });
   try {
     const folder = await lifecycle.add('state folder', () => lock(home, clock));
-    for (const notice of folder.notices) onStep(notice);
+    for (const text of folder.notices) onStep(text);
     const identities = await ensureIdentities(home, clock);
     if (identities.created) onStep(`Made a development CA and its identities in ${home.folder}.`);
     onStep('Starting the database …');
@@ -84,7 +85,7 @@ export async function up(options: UpOptions): Promise<RunningSystem | undefined>
     await pinLogKey(home, identities.trust);
   } catch (error) {
     await lifecycle.shutdown();
-    throw error;
+    throw startFailure(error, home);
   }
   return {
     async stop() {
@@ -194,7 +195,7 @@ async function startServices(parts: Parts): Promise<void> {
         keyAddress: at.keyAddress,
         policyAddress: at.policyAddress,
         bundleDirectory: home.bundleFolder,
-        routes: { ...httpRoutes(config, parts.options.routes), echo: { kind: 'echo' } },
+        routes: { ...httpRoutes(config), echo: { kind: 'echo' } },
       },
       runtime,
       { channelIdentity: identities.gatewayChannel, readiness: lifecycle.readiness },
@@ -237,42 +238,39 @@ function lock(home: Home, clock: Clock) {
   }
 }
 
+/** File, environment and command line together. Throws `UsageError` and `ConfigError`; touches nothing else. */
 async function readConfig(options: UpOptions): Promise<EmbeddedConfig> {
   const file = options.configFile ?? options.home.configFile;
   const present = options.configFile !== undefined || (await stat(file).catch(() => undefined)) !== undefined;
   return loadConfig(embeddedConfig, {
     ...(present ? { file } : {}),
     env: options.env,
-    ...(options.logLevel === undefined ? {} : { overrides: { log: { level: options.logLevel } } }),
+    overrides: {
+      ...(options.logLevel === undefined ? {} : { log: { level: options.logLevel } }),
+      ...(options.routes.length === 0 ? {} : { routes: givenRoutes(options.routes) }),
+    },
   });
+}
+
+function givenRoutes(given: readonly string[]): Record<string, { url: string }> {
+  const routes = given.map((text): [string, { url: string }] => {
+    const at = text.indexOf('=');
+    if (at < 1) {
+      throw new UsageError(`--route "${text}" must be name=url, e.g. orders=http://127.0.0.1:9000/orders`);
+    }
+    return [text.slice(0, at), { url: text.slice(at + 1) }];
+  });
+  return Object.fromEntries(routes);
 }
 
 type HttpRoute = { kind: 'http'; url: string; timeoutMs: number; maxResponseBytes: number };
 
-function httpRoutes(config: EmbeddedConfig, given: readonly string[]): Record<string, HttpRoute> {
-  const routes: Record<string, HttpRoute> = {};
-  for (const [name, route] of Object.entries(config.routes)) {
-    routes[name] = {
-      kind: 'http',
-      url: route.url,
-      timeoutMs: route.timeout,
-      maxResponseBytes: route.maxResponse,
-    };
-  }
-  for (const text of given) {
-    const at = text.indexOf('=');
-    const url = URL.parse(text.slice(at + 1));
-    if (at < 1 || url === null || !['http:', 'https:'].includes(url.protocol)) {
-      throw new UsageError(`--route "${text}" must be name=url, e.g. orders=http://127.0.0.1:9000/orders`);
-    }
-    routes[text.slice(0, at)] = {
-      kind: 'http',
-      url: url.href,
-      timeoutMs: 10_000,
-      maxResponseBytes: 64 * 1024,
-    };
-  }
-  return routes;
+function httpRoutes(config: EmbeddedConfig): Record<string, HttpRoute> {
+  const routes = Object.entries(config.routes).map(([name, route]): [string, HttpRoute] => [
+    name,
+    { kind: 'http', url: route.url, timeoutMs: route.timeout, maxResponseBytes: route.maxResponse },
+  ]);
+  return Object.fromEntries(routes);
 }
 
 /** Resolves when every check passes. Start-up takes seconds; a minute means that something will not come. */

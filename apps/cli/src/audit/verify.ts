@@ -184,6 +184,9 @@ function readSubject(extra: Uint8Array): { entry: Uint8Array; body: Uint8Array }
 }
 
 async function pinnedKey(context: CommandContext, given: string | undefined): Promise<string> {
+  if (given !== undefined && parseVerifierKey(given) === undefined) {
+    throw new UsageError('--key is not a verifier key: it looks like <name>+<8 hex digits>+<base64>.');
+  }
   const key = given ?? (await readIfPresent(context.home.logKeyFile))?.trim();
   if (key === undefined || parseVerifierKey(key) === undefined) {
     throw new CommandFailed(
@@ -203,14 +206,25 @@ async function readRemembered(context: CommandContext, verifierKey: string): Pro
   const file = rememberedFile(context, verifierKey);
   const text = await readIfPresent(file);
   if (text === undefined) return undefined;
-  const value = JSON.parse(text) as { origin?: unknown; size?: unknown; root?: unknown };
-  const root = typeof value.root === 'string' ? fromBase64url(value.root) : undefined;
-  if (typeof value.origin !== 'string' || typeof value.size !== 'number' || root?.length !== 32) {
+  const checkpoint = parseRemembered(text);
+  if (checkpoint === undefined) {
     throw new CommandFailed(
       `${file} is damaged. Remove it to begin anew; earlier verifications are then forgotten.`,
     );
   }
-  return { origin: value.origin, size: value.size, root };
+  return checkpoint;
+}
+
+function parseRemembered(text: string): Checkpoint | undefined {
+  try {
+    const value = JSON.parse(text) as { origin?: unknown; size?: unknown; root?: unknown } | null;
+    const root = typeof value?.root === 'string' ? fromBase64url(value.root) : undefined;
+    if (typeof value?.origin !== 'string' || !Number.isSafeInteger(value.size) || root?.length !== 32)
+      return undefined;
+    return { origin: value.origin, size: value.size as number, root };
+  } catch {
+    return undefined;
+  }
 }
 
 async function remember(context: CommandContext, verifierKey: string, checkpoint: Checkpoint): Promise<void> {

@@ -4,7 +4,6 @@ import type { Command } from 'commander';
 import { CommandFailed, UsageError } from '../exit.ts';
 import { DEFAULT_PORT_BASE, type Home } from '../state/home.ts';
 import { DEVELOPMENT_PRINCIPALS, DEVELOPMENT_PSK } from '../state/identities.ts';
-import { up } from '../up.ts';
 import type { CommandContext, Run } from './context.ts';
 
 type UpOptions = {
@@ -38,6 +37,8 @@ async function runUp(context: CommandContext, options: UpOptions): Promise<void>
     throw new UsageError(`There is no profile "${options.profile}" yet; this version has "embedded".`);
   }
   const startedAt = performance.now();
+  // Every service comes with it: the other commands do not wait for that.
+  const { up } = await import('../up.ts');
   const { home, output } = context;
   const system = await up({
     home,
@@ -108,7 +109,10 @@ function commandFlags(home: Home): string {
   const isDefaultFolder = relative('.sallyport', home.folder) === '';
   const isDefaultPort = home.ports.https === DEFAULT_PORT_BASE;
   return (
-    (isDefaultFolder ? '' : ` --home '${home.folder}'`) +
+    (isDefaultFolder ? '' : ` --home ${quoted(home.folder)}`) +
     (isDefaultPort ? '' : ` --port-base ${home.ports.https}`)
   );
 }
+
+/** One word of a POSIX shell (IEEE 1003.1 section 2.2.2). */
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;

@@ -1,0 +1,51 @@
+import { resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { locateHome } from '../state/home.ts';
+import { readyText } from './up.ts';
+
+const commandsIn = (text: string): string[] =>
+  text
+    .split('\n')
+    .filter((line) => line.startsWith('  npx sallyport'))
+    .map((line) => line.trim());
+
+describe('what a ready system prints', () => {
+  test('endpoints, trust root, every development identity with its roles', () => {
+    const text = readyText(locateHome({}), '1.2');
+    for (const part of [
+      'ready (1.2 s)',
+      'https://localhost:8443/readyz',
+      'localhost:8444 (gRPC)',
+      resolve('.sallyport/ca.pem'),
+      '--as admin    user:admin       roles: admin, auditor, sender',
+      '--as alice    user:alice       roles: sender',
+      '--as guest    user:guest       roles: guest',
+      '--psk batch   workload:batch   roles: sender',
+    ]) {
+      expect(text).toContain(part);
+    }
+  });
+
+  const homes: readonly [string, Record<string, string>, string][] = [
+    ['by default need no flags', {}, ''],
+    ['with another folder name it', { SALLYPORT_HOME: '/srv/my state' }, " --home '/srv/my state'"],
+    [
+      'with a quote in the folder still hold',
+      { SALLYPORT_HOME: "/srv/o'state" },
+      ` --home '/srv/o'\\''state'`,
+    ],
+    ['with other ports name them', { SALLYPORT_PORT_BASE: '9000' }, ' --port-base 9000'],
+    [
+      'with both name both',
+      { SALLYPORT_HOME: '/s', SALLYPORT_PORT_BASE: '9000' },
+      " --home '/s' --port-base 9000",
+    ],
+  ];
+  test.each(homes)('its commands %s', (_, env, flags) => {
+    expect(commandsIn(readyText(locateHome(env), '1.2'))).toEqual([
+      `npx sallyport send echo '{"hello":"world"}'${flags}`,
+      `npx sallyport audit query --since 5m${flags}`,
+      `npx sallyport audit verify${flags}`,
+    ]);
+  });
+});
