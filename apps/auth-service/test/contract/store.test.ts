@@ -1,0 +1,33 @@
+import { openPglite } from '@sallyport/service/database';
+import { sql } from 'kysely';
+import { memoryStore } from '../../src/store/memory.ts';
+import { migrations } from '../../src/store/migrations.ts';
+import { postgresStore } from '../../src/store/postgres.ts';
+import type { AuthSchema } from '../../src/store/rows.ts';
+import { storeContract } from './store.ts';
+
+storeContract('memory', async () => ({
+  fresh: async () => memoryStore(),
+  [Symbol.asyncDispose]: async () => undefined,
+}));
+
+storeContract('PGlite', async () => {
+  const host = await openPglite({ memory: true });
+  // The suite puts thousands of statements in at once.
+  const database = await host.forService<AuthSchema>('auth-service', {
+    maxQueue: 10_000,
+    acquireTimeoutMs: 60_000,
+  });
+  await database.migrate(migrations);
+  return {
+    fresh: async () => {
+      await sql`truncate psk, decoy, session, revocation, outbox`.execute(database.kysely);
+      await sql`update feed set last_number = 0`.execute(database.kysely);
+      return postgresStore(database);
+    },
+    [Symbol.asyncDispose]: async () => {
+      await database.close();
+      await host.close();
+    },
+  };
+});
