@@ -6,8 +6,8 @@ function collected(options: { json?: boolean; isTTY?: boolean }): Output & { out
   const err: string[] = [];
   const output = createOutput({
     json: options.json === true,
-    out: { write: (text) => out.push(text) },
-    err: { write: (text) => err.push(text), isTTY: options.isTTY === true },
+    out: { write: (text) => out.push(String(text)) },
+    err: { write: (text) => err.push(String(text)), isTTY: options.isTTY === true },
   });
   return { ...output, out, err };
 }

@@ -12,6 +12,7 @@ const WIDER_THAN_OWNER = 0o077;
 const DAY_MS = 24 * 60 * 60_000;
 const EXPIRES_SOON_MS = 14 * DAY_MS;
 const NODE_MAJOR = 24;
+const ROOT_KEY_BYTES = 32;
 
 export type LocalFacts = {
   readonly home: Home;
@@ -32,7 +33,6 @@ export function localChecks(facts: LocalFacts): readonly Check[] {
     local('identity', () => identity(facts)),
     local('root key', () => rootKey(facts.home)),
     local('configuration', () => configuration(facts)),
-    local('transport', () => Promise.resolve(ok('TLS 1.3 everywhere; no plaintext backend is allowed'))),
   ];
 }
 
@@ -115,6 +115,12 @@ async function rootKey({ rootKeyFile }: Home): Promise<Verdict> {
     return problem(`there is no root key ${rootKeyFile}`, 'npm start makes it on first start.');
   if ((found.mode & WIDER_THAN_OWNER) !== 0) {
     return problem(`others can read the root key ${rootKeyFile}`, `chmod 600 '${rootKeyFile}'`);
+  }
+  if (found.size !== ROOT_KEY_BYTES) {
+    return problem(
+      `${rootKeyFile} is not a root key: it must have ${ROOT_KEY_BYTES} bytes`,
+      'Restore it from its backup; without it nothing that was sealed can be opened.',
+    );
   }
   return notice(
     'the root key is a file beside the data: it protects copies of the database, not this machine',

@@ -1,5 +1,6 @@
 /** What doctor asks of the running system: readiness, every service by name, policy, the audit log. */
 import { request } from 'node:https';
+import { connect } from 'node:tls';
 import { auditv1, authv1, keyv1, policyv1 } from '@sallyport/proto';
 import type { CommandContext } from '../commands/context.ts';
 import { withService } from '../connect.ts';
@@ -12,6 +13,7 @@ export function runningChecks(context: CommandContext): readonly Check[] {
   const running = (name: string, run: () => Promise<Verdict>): Check => ({ name, needsRunning: true, run });
   return [
     { name: RUNNING, needsRunning: false, run: () => isRunning(context) },
+    running('transport', () => transport(context)),
     running('readiness', () => readiness(context)),
     running('key-service', () => keyService(context)),
     running('auth-service', () => authService(context)),
@@ -36,11 +38,49 @@ async function isRunning(context: CommandContext): Promise<Verdict> {
   );
 }
 
+/** Every port must be there and must refuse what came before TLS 1.3. */
+async function transport({ home }: CommandContext): Promise<Verdict> {
+  const ports = Object.entries(home.ports);
+  const found = await Promise.all(
+    ports.map(async ([name, port]) => [name, port, await offerOldTls(port)] as const),
+  );
+  const absent = found.filter(([, , answer]) => answer === 'nobody');
+  if (absent.length > 0) {
+    return problem(
+      `nothing listens on ${absent.map(([name, port]) => `port ${port} (${name})`).join(', ')}`,
+      'The log of the running system has the cause; start it again.',
+    );
+  }
+  const old = found.filter(([, , answer]) => answer === 'accepted');
+  if (old.length > 0) {
+    return problem(
+      `TLS 1.2 is accepted on ${old.map(([name, port]) => `port ${port} (${name})`).join(', ')}`,
+      'Something else answers there, or stands in between: Sallyport speaks TLS 1.3 only.',
+    );
+  }
+  return ok(`all ${found.length} ports refuse what is older than TLS 1.3`);
+}
+
+function offerOldTls(port: number): Promise<'accepted' | 'refused' | 'nobody'> {
+  return new Promise((resolve) => {
+    // Who answers does not matter here, only how; nothing is sent.
+    const socket = connect({ host: '127.0.0.1', port, maxVersion: 'TLSv1.2', rejectUnauthorized: false });
+    const end = (answer: 'accepted' | 'refused' | 'nobody'): void => {
+      resolve(answer);
+      socket.destroy();
+    };
+    socket.setTimeout(PROBE_TIMEOUT_MS, () => end('nobody'));
+    socket.on('secureConnect', () => end('accepted'));
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      end(error.code === 'ECONNREFUSED' ? 'nobody' : 'refused'),
+    );
+  });
+}
+
 async function readiness(context: CommandContext): Promise<Verdict> {
   const { status, body } = await probe(context, '/readyz');
   if (status === 200) return ok('every part is ready');
-  const report = JSON.parse(body) as { checks?: { name: string; ok: boolean; problem?: string }[] };
-  const open = (report.checks ?? []).filter((check) => !check.ok);
+  const open = openChecks(body);
   const says = open.map((check) => `${check.name}: ${check.problem ?? 'not ready'}`).join('; ');
   return problem(
     says === '' ? `/readyz answers ${status}` : says,
@@ -48,10 +88,23 @@ async function readiness(context: CommandContext): Promise<Verdict> {
   );
 }
 
+type OpenCheck = { readonly name: string; readonly problem?: string };
+
+/** Those that fail; none where the body is not a report, e.g. from a proxy. */
+function openChecks(body: string): readonly OpenCheck[] {
+  try {
+    const report = JSON.parse(body) as { checks?: (OpenCheck & { ok: boolean })[] };
+    return (report.checks ?? []).filter((check) => !check.ok);
+  } catch {
+    return [];
+  }
+}
+
 async function keyService(context: CommandContext): Promise<Verdict> {
   const { keys } = await withService(context, keyv1.KeyService, 'key-service', (client) =>
     client.listKeys({}),
   );
+  if (keys.length === 0) return problem('there are no keys', 'The log of key-service has the cause.');
   const idle = keys.filter(({ versions }) => !versions.some(({ state }) => state === keyv1.KeyState.ACTIVE));
   if (idle.length === 0) return ok(`${keys.length} keys, each with an active version`);
   const names = idle.map(({ name }) => name).join(', ');

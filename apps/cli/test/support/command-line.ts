@@ -25,7 +25,8 @@ export async function runCommand(args: readonly string[], options: RunOptions = 
     args,
     env: options.env ?? {},
     out: {
-      write(text: string) {
+      write(given: string | Uint8Array) {
+        const text = typeof given === 'string' ? given : Buffer.from(given).toString();
         out += text;
         options.onOut?.(text);
       },
