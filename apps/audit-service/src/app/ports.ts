@@ -1,0 +1,82 @@
+/** What the use cases of audit-service need. Each takes the few of these that it uses. */
+import type { AuditEvent } from '@sallyport/audit-log';
+import type { CommitPlan, Head } from '../domain/plan-commit.ts';
+import type { FoundRecord, Leaf, Position, RecordFilter, StoredRecord } from '../domain/leaf.ts';
+
+export interface LeafWriter {
+  /**
+   * One transaction, one writer at a time: reads size and positions, asks `plan`, stores its leaves with their rows.
+   * When this resolves they are on disk. Throws `LogShrunk` when the table ends before the checkpoint does.
+   */
+  commit<P extends CommitPlan>(producers: readonly string[], plan: (head: Head) => P): Promise<P>;
+}
+
+/** Leaves that a checkpoint covers are gone from the table: adding to it would bury the evidence. */
+export class LogShrunk extends Error {
+  override readonly name = 'LogShrunk';
+}
+
+export interface LeafReader {
+  /** Leaves stored. */
+  size(): Promise<number>;
+  /** In order, from `from` up to `to` (exclusive), as many as `maxBytes` of bodies allow and at least one, at most `limit`. */
+  leaves(range: LeafRange): Promise<readonly Leaf[]>;
+  /** Hashes with their indices, in order. */
+  hashes(from: number, limit: number): Promise<readonly Pick<Leaf, 'index' | 'leafHash'>[]>;
+  /** The last sequence of each producer that has a leaf from `fromLeaf` up to `toLeaf` (exclusive). */
+  progress(fromLeaf: number, toLeaf: number): Promise<ReadonlyMap<string, bigint>>;
+  /** The last sequence of a producer among the leaves below `belowLeaf`; 0 when it has none there. */
+  position(producer: string, belowLeaf: number): Promise<bigint>;
+}
+
+export type LeafRange = {
+  readonly from: number;
+  readonly to: number;
+  readonly limit: number;
+  readonly maxBytes: number;
+};
+
+export interface RecordReader {
+  /** Records after `after`, in the order of the log. */
+  query(filter: RecordFilter, after: Position, limit: number): Promise<readonly FoundRecord[]>;
+  /** All rows of these leaves, in order. */
+  ofLeaves(indices: readonly number[]): Promise<ReadonlyMap<number, readonly StoredRecord[]>>;
+  /** Bytes of the bodies. Leaves that are not there are left out. */
+  bodySizes(indices: readonly number[]): Promise<ReadonlyMap<number, number>>;
+  bodies(indices: readonly number[]): Promise<ReadonlyMap<number, Uint8Array>>;
+}
+
+/** The last checkpoint, kept where the folder's owner does not write. */
+export type SavedCheckpoint = {
+  readonly size: number;
+  /** The signed note. */
+  readonly note: Uint8Array;
+  /** C2SP signed-note verifier key of who signed it. */
+  readonly verifierKey: string;
+};
+
+export interface CheckpointStore {
+  saved(): Promise<SavedCheckpoint | undefined>;
+  save(checkpoint: SavedCheckpoint): Promise<void>;
+}
+
+/** The log's signing key as it is now, and those that signed before it. */
+export type SigningKeys = {
+  /** Raw Ed25519. */
+  readonly active: Uint8Array;
+  readonly earlier: readonly Uint8Array[];
+  /** 64 bytes. Throws `SallyportError` when another key has become active. */
+  sign(message: Uint8Array): Promise<Uint8Array>;
+};
+
+/** Asks key-service. Throws `SallyportError`. */
+export type ReadSigningKeys = () => Promise<SigningKeys>;
+
+/** Resolves when the event is on disk in this service's own spool. */
+export type Record = (event: AuditEvent) => Promise<void>;
+
+/** Tells a producer that all through `throughSeq` is committed and under a signed checkpoint. */
+export type Acknowledge = (producer: string, throughSeq: bigint, checkpointSize: number) => Promise<void>;
+
+/** Resolves after `ms`, or at once when aborted. Never rejects. */
+export type Sleep = (ms: number, signal: AbortSignal) => Promise<void>;
