@@ -89,8 +89,8 @@ function inRange(name: string, value: number, most: number): number {
   return value;
 }
 
-/** Milliseconds since the epoch that never jump: civil time once, then the monotonic clock. */
+/** Whole milliseconds since the epoch that never jump: civil time once, then the monotonic clock. */
 function steadyClock(): () => number {
   const base = Date.now() - performance.now();
-  return () => base + performance.now();
+  return () => Math.round(base + performance.now());
 }
