@@ -81,6 +81,8 @@ export type SessionOpening = {
 };
 
 const ACTION = 'session.open';
+/** What a session is opened on: this door of the gateway. */
+const RESOURCE = { kind: 'door', name: 'channel' } as const;
 const RETRY_AFTER_MS = 1_000;
 
 export function beginSession(
@@ -123,7 +125,7 @@ export function beginSession(
       assurance: parsed.assurance,
     });
     const { key, leaseNotAfterMs } = await ports.createSessionKey(binding);
-    const decision = ports.decide({ principal, action: ACTION, resource: { kind: 'session', name: '' } });
+    const decision = ports.decide({ principal, action: ACTION, resource: RESOURCE });
     await ports.recordOpening({ sessionId: toHex(parsed.sid), principal: principal.id, tenant, decision });
     if (decision.decision !== 'allow') {
       const detail = `${principal.id} may not open a session under policy revision ${decision.policyRevision}`;
