@@ -9,6 +9,7 @@ import type { CallContext, Resource } from '@sallyport/service/grpc';
 import type { PskInfo } from '../app/list-psks.ts';
 import type { RevocationTarget } from '../app/ports.ts';
 import type { Actor } from '../domain/events.ts';
+import { PSK_ID_BYTES, SESSION_ID_BYTES } from '../domain/limits.ts';
 import type { Revocation, Session } from '../domain/session.ts';
 
 /** The calling gateway's SPIFFE id. The edge lets nobody else this far; should it, the call ends here. */
@@ -47,8 +48,17 @@ export function resource(kind: 'session' | 'psk', principal: string): Resource {
   return { kind, name: principal === '' ? '*' : principal };
 }
 
-/** A single session or key is named by its id: whose it is, only the database knows. */
-export function resourceById(kind: 'session' | 'psk', id: Uint8Array): Resource {
+const ID_BYTES = { session: SESSION_ID_BYTES, psk: PSK_ID_BYTES } as const;
+
+/**
+ * A single session or key is named by its id: whose it is, only the database knows. Throws `invalid_argument` for what
+ * has not the length of one: somebody may paste the key itself here, and a resource's name is recorded.
+ */
+export function resourceById(kind: keyof typeof ID_BYTES, id: Uint8Array): Resource {
+  if (id.length !== ID_BYTES[kind])
+    throw invalidArgument(`the id of a ${kind} has ${ID_BYTES[kind]} bytes`, {
+      field: kind === 'psk' ? 'psk_id' : 'session_id',
+    });
   return { kind, name: toHex(id) };
 }
 
