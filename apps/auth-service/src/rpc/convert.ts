@@ -3,7 +3,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { RawHandshake } from '@sallyport/channel';
 import { toHex } from '@sallyport/crypto';
-import { authv1 } from '@sallyport/proto';
+import type { authv1 } from '@sallyport/proto';
 import { callerNotAllowed, invalidArgument } from '@sallyport/service/errors';
 import type { CallContext, Resource } from '@sallyport/service/grpc';
 import type { PskInfo } from '../app/list-psks.ts';

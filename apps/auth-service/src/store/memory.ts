@@ -102,7 +102,13 @@ export function memoryStore(): AuthStore {
         feed
           .filter((row) => !row.isAnnounced || !row.isKeyDestroyed)
           .slice(0, limit)
-          .map(({ madeAt: _, ...row }) => row),
+          .map(({ number, sessionId, cause, isAnnounced, isKeyDestroyed }) => ({
+            number,
+            sessionId,
+            cause,
+            isAnnounced,
+            isKeyDestroyed,
+          })),
       pay: async (numbers, step) => {
         const paid = step === 'announced' ? { isAnnounced: true } : { isKeyDestroyed: true };
         feed = feed.map((row) => (numbers.includes(row.number) ? { ...row, ...paid } : row));
