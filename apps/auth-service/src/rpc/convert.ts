@@ -43,9 +43,9 @@ export function targetOf({ target }: authv1.RevokeSessionsRequest): RevocationTa
   }
 }
 
-/** What policy is asked about: whose sessions or keys; `*` for everybody's. */
+/** What policy is asked about: whose sessions or keys; `all` for everybody's (a name with a star is never allowed). */
 export function resource(kind: 'session' | 'psk', principal: string): Resource {
-  return { kind, name: principal === '' ? '*' : principal };
+  return { kind, name: principal === '' ? 'all' : principal };
 }
 
 const ID_BYTES = { session: SESSION_ID_BYTES, psk: PSK_ID_BYTES } as const;
