@@ -14,6 +14,14 @@ export function bytesOf(buffer: Buffer): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
 
+/**
+ * A `Buffer` over the same memory. What the platform asks a `Buffer` for must not get `Buffer.from(bytes)` when the bytes
+ * are secret: that copies them into a pool which every later buffer is cut from, where nobody wipes them.
+ */
+export function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** All parts, one after the other, in new memory. */
 export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
@@ -53,7 +61,7 @@ export function fromUtf8(bytes: Uint8Array): string | undefined {
 
 /** Lower-case hexadecimal. */
 export function toHex(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+  return bufferOf(bytes).toString('hex');
 }
 
 /** The bytes, or undefined unless the text is an even number of hexadecimal digits. */
@@ -64,7 +72,7 @@ export function fromHex(text: string): Uint8Array | undefined {
 
 /** base64url without padding (RFC 4648 section 5). */
 export function toBase64url(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url');
+  return bufferOf(bytes).toString('base64url');
 }
 
 /** The bytes, or undefined unless the text is the one canonical, unpadded base64url encoding of them. */

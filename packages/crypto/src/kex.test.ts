@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fromHex, randomBytes } from './bytes.ts';
+import { bufferOf, fromHex, randomBytes } from './bytes.ts';
 import { KEX_TABLE, kexRow, kexRowById, X25519, X25519MLKEM768 } from './kex.ts';
 
 describe.each(KEX_TABLE.map((row) => [row.name, row] as const))('%s', (_name, row) => {
@@ -18,6 +18,15 @@ describe.each(KEX_TABLE.map((row) => [row.name, row] as const))('%s', (_name, ro
   it('is reproducible from a fixed source on the client', () => {
     const fixed = (length: number) => new Uint8Array(length).fill(7);
     expect(row.offer(fixed).share).toEqual(row.offer(fixed).share);
+  });
+
+  it('leaves no copy of its private keys in memory that buffers share', () => {
+    const mark = randomBytes(16);
+    const marked = (length: number) => Uint8Array.from({ length }, (_, at) => mark[at % 16] ?? 0);
+    const pool = Buffer.from(Buffer.allocUnsafe(1).buffer);
+    const offer = row.offer(marked);
+    row.respond(offer.share, marked);
+    expect(pool.includes(bufferOf(mark))).toBe(false);
   });
 
   it.each([-1, 1])('refuses shares %i byte off', (difference) => {

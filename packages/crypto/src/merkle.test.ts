@@ -93,6 +93,12 @@ describe('inclusion proofs', () => {
     ).toBeUndefined();
   });
 
+  it('refuse a leaf that is not a hash', () => {
+    const path = [emptyRoot()];
+    expect(rootFromInclusion({ leafHash: new Uint8Array(31), index: 0, size: 2, path })).toBeUndefined();
+    expect(rootFromInclusion({ leafHash: new Uint8Array(0), index: 0, size: 1, path: [] })).toBeUndefined();
+  });
+
   it('cannot be made for a leaf that is not there', () => {
     expect(() => inclusionPath(leaves(3), 3)).toThrow(RangeError);
   });
@@ -131,6 +137,13 @@ describe('consistency proofs', () => {
     const proof = consistencyProof(hashes, 6);
     expect(verifyConsistency({ ...claim, proof })).toBe(true);
     expect(verifyConsistency({ ...claim, proof: change(proof) })).toBe(false);
+  });
+
+  it.each([1, 2, 3, 4])('fail when the old root of %i leaves is not a hash', (oldSize) => {
+    const hashes = leaves(5);
+    const proof = consistencyProof(hashes, oldSize);
+    const claim = { oldSize, newSize: 5, newRoot: merkleRoot(hashes), proof };
+    expect(verifyConsistency({ ...claim, oldRoot: new Uint8Array(31) })).toBe(false);
   });
 
   it('fail when the tree shrank', () => {

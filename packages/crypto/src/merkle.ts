@@ -75,6 +75,7 @@ export function rootFromInclusion(proof: InclusionProof): Uint8Array | undefined
   const { index, size, path } = proof;
   if (!Number.isSafeInteger(index) || !Number.isSafeInteger(size) || index < 0 || index >= size)
     return undefined;
+  if (proof.leafHash.length !== EMPTY_ROOT.length) return undefined;
   let position = index;
   let last = size - 1;
   let root = proof.leafHash;
@@ -138,7 +139,7 @@ export function verifyConsistency(claim: ConsistencyProof): boolean {
   const { oldSize, oldRoot, newSize, newRoot, proof } = claim;
   if (!Number.isSafeInteger(oldSize) || !Number.isSafeInteger(newSize) || oldSize < 0 || oldSize > newSize)
     return false;
-  if (proof.some((hash) => hash.length !== EMPTY_ROOT.length)) return false;
+  if ([oldRoot, newRoot, ...proof].some((hash) => hash.length !== EMPTY_ROOT.length)) return false;
   if (oldSize === 0) {
     return (
       proof.length === 0 &&

@@ -1,12 +1,12 @@
 /** ML-KEM-768 (FIPS 203) on the platform's implementation. */
 import { createPrivateKey, createPublicKey, decapsulate, encapsulate, type KeyObject } from 'node:crypto';
-import { bytesOf } from './bytes.ts';
+import { bufferOf, bytesOf } from './bytes.ts';
 
 export const ML_KEM_768 = Object.freeze({ seed: 64, encapsulationKey: 1184, ciphertext: 1088, secret: 32 }); // FIPS 203 table 3
 
 /** The decapsulation key of a 64-byte seed d ‖ z (FIPS 203 algorithm 16). */
 export function mlKem768PrivateKey(seed: Uint8Array): KeyObject {
-  return createPrivateKey({ key: Buffer.from(seed), format: 'raw-seed', asymmetricKeyType: 'ml-kem-768' });
+  return createPrivateKey({ key: bufferOf(seed), format: 'raw-seed', asymmetricKeyType: 'ml-kem-768' });
 }
 
 /** The 1184-byte encapsulation key. */
@@ -21,7 +21,7 @@ export function mlKem768Encapsulate(
   if (encapsulationKey.length !== ML_KEM_768.encapsulationKey) return undefined;
   try {
     const key = createPublicKey({
-      key: Buffer.from(encapsulationKey),
+      key: bufferOf(encapsulationKey),
       format: 'raw-public',
       asymmetricKeyType: 'ml-kem-768',
     });

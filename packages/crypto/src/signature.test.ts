@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fromHex, toHex, utf8 } from './bytes.ts';
+import { bufferOf, fromHex, toHex, utf8 } from './bytes.ts';
 import { isAcceptableEd25519Public } from './ed25519-public.ts';
 import { ED25519, SIGNATURE_TABLE, signatureInput, signatureRow, signatureRowById } from './signature.ts';
 
@@ -47,6 +47,30 @@ describe('Ed25519', () => {
     );
     expect(toHex(ED25519.sign(known.privateKey, new Uint8Array(0))).slice(0, 16)).toBe('e5564300c360ac72');
   });
+});
+
+it('leaves no copy of a private key in memory that buffers share', () => {
+  const raw = ED25519.sign(pair.privateKey, message).slice(0, 32);
+  const pool = Buffer.from(Buffer.allocUnsafe(1).buffer);
+  ED25519.keyPairFromRaw(raw);
+  expect(pool.includes(bufferOf(raw))).toBe(false);
+});
+
+// The platform imports them. They are of no use: whoever sends one has to sign under it.
+it.each([2, 7, 8])('y = %i, which no point has, verifies nothing', (y) => {
+  const publicKey = ED25519.publicKeyFromRaw(Uint8Array.from({ length: 32 }, (_, at) => (at === 0 ? y : 0)));
+  if (publicKey === undefined) throw new Error('the platform now refuses it: so should docs/protocol.md say');
+  for (const signature of [new Uint8Array(64), ED25519.sign(pair.privateKey, message)])
+    expect(ED25519.verify(publicKey, message, signature)).toBe(false);
+});
+
+it('refuses a signature whose S is not below the group order (RFC 8032 section 5.1.7)', () => {
+  const order = 2n ** 252n + 27742317777372353535851937790883648493n;
+  const signature = ED25519.sign(pair.privateKey, message);
+  let s = order;
+  for (let at = 0; at < 32; at += 1) s += BigInt(signature[32 + at] ?? 0) << BigInt(8 * at);
+  const second = signature.map((byte, at) => (at < 32 ? byte : Number((s >> BigInt(8 * (at - 32))) & 255n)));
+  expect(ED25519.verify(pair.publicKey, message, second)).toBe(false);
 });
 
 describe('public keys of small order or in a second encoding', () => {

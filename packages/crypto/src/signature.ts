@@ -7,7 +7,7 @@ import {
   verify,
   type KeyObject,
 } from 'node:crypto';
-import { bytesOf, concatBytes, utf8 } from './bytes.ts';
+import { bufferOf, bytesOf, concatBytes, utf8 } from './bytes.ts';
 import { ED25519_PUBLIC_LENGTH, isAcceptableEd25519Public } from './ed25519-public.ts';
 
 export type SignatureName = 'Ed25519';
@@ -46,7 +46,7 @@ export const ED25519: SignatureRow = Object.freeze({
   generate: () => generateKeyPairSync('ed25519'),
   keyPairFromRaw(rawPrivate: Uint8Array) {
     const privateKey = createPrivateKey({
-      key: Buffer.from(rawPrivate),
+      key: bufferOf(rawPrivate),
       format: 'raw-private',
       asymmetricKeyType: 'ed25519',
     });
@@ -59,7 +59,7 @@ export const ED25519: SignatureRow = Object.freeze({
   },
   publicKeyFromRaw(raw: Uint8Array) {
     if (!isAcceptableEd25519Public(raw)) return undefined;
-    return createPublicKey({ key: Buffer.from(raw), format: 'raw-public', asymmetricKeyType: 'ed25519' });
+    return createPublicKey({ key: bufferOf(raw), format: 'raw-public', asymmetricKeyType: 'ed25519' });
   },
   rawPublicKey(publicKey: KeyObject) {
     if (publicKey.asymmetricKeyType !== 'ed25519') throw new TypeError('not an Ed25519 key');

@@ -1,13 +1,13 @@
 /** X25519 (RFC 7748) with the check that RFC 7748 section 6.1 leaves to the protocol. */
 import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
-import { bytesOf, constantTimeEqual } from './bytes.ts';
+import { bufferOf, bytesOf, constantTimeEqual } from './bytes.ts';
 
 export const X25519_LENGTH = 32;
 const ZERO = new Uint8Array(X25519_LENGTH);
 
-/** The private key of 32 raw bytes; the platform clamps them (RFC 7748 section 5). */
+/** The private key of 32 raw bytes, copied: the caller may wipe them. The platform clamps them (RFC 7748 section 5). */
 export function x25519PrivateKey(raw: Uint8Array): KeyObject {
-  return createPrivateKey({ key: Buffer.from(raw), format: 'raw-private', asymmetricKeyType: 'x25519' });
+  return createPrivateKey({ key: bufferOf(raw), format: 'raw-private', asymmetricKeyType: 'x25519' });
 }
 
 /** The 32-byte public value that belongs to a private or public key. */
@@ -24,7 +24,7 @@ export function x25519Agree(privateKey: KeyObject, peer: Uint8Array): Uint8Array
   if (peer.length !== X25519_LENGTH) return undefined;
   try {
     const publicKey = createPublicKey({
-      key: Buffer.from(peer),
+      key: bufferOf(peer),
       format: 'raw-public',
       asymmetricKeyType: 'x25519',
     });
