@@ -100,7 +100,8 @@ export function parseAccept(
   if (!isPrintableAscii(keyId)) reader.fail('bad_field');
   const cause = reader.end();
   if (cause !== undefined) return failure(cause);
-  const binding = { bytes, keyId: asciiText(keyId), signature };
+  // Copies: they live as long as the session, and the plaintext holds SK.
+  const binding = { bytes: bytes.slice(), keyId: asciiText(keyId), signature: signature.slice() };
   return { ok: true, accept: { sessionKey, binding, limits, lease }, finished, finishedAt };
 }
 

@@ -90,6 +90,7 @@ interface Proved {
 type Phase =
   | { readonly kind: 'start' }
   | { readonly kind: 'greeting'; readonly hello: Hello }
+  | { readonly kind: 'busy' }
   | {
       readonly kind: 'authenticating';
       readonly proved: Proved;
@@ -133,11 +134,12 @@ export class ClientHandshake {
   async onServerHello(bytes: Uint8Array): Promise<{ ok: true; frame: Uint8Array } | ClientFailure> {
     if (this.#phase.kind !== 'greeting') return this.#fail('out_of_order');
     const { hello } = this.#phase;
-    this.#phase = { kind: 'over' };
+    this.#phase = { kind: 'busy' };
     const frame = this.#readFrame(bytes, FRAME_TYPE.serverHello);
     if (!frame.ok) return frame;
     const proved = await this.#checkGateway(hello, frame);
     if (!proved.ok) return proved;
+    if (this.#phase.kind !== 'busy') return this.#fail('out_of_order'); // it failed while the chain was checked
     return { ok: true, frame: await this.#authenticate(proved) };
   }
 
@@ -146,7 +148,7 @@ export class ClientHandshake {
     if (this.#phase.kind !== 'authenticating') return this.#fail('out_of_order');
     const { proved, signing, th3 } = this.#phase;
     this.#phase = { kind: 'over' };
-    const { sid, suite, transcript, secrets } = proved;
+    const { sid, suite, secrets } = proved;
     const secret = deriveAcceptSecret(secrets.handshake, th3);
     const frame = this.#readFrame(bytes, FRAME_TYPE.accept, FRAME_TYPE.reject);
     if (!frame.ok) return frame;
@@ -157,6 +159,21 @@ export class ClientHandshake {
       const refusal = parseReject(plaintext);
       return refusal.ok ? { ...failure('rejected'), refusal } : this.#fail(refusal.cause);
     }
+    try {
+      return this.#establish(plaintext, secret, proved, signing, th3);
+    } finally {
+      plaintext.fill(0); // it holds SK
+    }
+  }
+
+  #establish(
+    plaintext: Uint8Array,
+    secret: KeyObject,
+    proved: Proved,
+    signing: SignatureKeyPair,
+    th3: Uint8Array,
+  ): Established | ClientFailure {
+    const { sid, suite, transcript, secrets } = proved;
     const parsed = parseAccept(plaintext);
     if (!parsed.ok) return this.#fail(parsed.cause);
     const { accept, finished, finishedAt } = parsed;

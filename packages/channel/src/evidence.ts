@@ -21,7 +21,7 @@ import type { Delegation } from './server-hello.ts';
 import type { SignedBinding } from './accept.ts';
 import { verifyDelegation } from './gateway-identity.ts';
 import { CONTENT_TAG_LENGTH, parseHeader, type ReadHeader } from './header.ts';
-import { contentTag } from './message-keys.ts';
+import { contentTag, SEED_LENGTH } from './message-keys.ts';
 import type { OpenedFrame } from './open-frame.ts';
 import type { Session } from './session.ts';
 
@@ -129,6 +129,7 @@ export function verifyOpening(
 ): boolean {
   const parsed = parseHeader(header, MAX_HEADER_BYTES);
   if (parsed === undefined || parsed.length !== opening.plaintext.length) return false;
+  if (opening.seed.length !== SEED_LENGTH) return false; // HMAC pads: a longer seed could be the same key
   const start = header.subarray(0, header.length - CONTENT_TAG_LENGTH);
   return constantTimeEqual(contentTag(secretKey(opening.seed), start, opening.plaintext), parsed.tag);
 }

@@ -34,7 +34,7 @@ export function expandLabel(
 }
 
 /** A secret of the schedule that keys the next step; the raw bytes are wiped. */
-function expandToKey(secret: KeyObject, label: string, context: Uint8Array): KeyObject {
+export function expandToKey(secret: KeyObject, label: string, context: Uint8Array): KeyObject {
   return wipedKey(expandLabel(secret, label, context, SECRET_LENGTH));
 }
 
@@ -95,7 +95,7 @@ export interface MasterInput {
 
 /** D_c2s and D_s2c of epoch 0. */
 export function deriveFirstEpoch({ handshake, channelKey, pskExport, th4, sid }: MasterInput): EpochKeys {
-  const derived = secretKey(expandLabel(handshake, 'derived', EMPTY, SECRET_LENGTH));
+  const derived = expandToKey(handshake, 'derived', EMPTY);
   const input = concatBytes(channelKey, pskExport);
   const master = hkdfExtract(derived, input);
   input.fill(0);

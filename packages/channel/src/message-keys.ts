@@ -12,7 +12,7 @@ import { u64 } from './wire.ts';
 const SEEDS_PER_BLOCK = 64;
 const KEPT_BLOCKS = 4;
 const SEEDS_LABEL = utf8('sallyport1 seeds');
-const SEED_LENGTH = 32;
+export const SEED_LENGTH = 32;
 const TAG_PREFIX = Uint8Array.of(0x01);
 const KEY_PREFIX = Uint8Array.of(0x02);
 

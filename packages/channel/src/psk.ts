@@ -7,9 +7,9 @@
  * another key.
  */
 import type { KeyObject } from 'node:crypto';
-import { concatBytes, constantTimeEqual, hkdfExtract, hmacSha256, secretKey, utf8 } from '@sallyport/crypto';
+import { concatBytes, constantTimeEqual, hkdfExtract, hmacSha256, utf8 } from '@sallyport/crypto';
 import { PSK_ID_LENGTH } from './constants.ts';
-import { expandLabel } from './key-schedule.ts';
+import { expandLabel, expandToKey } from './key-schedule.ts';
 import { lp } from './wire.ts';
 
 const EMPTY = new Uint8Array(0);
@@ -40,20 +40,17 @@ export function derivePskKey({ psk, pskId, client, trustDomain }: PskIdentity): 
     throw new RangeError(`a trust domain has at most ${MAX_TRUST_DOMAIN_BYTES} bytes`);
   }
   const extracted = hkdfExtract(new Uint8Array(32), psk);
-  const raw = expandLabel(extracted, 'psk', concatBytes(pskId, lp(clientBytes), lp(domainBytes)), 32);
-  const key = secretKey(raw);
-  raw.fill(0);
-  return key;
+  return expandToKey(extracted, 'psk', concatBytes(pskId, lp(clientBytes), lp(domainBytes)));
 }
 
 /** mac_s; `th` = TH(mac_s). */
 export function pskServerProof(pskKey: KeyObject, th: Uint8Array): Uint8Array {
-  return hmacSha256(secretKey(expandLabel(pskKey, 'psk server', EMPTY, 32)), th);
+  return hmacSha256(expandToKey(pskKey, 'psk server', EMPTY), th);
 }
 
 /** mac_c, for the client; `th` = TH(mac_c). */
 export function pskClientProof(pskKey: KeyObject, th: Uint8Array): Uint8Array {
-  return hmacSha256(secretKey(expandLabel(pskKey, 'psk client', EMPTY, 32)), th);
+  return hmacSha256(expandToKey(pskKey, 'psk client', EMPTY), th);
 }
 
 /** True when `mac` is the client's proof for TH(mac_c). Constant time. */

@@ -156,6 +156,7 @@ export class ServerHandshake {
       clientAuth: new Uint8Array(0),
     };
     const mac = encodeMac(method === 'psk' ? await this.#options.pskServerProof?.(raw) : undefined);
+    if (this.#phase.kind !== 'busy') return this.#fail('out_of_order'); // it failed while the proof was awaited
     if (mac.length !== macLength) return this.#fail('psk_proof');
     const finished = finishedMac(secrets.server, transcript.append(mac).hash());
     transcript.append(finished);
@@ -233,12 +234,15 @@ export class ServerHandshake {
     transcript.begin(FRAME_TYPE.accept, start.length + MAC_LENGTH).append(start);
     const finished = finishedMac(secret, transcript.hash());
     const th4 = transcript.append(finished).hash();
-    const sealed = sealPart(suite.aead, secret, FRAME_TYPE.accept, sid, concatBytes(start, finished));
+    const plaintext = concatBytes(start, finished);
+    const sealed = sealPart(suite.aead, secret, FRAME_TYPE.accept, sid, plaintext);
+    const keys = deriveFirstEpoch({ handshake: secrets.handshake, channelKey, pskExport, th4, sid });
+    for (const secretBytes of [channelKey, start, plaintext]) secretBytes.fill(0); // each holds SK
     const session = new Session({
       role: 'gateway',
       sid,
       suite,
-      keys: deriveFirstEpoch({ handshake: secrets.handshake, channelKey, pskExport, th4, sid }),
+      keys,
       signingKey: this.#options.identity.signing.privateKey,
       peerKey,
       binding,

@@ -99,6 +99,9 @@ describe('an opening', () => {
   it.each([
     ['another text', { plaintext: Uint8Array.of(4) }],
     ['a longer text', { plaintext: Uint8Array.of(3, 3) }],
+    // HMAC pads its key with zeros: these would be the same key.
+    ['a longer seed', { seed: Uint8Array.of(...opening.seed, 0) }],
+    ['a seed of no bytes', { seed: new Uint8Array(0) }],
     ['the seed of another message', { seed: gateway.seedOfReceived(3) }],
   ])('does not show %s', (_name, change) => {
     expect(verifyOpening(good.header, { ...opening, ...change })).toBe(false);

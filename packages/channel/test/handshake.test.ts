@@ -1,7 +1,16 @@
-import { AES_256_GCM, ED25519, utf8, X25519 } from '@sallyport/crypto';
+import { AES_256_GCM, ED25519, toHex, utf8, X25519 } from '@sallyport/crypto';
 import { describe, expect, it } from 'vitest';
-import type { OutgoingMessage } from '../src/index.ts';
-import { certificateClient, connect, gatewayOptions, ok, pskClient } from './world.ts';
+import { ClientHandshake, readHandshake, ServerHandshake, type OutgoingMessage } from '../src/index.ts';
+import { deriveChannelKey } from '../src/key-schedule.ts';
+import {
+  authenticate,
+  certificateClient,
+  connect,
+  gatewayOptions,
+  ok,
+  pskClient,
+  sessionKey,
+} from './world.ts';
 
 const request: OutgoingMessage = {
   kind: 'request',
@@ -45,4 +54,17 @@ describe.each([
     const { client } = await connect(options);
     expect(client.suite.kex.name).toBe('X25519MLKEM768');
   });
+});
+
+it('a session does not keep the key of the key service', async () => {
+  const client = new ClientHandshake(certificateClient);
+  const server = new ServerHandshake(gatewayOptions);
+  const hello = ok(await server.onClientHello(client.start()));
+  const { raw, sid } = ok(server.onClientAuth(ok(await client.onServerHello(hello.frame)).frame));
+  const accepted = ok(server.accept(authenticate(raw)));
+  const { session } = ok(client.onAccept(accepted.frame));
+  const channelKey = deriveChannelKey(sessionKey, sid, ok(readHandshake(raw)).hashes.afterClientAuth);
+  for (const bytes of [session.signedBinding.bytes, session.signedBinding.signature, session.binding.sid]) {
+    expect(Buffer.from(bytes.buffer).includes(toHex(channelKey), 0, 'hex')).toBe(false);
+  }
 });

@@ -125,6 +125,17 @@ describe('its ClientHello', () => {
   });
 });
 
+it('a second ClientHello while the proof is awaited: the handshake is dead', async () => {
+  let release: (mac: Uint8Array) => void = () => undefined;
+  const proof = new Promise<Uint8Array>((resolve) => (release = resolve));
+  const server = new ServerHandshake({ ...gatewayOptions, pskServerProof: () => proof });
+  const hello = new ClientHandshake(pskClient).start();
+  const first = server.onClientHello(hello);
+  expect(await server.onClientHello(hello)).toMatchObject({ ok: false, cause: 'out_of_order' });
+  release(new Uint8Array(32));
+  expect(await first).toMatchObject({ ok: false, cause: 'out_of_order' });
+});
+
 async function greeted(options: ClientHandshakeOptions = certificateClient) {
   const client = new ClientHandshake(options);
   const server = new ServerHandshake(gatewayOptions);

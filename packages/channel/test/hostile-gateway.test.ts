@@ -262,6 +262,28 @@ describe('its ServerHello in clear', () => {
   });
 });
 
+it('a second ServerHello while the chain is checked: the handshake is dead and no credential leaves', async () => {
+  let hasSigned = false;
+  let release: () => void = () => undefined;
+  const checked = new Promise<void>((resolve) => (release = resolve));
+  const { credential } = certificateClient;
+  if (credential.method !== 'certificate') throw new Error('certificate expected');
+  const client = new ClientHandshake({
+    ...certificateClient,
+    credential: { ...credential, sign: (message) => ((hasSigned = true), credential.sign(message)) },
+    verifyGatewayChain: async (chain, atMs) => (
+      await checked,
+      certificateClient.verifyGatewayChain(chain, atMs)
+    ),
+  });
+  const hello = ok(await new ServerHandshake(gatewayOptions).onClientHello(client.start()));
+  const first = client.onServerHello(hello.frame);
+  expect(await client.onServerHello(hello.frame)).toEqual({ ok: false, cause: 'out_of_order' });
+  release();
+  expect(await first).toEqual({ ok: false, cause: 'out_of_order' });
+  expect(hasSigned).toBe(false);
+});
+
 /** A client that waits for Accept, and a gateway that may give one. */
 async function untilAccept(options: ClientHandshakeOptions = certificateClient) {
   const client = new ClientHandshake(options);
