@@ -241,7 +241,7 @@ export function sourceOf(client: AuditClient): LogSource {
             records: leaf.records.map((record) => ({
               item: record.item,
               timeMs: record.time === undefined ? 0 : timestampMs(record.time),
-              phase: PHASES[record.phase],
+              phase: PHASES[record.phase] ?? 'event',
               classUid: record.classUid,
               activity: record.activity,
               tenant: record.tenant,
@@ -263,9 +263,9 @@ export function sourceOf(client: AuditClient): LogSource {
   };
 }
 
-const PHASES = {
+const PHASES: Readonly<Record<number, 'event' | 'decision' | 'outcome'>> = {
   [auditv1.Phase.UNSPECIFIED]: 'event',
   [auditv1.Phase.EVENT]: 'event',
   [auditv1.Phase.DECISION]: 'decision',
   [auditv1.Phase.OUTCOME]: 'outcome',
-} as const;
+};

@@ -47,7 +47,8 @@ create index record_destination on record (destination, leaf_index, item);
 create index record_decision on record (decision, leaf_index, item);
 create index record_outcome on record (outcome, leaf_index, item);
 create index record_session on record (session_id, leaf_index, item);
-create index record_correlation on record (correlation, leaf_index, item);
+-- Also finds the outcome of a decision: the three name one message.
+create index record_message on record (correlation, session_id, seq, leaf_index, item);
 
 create table checkpoint (
   only_row boolean primary key default true check (only_row),

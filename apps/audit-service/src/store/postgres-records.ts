@@ -58,14 +58,17 @@ function joined(filter: RecordFilter): Part {
     : sql`null::text as joined_outcome, null::int8 as joined_leaf`;
 }
 
-/** The first outcome of the same message: same session, sequence and correlation. */
+/**
+ * The first outcome of the same message: same session, sequence and correlation. Ordered by all of the index's columns:
+ * by the last two alone, a planner without statistics walks the whole log for each row.
+ */
 function outcomes(filter: RecordFilter): Part {
   if (!filter.joinOutcomes) return sql``;
   return sql`left join lateral (
     select f.outcome, f.leaf_index from record f
     where r.phase = 'decision' and f.phase = 'outcome'
       and f.correlation = r.correlation and f.session_id = r.session_id and f.seq = r.seq
-    order by f.leaf_index, f.item limit 1) o on true`;
+    order by f.correlation, f.session_id, f.seq, f.leaf_index, f.item limit 1) o on true`;
 }
 
 function conditions(filter: RecordFilter, after: Position): Part[] {
