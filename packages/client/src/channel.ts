@@ -42,6 +42,8 @@ export type Response = {
 export type ChannelCounts = {
   /** Requests that left. */
   readonly sent: number;
+  /** Frames that carried them. */
+  readonly frames: number;
   /** Messages of the gateway that were taken, acknowledgements included. */
   readonly received: number;
   /** Frames of the gateway that did not open or verify, and messages that came twice: none in an honest session. */
@@ -107,7 +109,7 @@ export class Channel implements AsyncDisposable {
   }
 
   get counts(): ChannelCounts {
-    return { sent: this.#sender.sent, ...this.#counts };
+    return { sent: this.#sender.sent, frames: this.#sender.frames, ...this.#counts };
   }
 
   /** Why the session is over; undefined while it is open. */

@@ -25,6 +25,8 @@ const METHOD = '/sallyport.channel.v1.ChannelService/Connect';
 const MAX_MESSAGE_BYTES = 1024 * 1024 + 64;
 /** What was written has this long to leave once we close, even when the gateway does not read. */
 const LINGER_MS = 250;
+/** And, once it left, for the gateway to take it or end the stream itself. */
+const SETTLE_MS = 25;
 /** A connection that says nothing is asked whether it lives, and is over when it does not answer. */
 const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 10_000;
@@ -74,11 +76,14 @@ export function openGrpcCarrier(options: GrpcCarrierOptions, events: CarrierEven
     if (lingerMs === 0) {
       destroy();
     } else {
-      // Finished = all of it was handed to the socket; cutting the stream then loses nothing.
-      stream.once('finish', destroy);
-      stream.end();
-      const timer = setTimeout(destroy, lingerMs);
+      let timer = setTimeout(destroy, lingerMs);
+      // Finished = all of it was handed to the socket. Cutting the stream at once would overtake it at the gateway.
+      stream.once('finish', () => {
+        clearTimeout(timer);
+        timer = setTimeout(destroy, SETTLE_MS);
+      });
       void closed.promise.then(() => clearTimeout(timer));
+      stream.end();
     }
     events.onClose(error);
   }

@@ -12,6 +12,8 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 
+/** From here, where the metadata is loaded first. */
+export { KeyUsageFlags };
 export const TRUST_DOMAIN = 'sallyport.test';
 export const GATEWAY_ID = `spiffe://${TRUST_DOMAIN}/svc/gateway`;
 const HOUR_MS = 3_600_000;

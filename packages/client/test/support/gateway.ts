@@ -14,6 +14,7 @@ import {
   encodeRefusal,
   FRAME_TYPE,
   isPskClientProof,
+  parseControl,
   parseFrame,
   pskExport,
   pskServerProof,
@@ -69,6 +70,8 @@ export type Behaviour = {
   readonly changeHello?: (frame: Uint8Array) => readonly Uint8Array[];
   readonly changeAccept?: (frame: Uint8Array) => readonly Uint8Array[];
   readonly reject?: RefusalCode;
+  /** Messages per frame of the gateway. Default 32. */
+  readonly batch?: number;
   /** What `write` of the client's carrier answers. */
   readonly isBlocked?: () => boolean;
 };
@@ -86,6 +89,7 @@ export class TestGateway {
   readonly #world: World;
   readonly #behaviour: Behaviour;
   readonly #handshake: ServerHandshake;
+  readonly #backlog: OutgoingMessage[] = [];
 
   constructor(world: World, behaviour: Behaviour = {}) {
     this.#world = world;
@@ -143,8 +147,15 @@ export class TestGateway {
     return sealed.bytes;
   }
 
+  /** As much as the client's window allows; the rest when it acknowledges. */
   send(...messages: readonly OutgoingMessage[]): void {
-    this.deliver(this.seal(...messages));
+    this.#backlog.push(...messages);
+    for (let credit = 1; this.#backlog.length > 0 && credit > 0; credit = this.session?.sendCredit ?? 0) {
+      const isFree = this.#backlog[0]?.kind === 'control';
+      const most = Math.min(isFree ? 1 : (this.session?.sendCredit ?? 0), this.#behaviour.batch ?? 32);
+      if (most === 0) return;
+      this.deliver(this.seal(...this.#backlog.splice(0, most)));
+    }
   }
 
   acknowledge(receivedThrough: number, missing: readonly { first: number; count: number }[] = []): void {
@@ -194,6 +205,12 @@ export class TestGateway {
     if (opened?.ok !== true) throw new Error(`the client sent a bad frame: ${opened?.cause}`);
     for (const { sequence } of opened.messages) this.received.accept(sequence);
     const requests = opened.messages.filter(({ kind }) => kind === 'request');
+    for (const message of opened.messages) {
+      const control = message.kind === 'control' ? parseControl(message.payload) : undefined;
+      if (control?.ok !== true || control.control.kind !== 'ack') continue;
+      this.session?.acknowledgeThrough(control.control.receivedThrough);
+      this.send();
+    }
     this.controls.push(...opened.messages.filter(({ kind }) => kind === 'control'));
     this.requests.push(...requests);
     if (requests.length > 0) this.frameSizes.push(requests.length);
