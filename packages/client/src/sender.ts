@@ -64,6 +64,7 @@ export class Sender {
   #isStopped = false;
   #owed = 0;
   #sent = 0;
+  #frames = 0;
   #acknowledgeTimer: NodeJS.Timeout | undefined;
   #gatherTimer: NodeJS.Timeout | undefined;
 
@@ -75,6 +76,11 @@ export class Sender {
   /** Messages that left. */
   get sent(): number {
     return this.#sent;
+  }
+
+  /** Frames that carried them. */
+  get frames(): number {
+    return this.#frames;
   }
 
   get isFull(): boolean {
@@ -186,6 +192,7 @@ export class Sender {
     for (const [index, sendable] of taken.entries()) sendable.sequence = sealed.firstSequence + index;
     this.#outstanding.add(sealed.firstSequence, taken.length);
     this.#sent += taken.length;
+    if (taken.length > 0) this.#frames += 1;
     if (isAcknowledging) this.#paid();
     this.#isBlocked = !write(sealed.bytes);
   }
