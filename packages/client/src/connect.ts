@@ -1,5 +1,5 @@
 /** Opens a session with a gateway: connection, handshake, channel. */
-import { Channel } from './channel.ts';
+import type { Channel } from './channel.ts';
 import type { Carrier, CarrierEvents } from './carrier.ts';
 import { clientCredential, type Credential } from './credential.ts';
 import { ChannelError } from './errors.ts';
