@@ -33,6 +33,8 @@ export type ChannelBenchResult = {
   readonly profile: string;
   readonly pairs_per_second: number;
   readonly payload_bytes: number;
+  /** Microseconds of processor time per pair, by thread of the process: where the time goes. */
+  readonly cpu_us_per_pair: Readonly<Record<string, number>>;
   readonly samples: {
     readonly pairs_per_second_per_core: number[];
     readonly signature_bound_per_second: number[];
@@ -52,6 +54,8 @@ export async function benchChannel(options: ChannelBenchOptions): Promise<Channe
   const perCore: number[] = [];
   const perSecond: number[] = [];
   load.begin();
+  const threadsBefore = await system.cpuSecondsByThread();
+  const pairsBefore = load.pairs();
   for (let round = 0; round < options.rounds; round += 1) {
     const before = { cpu: await system.cpuSeconds(), pairs: load.pairs(), at: performance.now() };
     await pause(options.seconds * 1000);
@@ -60,6 +64,7 @@ export async function benchChannel(options: ChannelBenchOptions): Promise<Channe
     perCore.push(pairs / (after.cpu - before.cpu));
     perSecond.push((pairs * 1000) / (after.at - before.at));
   }
+  const threads = perPair(threadsBefore, await system.cpuSecondsByThread(), load.pairs() - pairsBefore);
   const { latencies, messages, frames } = await load.end();
   for (const channel of channels) await channel.close();
   const bound = measureSignatureBound();
@@ -77,6 +82,7 @@ export async function benchChannel(options: ChannelBenchOptions): Promise<Channe
     profile: options.profile,
     pairs_per_second: round(median(perSecond)),
     payload_bytes: PAYLOAD_BYTES,
+    cpu_us_per_pair: threads,
     samples: {
       pairs_per_second_per_core: perCore.map(round),
       signature_bound_per_second: bound.samples.map(round),
@@ -144,6 +150,18 @@ function startLoad(channels: readonly Channel[], { inFlight, sessions }: Channel
       };
     },
   };
+}
+
+function perPair(
+  before: ReadonlyMap<string, number>,
+  after: ReadonlyMap<string, number>,
+  pairs: number,
+): Record<string, number> {
+  const spent = [...after].map(([name, seconds]): [string, number] => {
+    const microseconds = ((seconds - (before.get(name) ?? 0)) * 1_000_000) / pairs;
+    return [name, Number(microseconds.toFixed(1))];
+  });
+  return Object.fromEntries(spent.filter(([, value]) => value > 0).toSorted(([, a], [, b]) => b - a));
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

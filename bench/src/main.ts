@@ -70,6 +70,9 @@ function textOf(result: ChannelBenchResult): string {
     `${result.mode}: ${result.pairs_per_second_per_core} pairs per second and core (${result.ratio} of the signature bound ${result.signature_bound_per_second})`,
     `  ${result.pairs_per_second} pairs/s in all, ${result.messages_per_frame} messages per frame, ${result.sessions} sessions, ${result.in_flight} in flight`,
     `  p50 ${result.p50_ms} ms, p99 ${result.p99_ms} ms`,
+    `  processor time per pair: ${Object.entries(result.cpu_us_per_pair)
+      .map(([name, us]) => `${name} ${us} µs`)
+      .join(', ')}`,
   ].join('\n');
 }
 

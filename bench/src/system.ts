@@ -1,6 +1,6 @@
 /** A Sallyport of its own for a measurement: started in a fresh state folder, its processor time read, then stopped. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,8 @@ export type MeasuredSystem = AsyncDisposable & {
   readonly channelAddress: string;
   /** User and system time of the process so far, all threads, in seconds. */
   cpuSeconds(): Promise<number>;
+  /** The same by thread name: `main`, and what Node calls its others. */
+  cpuSecondsByThread(): Promise<ReadonlyMap<string, number>>;
 };
 
 const CLI = join(import.meta.dirname, '../../apps/cli/bin/sallyport.js');
@@ -37,16 +39,30 @@ export async function startSystem(): Promise<MeasuredSystem> {
   return {
     home,
     channelAddress: `localhost:${base + 1}`,
-    async cpuSeconds() {
-      const stat = await readFile(`/proc/${child.pid}/stat`, 'utf8');
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-      return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+    cpuSeconds: async () => (await readStat(`/proc/${child.pid}/stat`)).seconds,
+    async cpuSecondsByThread() {
+      const threads = await readdir(`/proc/${child.pid}/task`);
+      const sums = new Map<string, number>();
+      for (const thread of threads) {
+        const { name, seconds } = await readStat(`/proc/${child.pid}/task/${thread}/stat`);
+        const key = thread === String(child.pid) ? 'main' : name;
+        sums.set(key, (sums.get(key) ?? 0) + seconds);
+      }
+      return sums;
     },
     async [Symbol.asyncDispose]() {
       await stop(child);
       await rm(home, { recursive: true, force: true });
     },
   };
+}
+
+async function readStat(file: string): Promise<{ name: string; seconds: number }> {
+  const stat = await readFile(file, 'utf8');
+  const end = stat.lastIndexOf(')');
+  const fields = stat.slice(end + 2).split(' ');
+  const seconds = (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+  return { name: stat.slice(stat.indexOf('(') + 1, end), seconds };
 }
 
 function untilReady(child: ChildProcess): Promise<void> {
