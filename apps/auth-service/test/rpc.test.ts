@@ -142,7 +142,7 @@ describe('who may call what', () => {
       const { pskId } = await admin.createPsk({ principal: 'workload:asked' });
       await admin.revokePsk({ pskId });
       expect(asked).toEqual([
-        'user:admin sessions.read session:*',
+        'user:admin sessions.read session:all',
         'user:admin sessions.read session:user:bob',
         'user:admin sessions.revoke session:user:bob',
         'user:admin psk.read psk:workload:batch',

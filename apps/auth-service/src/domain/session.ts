@@ -2,7 +2,6 @@
 
 export type Method = 'certificate' | 'psk';
 export type Ending = 'closed' | 'revoked' | 'expired';
-export type SessionState = 'open' | Ending;
 
 export interface Session {
   /** 16 bytes. */

@@ -307,7 +307,7 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       });
 
       it('keeps a principal to its number of usable ones, under concurrency too', async () => {
-        await store.psks.insert(psk({ notAfter: NOW - 1 }), event(), 3);
+        await store.psks.insert(psk({ createdAt: NOW - HOUR, notAfter: NOW - 1 }), event(), 3);
         const results = await Promise.all(
           Array.from({ length: 6 }, () => store.psks.insert(psk(), event(), 3)),
         );
