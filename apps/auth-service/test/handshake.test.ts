@@ -200,7 +200,7 @@ describe('a transcript', () => {
         const bytes = raw[part];
         const end = part === 'serverHello' ? judged : part === 'clientAuth' ? finished : bytes.length;
         // Every byte, but of the long parts, which are mostly key shares and certificates, every third.
-      for (let at = 0; at < end; at += end > 600 ? 3 : 1) {
+        for (let at = 0; at < end; at += end > 600 ? 3 : 1) {
           const changed = { ...raw, [part]: flipBit(bytes, at * 8 + (at % 8)) };
           const reason = await judge(changed).then(
             () => 'accepted',
