@@ -3,14 +3,21 @@
  * message stays verifiable alone.
  */
 import { sha256, signatureInput } from '@sallyport/crypto';
-import { DIRECTION, type Direction } from './constants.ts';
+import { DIRECTION, MAX_HEADER_BYTES, type Direction } from './constants.ts';
 import { writeU16, writeU32, writeU64 } from './wire.ts';
+
+/** Filled and hashed without a pause; a copy of every header was garbage. */
+const leafInput = new Uint8Array(5 + MAX_HEADER_BYTES + 32);
 
 /** leaf = H(0x00 ‖ lp header ‖ H(ciphertext ‖ AEAD tag)); `sealedDigest` is the inner hash. */
 export function messageLeaf(header: Uint8Array, sealedDigest: Uint8Array): Uint8Array {
-  const prefix = new Uint8Array(5); // 0x00 ‖ u32 length
-  writeU32(prefix, 1, header.length);
-  return sha256(prefix, header, sealedDigest);
+  const length = 5 + header.length + sealedDigest.length;
+  const input = length <= leafInput.length ? leafInput : new Uint8Array(length);
+  input[0] = 0x00;
+  writeU32(input, 1, header.length);
+  input.set(header, 5);
+  input.set(sealedDigest, 5 + header.length);
+  return sha256(input.subarray(0, length));
 }
 
 export interface BatchClaim {

@@ -2,7 +2,6 @@
  * A message's header (docs/protocol.md section 7.1), authenticated exactly as transmitted: it is the AEAD's additional
  * data, and the content tag at its end covers the rest of it.
  */
-import { utf8 } from '@sallyport/crypto';
 import {
   CORRELATION_LENGTH,
   DIRECTION,
@@ -18,7 +17,6 @@ import { skipExtensions } from './extensions.ts';
 import { asciiText, isPrintableAscii, Reader, writeU32, writeU64 } from './wire.ts';
 
 export const CONTENT_TAG_LENGTH = 32;
-const EMPTY = new Uint8Array(0);
 /** Everything but the three texts, the extensions and their length bytes. */
 const FIXED_LENGTH = 72 + 4 + CONTENT_TAG_LENGTH;
 const LENGTH_BYTES = 3 + 2;
@@ -56,38 +54,20 @@ export function namesDestination(kind: Kind): boolean {
   return kind === 'request' || kind === 'notification';
 }
 
-/** The texts of a header as bytes, or undefined when one is too long or not printable ASCII. */
-export interface HeaderTexts {
-  readonly destination: Uint8Array;
-  readonly contentType: Uint8Array;
-  readonly trace: Uint8Array;
-  /** Length of the whole header, tag included. */
-  readonly headerLength: number;
+/** Length of the whole header, tag included; undefined when a text is too long, not printable ASCII, or not the kind's. */
+export function headerLength({
+  kind,
+  destination,
+  contentType,
+  trace,
+}: Pick<MessageHeader, 'kind' | 'destination' | 'contentType' | 'trace'>): number | undefined {
+  if (destination.length > 0 !== namesDestination(kind)) return undefined;
+  if (!isHeaderText(destination) || !isHeaderText(contentType) || !isHeaderText(trace)) return undefined;
+  return FIXED_LENGTH + LENGTH_BYTES + destination.length + contentType.length + trace.length;
 }
 
-export function headerTexts(
-  message: Pick<MessageHeader, 'kind' | 'destination' | 'contentType' | 'trace'>,
-): HeaderTexts | undefined {
-  const destination = textBytes(message.destination);
-  const contentType = textBytes(message.contentType);
-  const trace = textBytes(message.trace);
-  if (destination.length > 0 !== namesDestination(message.kind)) return undefined;
-  for (const text of [destination, contentType, trace]) {
-    if (text.length > 255 || !isPrintableAscii(text)) return undefined;
-  }
-  const headerLength = FIXED_LENGTH + LENGTH_BYTES + destination.length + contentType.length + trace.length;
-  return { destination, contentType, trace, headerLength };
-}
-
-/** Writes the header up to its tag at the start of `out`; returns how many bytes that are. */
-export function writeHeaderStart(
-  out: Uint8Array,
-  header: Pick<
-    MessageHeader,
-    'sid' | 'epoch' | 'direction' | 'sequence' | 'sentAtMs' | 'nonce' | 'kind' | 'correlation' | 'length'
-  >,
-  texts: HeaderTexts,
-): number {
+/** Writes the header up to its tag at the start of `out`; returns how many bytes that are. `headerLength` allowed it. */
+export function writeHeaderStart(out: Uint8Array, header: MessageHeader): number {
   out[0] = PROTOCOL_VERSION;
   out[1] = 0; // flags: none are defined
   out.set(header.sid, 2);
@@ -98,12 +78,11 @@ export function writeHeaderStart(
   out.set(header.nonce, 39);
   out[55] = KIND[header.kind];
   out.set(header.correlation, 56);
-  let at = 72;
-  for (const text of [texts.destination, texts.contentType, texts.trace]) {
-    out[at] = text.length;
-    out.set(text, at + 1);
-    at += 1 + text.length;
-  }
+  const at = writeText(
+    out,
+    writeText(out, writeText(out, 72, header.destination), header.contentType),
+    header.trace,
+  );
   out[at] = 0; // lp16 extensions: none are defined
   out[at + 1] = 0;
   writeU32(out, at + 2, header.length);
@@ -156,8 +135,21 @@ export function parseHeader(bytes: Uint8Array, maxBytes: number): ReadHeader | u
   return reader.end() === undefined ? header : undefined;
 }
 
-function textBytes(text: string): Uint8Array {
-  return text === '' ? EMPTY : utf8(text);
+/** At most 255 characters of printable ASCII, so that characters and bytes are one. */
+function isHeaderText(text: string): boolean {
+  if (text.length > 255) return false;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code < 0x20 || code > 0x7e) return false;
+  }
+  return true;
+}
+
+/** Returns where the text ends. */
+function writeText(out: Uint8Array, at: number, text: string): number {
+  out[at] = text.length;
+  for (let index = 0; index < text.length; index += 1) out[at + 1 + index] = text.charCodeAt(index);
+  return at + 1 + text.length;
 }
 
 function readText(reader: Reader): string {

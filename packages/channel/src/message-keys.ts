@@ -77,5 +77,8 @@ export function contentTag(seed: KeyObject, headerStart: Uint8Array, plaintext: 
 
 /** mk = HMAC(seed, 0x02 ‖ tag), cut to the AEAD's key length (at most 32). */
 export function messageKey(seed: KeyObject, tag: Uint8Array, keyLength: number): KeyObject {
-  return secretKey(hmacSha256(seed, KEY_PREFIX, tag).subarray(0, keyLength));
+  const raw = hmacSha256(seed, KEY_PREFIX, tag);
+  const key = secretKey(raw.subarray(0, keyLength));
+  raw.fill(0);
+  return key;
 }

@@ -13,7 +13,7 @@ import {
   type Direction,
   type Kind,
 } from './constants.ts';
-import { CONTENT_TAG_LENGTH, headerTexts, writeHeaderStart, type HeaderTexts } from './header.ts';
+import { CONTENT_TAG_LENGTH, headerLength, writeHeaderStart } from './header.ts';
 import { contentTag, messageKey, type MessageSeeds } from './message-keys.ts';
 import { writeU16, writeU32, writeU64 } from './wire.ts';
 
@@ -48,11 +48,6 @@ export interface FrameStamp {
   readonly nonces: Uint8Array;
 }
 
-interface Prepared {
-  readonly message: OutgoingMessage;
-  readonly texts: HeaderTexts;
-}
-
 /** The frame, or why these messages do not make one. Payloads are read, never kept. */
 export function sealFrame(
   context: SealContext,
@@ -62,13 +57,13 @@ export function sealFrame(
   const { limits, aead: row } = context;
   if (messages.length < 1 || messages.length > limits.maxMessagesPerFrame) return failure('bad_count');
   let length = FRAME_HEADER_LENGTH + 8 + 2 + 4 + context.signature.signatureLength;
-  const prepared: Prepared[] = [];
+  const headerLengths: number[] = [];
   for (const message of messages) {
-    const texts = headerTexts(message);
-    if (texts === undefined || message.correlation.length !== CORRELATION_LENGTH) return failure('bad_field');
-    if (texts.headerLength > limits.maxHeaderBytes) return failure('oversized');
-    length += 4 + texts.headerLength + 4 + message.payload.length + row.tagLength;
-    prepared.push({ message, texts });
+    const bytes = headerLength(message);
+    if (bytes === undefined || message.correlation.length !== CORRELATION_LENGTH) return failure('bad_field');
+    if (bytes > limits.maxHeaderBytes) return failure('oversized');
+    length += 4 + bytes + 4 + message.payload.length + row.tagLength;
+    headerLengths.push(bytes);
   }
   if (length > limits.maxFrameBytes) return failure('oversized');
   const frame = new Uint8Array(length);
@@ -79,8 +74,8 @@ export function sealFrame(
   writeU16(frame, FRAME_HEADER_LENGTH + 8, messages.length);
   let at = FRAME_HEADER_LENGTH + 10;
   const leaves: Uint8Array[] = [];
-  prepared.forEach(({ message, texts }, index) => {
-    at = writeRecord(context, frame, at, message, texts, stamp, index, leaves);
+  messages.forEach((message, index) => {
+    at = writeRecord(context, frame, at, message, headerLengths[index] ?? 0, stamp, index, leaves);
   });
   const claim = {
     bindingHash: context.bindingHash,
@@ -101,7 +96,7 @@ function writeRecord(
   frame: Uint8Array,
   at: number,
   message: OutgoingMessage,
-  texts: HeaderTexts,
+  headerBytes: number,
   stamp: FrameStamp,
   index: number,
   leaves: Uint8Array[],
@@ -109,36 +104,39 @@ function writeRecord(
   const sequence = stamp.firstSequence + index;
   const nonce = stamp.nonces.subarray(index * NONCE_LENGTH, (index + 1) * NONCE_LENGTH);
   const { payload } = message;
-  writeU32(frame, at, texts.headerLength);
+  writeU32(frame, at, headerBytes);
   const headerAt = at + 4;
-  const header = frame.subarray(headerAt, headerAt + texts.headerLength);
-  const startLength = writeHeaderStart(
-    header,
-    {
-      sid: context.sid,
-      epoch: context.epoch,
-      direction: context.direction,
-      sequence,
-      sentAtMs: stamp.sentAtMs,
-      nonce,
-      kind: message.kind,
-      correlation: message.correlation,
-      length: payload.length,
-    },
-    texts,
-  );
+  const sealedAt = headerAt + headerBytes;
+  const header = frame.subarray(headerAt, sealedAt);
+  const startLength = writeHeaderStart(header, {
+    sid: context.sid,
+    epoch: context.epoch,
+    direction: context.direction,
+    sequence,
+    sentAtMs: stamp.sentAtMs,
+    nonce,
+    kind: message.kind,
+    correlation: message.correlation,
+    destination: message.destination,
+    contentType: message.contentType,
+    trace: message.trace,
+    length: payload.length,
+  });
   const seed = context.seeds.keyOf(sequence);
   const tag = contentTag(seed, header.subarray(0, startLength), payload);
-  header.set(tag, texts.headerLength - CONTENT_TAG_LENGTH);
-  const sealed = aead(context.aead).seal({
-    key: messageKey(seed, tag, context.aead.keyLength),
-    iv: nonce.subarray(0, context.aead.ivLength),
-    aad: header,
-    plaintext: payload,
-  });
-  const sealedAt = headerAt + texts.headerLength;
-  writeU32(frame, sealedAt, sealed.length);
-  frame.set(sealed, sealedAt + 4);
+  header.set(tag, headerBytes - CONTENT_TAG_LENGTH);
+  const sealedLength = payload.length + context.aead.tagLength;
+  const sealed = frame.subarray(sealedAt + 4, sealedAt + 4 + sealedLength);
+  aead(context.aead).sealInto(
+    {
+      key: messageKey(seed, tag, context.aead.keyLength),
+      iv: nonce.subarray(0, context.aead.ivLength),
+      aad: header,
+      plaintext: payload,
+    },
+    sealed,
+  );
+  writeU32(frame, sealedAt, sealedLength);
   leaves.push(messageLeaf(header, sha256(sealed)));
-  return sealedAt + 4 + sealed.length;
+  return sealedAt + 4 + sealedLength;
 }

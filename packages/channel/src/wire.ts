@@ -190,7 +190,10 @@ function requireUnsigned(value: number, max: number): void {
 
 /** True when every byte is visible ASCII or space: names that are safe to log and to compare. */
 export function isPrintableAscii(bytes: Uint8Array): boolean {
-  for (const byte of bytes) if (byte < 0x20 || byte > 0x7e) return false;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at] ?? 0;
+    if (byte < 0x20 || byte > 0x7e) return false;
+  }
   return true;
 }
 

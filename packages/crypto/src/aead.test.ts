@@ -4,7 +4,7 @@ import { AEAD_TABLE, AES_256_GCM, aead, aeadRow, aeadRowById } from './aead.ts';
 import { randomBytes } from './bytes.ts';
 import { secretKey } from './hash.ts';
 
-const { seal, open } = aead(AES_256_GCM);
+const { seal, sealInto, open } = aead(AES_256_GCM);
 const key = secretKey(randomBytes(32));
 const iv = randomBytes(12);
 const aad = randomBytes(20);
@@ -23,6 +23,14 @@ describe('AES-256-GCM', () => {
     );
   });
 
+  it.each([0, 35, 37])('does not seal 20 bytes into %i', (length) => {
+    const plaintext = aad;
+    expect(() => sealInto({ key, iv, aad, plaintext }, new Uint8Array(length))).toThrow(RangeError);
+    const out = new Uint8Array(36);
+    sealInto({ key, iv, aad, plaintext }, out);
+    expect(out).toEqual(seal({ key, iv, aad, plaintext }));
+  });
+
   it.each([0, 4, 8, 12, 15])('refuses a tag cut to %i bytes', (length) => {
     const sealed = seal({ key, iv, aad, plaintext: new Uint8Array(0) });
     expect(open({ key, iv, aad, sealed: sealed.subarray(0, length) })).toBeUndefined();
@@ -34,7 +42,7 @@ describe('AES-256-GCM', () => {
     expect(open({ key, iv: wrong, aad, sealed: new Uint8Array(32) })).toBeUndefined();
   });
 
-  it.each([16, 24])('refuses a key of %i bytes', (length) => {
+  it.each([16, 24, 31, 33])('refuses a key of %i bytes', (length) => {
     const wrong = secretKey(new Uint8Array(length));
     expect(() => seal({ key: wrong, iv, aad, plaintext: aad })).toThrow(RangeError);
     expect(open({ key: wrong, iv, aad, sealed: new Uint8Array(32) })).toBeUndefined();
