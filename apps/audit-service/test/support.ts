@@ -109,7 +109,13 @@ const frame = {
 };
 
 /** The decision of a frame of messages numbered from `first` on. */
-export const decisionEvent = (n: number, first: number, count: number, destination = 'echo') =>
+export const decisionEvent = (
+  n: number,
+  first: number,
+  count: number,
+  destination = 'echo',
+  decision: 'allow' | 'deny' = 'allow',
+) =>
   frameEvent(context(n), {
     ...frame,
     phase: 'decision',
@@ -118,8 +124,8 @@ export const decisionEvent = (n: number, first: number, count: number, destinati
       correlation: hex(first + i),
       action: 'message.send',
       destination,
-      decision: 'allow' as const,
-      reason: 'allowed',
+      decision,
+      reason: decision === 'allow' ? 'allowed' : 'duplicate',
       policyRevision: '7',
       requestDigest: 'ab'.repeat(32),
     })),

@@ -92,7 +92,8 @@ function withOutcomes(all: readonly FoundRecord[]): FoundRecord[] {
   return all
     .filter(({ phase }) => phase !== 'outcome')
     .map((record) => {
-      const outcome = record.phase === 'decision' ? outcomes.get(key(record)) : undefined;
+      const isSent = record.phase === 'decision' && record.decision === 'allow';
+      const outcome = isSent ? outcomes.get(key(record)) : undefined;
       return outcome === undefined
         ? record
         : { ...record, outcome: outcome.outcome, outcomeLeafIndex: outcome.leafIndex };

@@ -59,14 +59,15 @@ function joined(filter: RecordFilter): Part {
 }
 
 /**
- * The first outcome of the same message: same session, sequence and correlation. Ordered by all of the index's columns:
+ * The first outcome of the same message: same session, sequence and correlation. A denial has none of its own, and must
+ * not borrow that of the message it repeats. Ordered by all of the index's columns:
  * by the last two alone, a planner without statistics walks the whole log for each row.
  */
 function outcomes(filter: RecordFilter): Part {
   if (!filter.joinOutcomes) return sql``;
   return sql`left join lateral (
     select f.outcome, f.leaf_index from record f
-    where r.phase = 'decision' and f.phase = 'outcome'
+    where r.phase = 'decision' and r.decision = 'allow' and f.phase = 'outcome'
       and f.correlation = r.correlation and f.session_id = r.session_id and f.seq = r.seq
     order by f.correlation, f.session_id, f.seq, f.leaf_index, f.item limit 1) o on true`;
 }

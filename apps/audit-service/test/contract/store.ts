@@ -279,6 +279,17 @@ export function storeContract(name: string, fresh: () => Promise<AuditStore>): v
       });
     });
 
+    test('a denial is refused, whatever became of the message that it repeats', async () => {
+      const store = await filled(await fresh());
+      await put(store, gateway, 5n, [encodeEvent(decisionEvent(7, 1, 1, 'echo', 'deny'))]);
+      const found = await store.records.query({ joinOutcomes: true, decision: 'deny' }, START, 100);
+      expect(found.map(({ seq, outcome, outcomeLeafIndex }) => [seq, outcome, outcomeLeafIndex])).toEqual([
+        [1n, 'refused', undefined],
+      ]);
+      const refused = await store.records.query({ joinOutcomes: true, outcome: 'refused' }, START, 100);
+      expect(refused).toEqual(found);
+    });
+
     test('pages begin after a position', async () => {
       const store = await filled(await fresh());
       const seen: Position[] = [];
