@@ -80,6 +80,8 @@ export function recordsOf(event: AuditEvent): AuditRecord[] {
         action: message.action,
         destination: message.destination,
         decision: message.decision,
+        // What was denied goes nowhere: its decision is all that will ever be said of it.
+        ...(message.decision === 'deny' ? { outcome: 'refused' } : {}),
         reason: message.reason,
         policyRevision: message.policy_revision,
         sessionId: event.data.session?.uid ?? '',
