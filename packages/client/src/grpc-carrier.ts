@@ -63,6 +63,7 @@ export function openGrpcCarrier(options: GrpcCarrierOptions, events: CarrierEven
   });
   const stream = client.makeBidiStreamRequest(METHOD, encode, decode);
   const closed = Promise.withResolvers<void>();
+  let isOpen = false;
   let isClosed = false;
 
   function destroy(): void {
@@ -97,14 +98,16 @@ export function openGrpcCarrier(options: GrpcCarrierOptions, events: CarrierEven
   // Stays until the end: an error that nobody listens to would end the process.
   stream.on('error', (error: ServiceError) => {
     if (isClosed) destroy();
-    else close(lost(error, refusal, address), 0);
+    else close(lost(error, refusal, address, isOpen), 0);
   });
   stream.on('end', () => {
     if (isClosed) destroy();
     else close(new ChannelError('connection', 'connection_lost', 'the gateway ended the connection'), 0);
   });
   client.waitForReady(Date.now() + timeoutMs, (error) => {
-    if (error === undefined && !isClosed) events.onOpen(exporter());
+    if (error !== undefined || isClosed) return;
+    isOpen = true;
+    events.onOpen(exporter());
   });
   return {
     write: (frame) => !isClosed && stream.write(frame),
@@ -117,13 +120,18 @@ function hostOf(address: string): string {
   return address.replace(/:\d+$/u, '').replace(/^\[(.*)\]$/u, '$1');
 }
 
-function lost(error: ServiceError, refusal: string | undefined, address: string): ChannelError {
+function lost(
+  error: ServiceError,
+  refusal: string | undefined,
+  address: string,
+  wasOpen: boolean,
+): ChannelError {
   if (refusal !== undefined) {
     return new ChannelError('handshake', 'gateway_name', `${address} is not the gateway: ${refusal}`, {
       cause: error,
     });
   }
-  const isAway = error.code === status.UNAVAILABLE;
+  const isAway = !wasOpen && error.code === status.UNAVAILABLE;
   const message = isAway
     ? `the gateway at ${address} cannot be reached: ${error.details}`
     : `the connection to the gateway at ${address} broke: ${error.details}`;

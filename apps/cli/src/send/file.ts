@@ -6,7 +6,7 @@ import { explain } from './advice.ts';
 import type { ChannelChoice, SendPorts } from './ports.ts';
 import { count, perSecond, startProgress } from './progress.ts';
 import { openResponseFile } from './response-file.ts';
-import { SessionKeeper } from './session-keeper.ts';
+import { SessionKeeper, SessionUnavailable } from './session-keeper.ts';
 import { sendStream, type StreamEnd } from './stream.ts';
 import { Tally, type Outcome } from './tally.ts';
 
@@ -43,7 +43,7 @@ export async function sendFile(
   await sessions
     .use(async () => undefined)
     .catch((error: unknown) => {
-      throw error instanceof ChannelError ? brokenBy(error, destination, undefined) : error;
+      throw brokenBy(error instanceof SessionUnavailable ? error.reason : error, destination, undefined);
     });
   await using responses = file.responsePath === undefined ? undefined : await openOrFail(file.responsePath);
 
@@ -94,26 +94,35 @@ async function openOrFail(path: string): ReturnType<typeof openResponseFile> {
   });
 }
 
-/** The first of each kind of refusal with its next step, a few failures each, the rest only counted. */
+/** The first of each kind of refusal and failure with its next step, a few lines that are no messages; the rest is counted. */
 function problemReporter(
   { output }: CommandContext,
   sending: () => Parameters<typeof explain>[1],
 ): (outcome: Outcome) => void {
   const seen = new Set<string>();
-  let shown = 0;
+  let invalid = 0;
   return (outcome) => {
     if (outcome.kind === 'succeeded') return;
     const { line } = outcome;
-    const isRefusal = outcome.kind === 'refused';
-    if (isRefusal && seen.has(outcome.error.code)) return;
-    if (isRefusal) seen.add(outcome.error.code);
-    else if ((shown += 1) > MAX_SHOWN_PROBLEMS) return;
-    const text = outcome.kind === 'invalid' ? outcome.problem : explain(outcome.error, sending());
-    const code = outcome.kind === 'invalid' ? 'invalid_line' : outcome.error.code;
-    output.problem(`Line ${line}: ${text}`, { line, code });
-    if (shown === MAX_SHOWN_PROBLEMS && !isRefusal) {
-      output.note('Further failed lines are only counted; --out keeps each.');
+    if (outcome.kind === 'invalid') {
+      invalid += 1;
+      if (invalid <= MAX_SHOWN_PROBLEMS) {
+        output.problem(`Line ${line}: ${outcome.problem}`, { line, code: 'invalid_line' });
+      }
+      if (invalid === MAX_SHOWN_PROBLEMS)
+        output.note('Further such lines are only counted; --out keeps each.');
+      return;
     }
+    const { kind, code, mayHaveTakenEffect } = outcome.error;
+    const key = `${kind} ${code} ${mayHaveTakenEffect}`;
+    if (seen.has(key)) return;
+    seen.add(key);
+    output.problem(`Line ${line}: ${explain(outcome.error, sending())}`, {
+      line,
+      kind,
+      code,
+      mayHaveTakenEffect,
+    });
   };
 }
 
@@ -148,7 +157,11 @@ function throwUnlessAllSucceeded(
   { destination, principal }: { destination: string; principal: string | undefined },
 ): void {
   const { lines, succeeded } = tally.counts;
-  if (end.kind === 'broken') throw brokenBy(end.error, destination, principal);
+  if (end.kind === 'broken') {
+    const broken = brokenBy(end.error, destination, principal);
+    if (!(broken instanceof CommandFailed)) throw broken;
+    throw new CommandFailed(`Stopped before the end: ${broken.message}`, broken.details);
+  }
   if (end.kind === 'interrupted') {
     throw new CommandFailed(`Interrupted after ${count(lines)} lines.`, { code: 'interrupted' });
   }
@@ -171,5 +184,5 @@ function brokenBy(error: unknown, destination: string, principal: string | undef
   }
   // The system's own errors: a file that cannot be read or written.
   const isSystem = error instanceof Error && 'syscall' in error;
-  return isSystem ? new CommandFailed(`Stopped: ${error.message}`) : error;
+  return isSystem ? new CommandFailed(error.message) : error;
 }

@@ -13,6 +13,17 @@ export type SessionKeeperOptions = {
   readonly pauseMs?: number;
 };
 
+/** No session can be had (any more): nothing further can be sent. */
+export class SessionUnavailable extends Error {
+  override readonly name = 'SessionUnavailable';
+  /** What kept it from opening. */
+  readonly reason: unknown;
+  constructor(reason: unknown) {
+    super('no session with the gateway', { cause: reason });
+    this.reason = reason;
+  }
+}
+
 type Held = { readonly channel: Channel; users: number; isRetired: boolean };
 
 export class SessionKeeper implements AsyncDisposable {
@@ -36,7 +47,7 @@ export class SessionKeeper implements AsyncDisposable {
     return this.#principal;
   }
 
-  /** Runs `work` on an open session, which stays open until it is done. Rejects with what kept it from opening. */
+  /** Runs `work` on an open session, which stays open until it is done. Rejects with what it rejects with, or `SessionUnavailable`. */
   async use<Result>(work: (channel: Channel) => Promise<Result>): Promise<Result> {
     const held = await this.#acquire();
     held.users += 1;
@@ -79,7 +90,9 @@ export class SessionKeeper implements AsyncDisposable {
         // The first connection fails at once: then it is the set-up. A lost one may be a gateway that restarts.
         const isWorthwhile =
           error instanceof ChannelError && (error.kind === 'connection' || error.kind === 'timeout');
-        if (!isWorthwhile || this.#opened === 0 || attempt >= attempts || signal.aborted) throw error;
+        if (!isWorthwhile || this.#opened === 0 || attempt >= attempts || signal.aborted) {
+          throw new SessionUnavailable(error);
+        }
         await sleep(pauseMs * 2 ** (attempt - 1), undefined, { signal }).catch(() => undefined);
       }
     }

@@ -1,7 +1,7 @@
 /** Streams of lines against a session that a test plays. */
 import { ChannelError, type Channel, type Response } from '@sallyport/client';
 import { describe, expect, test } from 'vitest';
-import { SessionKeeper } from './session-keeper.ts';
+import { SessionKeeper, SessionUnavailable } from './session-keeper.ts';
 import { MAX_MESSAGE_BYTES, sendStream, type StreamEnd, type StreamOptions } from './stream.ts';
 import { Tally, type Outcome } from './tally.ts';
 
@@ -144,6 +144,23 @@ describe('at most once', () => {
     expect(tally.counts).toMatchObject({ succeeded: 1, failed: 0 });
   });
 
+  test('when no session can be had any more, the stream stops: lines that did not leave are not unknown', async () => {
+    let calls = 0;
+    const { end, tally } = await run(chunks('1\n2\n', '3\n4\n5\n6\n7\n8\n9\n'), echo, {
+      inFlight: 2,
+      sessions: {
+        use: async (work) => {
+          calls += 1;
+          if (calls > 3) throw new SessionUnavailable(lost(false));
+          return work({ request: echo } as Channel);
+        },
+      },
+    });
+    expect(end).toMatchObject({ kind: 'broken', error: { code: 'connection_lost' } });
+    expect(tally.counts).toMatchObject({ succeeded: 3, sent: 3, unknownOutcome: 0 });
+    expect(tally.counts.lines).toBeLessThan(7);
+  });
+
   test('a refusal is final, by code', async () => {
     let calls = 0;
     const { tally } = await run(chunks('1\n2\n'), async () => {
@@ -259,7 +276,7 @@ describe('the session that messages go out on', () => {
       throw lost(false);
     };
     await using first = new SessionKeeper({ open: never, signal, pauseMs: 1 });
-    await expect(first.use(async () => 1)).rejects.toThrow('cut');
+    await expect(first.use(async () => 1)).rejects.toThrow(SessionUnavailable);
     expect(tries).toBe(1);
     tries = 0;
     const only = fake([], 'a');
@@ -267,7 +284,7 @@ describe('the session that messages go out on', () => {
     await using second = new SessionKeeper({ open: once, signal, pauseMs: 1, attempts: 3 });
     await second.use(async () => 1);
     only.end();
-    await expect(second.use(async () => 1)).rejects.toThrow('cut');
+    await expect(second.use(async () => 1)).rejects.toThrow(SessionUnavailable);
     expect(tries).toBe(4);
   });
 });

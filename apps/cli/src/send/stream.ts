@@ -5,7 +5,7 @@
 import { ChannelError } from '@sallyport/client';
 import { isJsonType, jsonProblem } from './body.ts';
 import { readLines, type Line } from './lines.ts';
-import type { SessionKeeper } from './session-keeper.ts';
+import { SessionUnavailable, type SessionKeeper } from './session-keeper.ts';
 import type { Outcome } from './tally.ts';
 
 export type StreamOptions = {
@@ -52,7 +52,9 @@ export async function sendStream(options: StreamOptions): Promise<StreamEnd> {
   }
   async function begin(line: Line): Promise<void> {
     try {
-      const outcome = await sendLine(options, line, giveUp.signal, stopReading.signal);
+      const outcome = await sendLine(options, line, giveUp.signal, stopReading.signal).catch(
+        withoutSession(line),
+      );
       await options.onOutcome(outcome);
       if (options.isStoppingOnError && outcome.kind !== 'succeeded') stop({ kind: 'stopped' });
     } catch (error) {
@@ -62,6 +64,15 @@ export async function sendStream(options: StreamOptions): Promise<StreamEnd> {
       wake?.();
     }
   }
+  /** The line did not leave, and no other will. */
+  const withoutSession =
+    ({ number }: Line) =>
+    (thrown: unknown): Outcome => {
+      const error = thrown instanceof SessionUnavailable ? thrown.reason : thrown;
+      if (!(error instanceof ChannelError)) throw error;
+      stop({ kind: 'broken', error });
+      return { kind: 'failed', line: number, error };
+    };
   const untilBelow = async (limit: number): Promise<void> => {
     while (underWay >= limit) await new Promise<void>((resolve) => (wake = resolve));
   };
@@ -107,8 +118,6 @@ async function sendLine(
     } catch (error) {
       if (!(error instanceof ChannelError)) throw error;
       if (error.kind === 'refusal') return { kind: 'refused', line: number, error };
-      // No session could be opened at all: that is not this line's failure alone.
-      if (error.kind === 'handshake') throw error;
       const isUnsent = !error.mayHaveTakenEffect && (error.kind === 'connection' || error.kind === 'closed');
       if (!isUnsent || attempt >= MAX_ATTEMPTS || stopping.aborted)
         return { kind: 'failed', line: number, error };
