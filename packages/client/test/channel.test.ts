@@ -132,6 +132,19 @@ describe('frames gather by back-pressure', () => {
 });
 
 describe('acknowledgements', () => {
+  test('one that fell due while the carrier was full leaves when it takes frames again', async () => {
+    let isBlocked = false;
+    const gateway = gatewayWith({ isBlocked: () => isBlocked });
+    await using channel = await gateway.connect();
+    isBlocked = true;
+    await channel.request('echo', body('x'));
+    await tick(60);
+    expect(gateway.controls.length).toBe(0);
+    isBlocked = false;
+    gateway.events?.onDrain();
+    await vi.waitFor(() => expect(gateway.controls.length).toBe(1));
+  });
+
   test('what the gateway sent is acknowledged within moments, without a further request', async () => {
     const gateway = gatewayWith();
     await using channel = await gateway.connect();
