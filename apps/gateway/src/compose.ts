@@ -42,7 +42,11 @@ export type GatewayParts = {
 };
 
 /** The only seam for tests, and where the cluster profile puts Redis in. */
-export type Overrides = { readonly guard?: ReplayGuard };
+export type Overrides = {
+  readonly guard?: ReplayGuard;
+  /** How often counts of refused frames are recorded. Default 1,000. */
+  readonly rejectionIntervalMs?: number;
+};
 
 export type ComposedGateway = ComposedService & { readonly httpsPort: number };
 
@@ -131,7 +135,7 @@ export async function composeGateway(
       record: (entry) => records.rejection(entry),
       metrics: measure,
       now,
-      intervalMs: REJECTION_INTERVAL_MS,
+      intervalMs: overrides.rejectionIntervalMs ?? REJECTION_INTERVAL_MS,
       onProblem: (error) => log.error('rejected frames could not be recorded', { error }),
     }),
   );

@@ -1,0 +1,197 @@
+/** auth-, key- and policy-service as the gateway meets them: real gRPC servers, and behind them as little as will do. */
+import { generateKeyPairSync, sign, X509Certificate, type KeyObject } from 'node:crypto';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import {
+  bindingSignatureInput,
+  checkClientProof,
+  credentialDigest,
+  encodeBinding,
+  readHandshake,
+  type RawHandshake,
+} from '@sallyport/channel';
+import { ED25519, randomBytes, toHex } from '@sallyport/crypto';
+import { builtInRoles, readPolicyWasm } from '@sallyport/policies';
+import { buildBundle } from '@sallyport/policy-engine';
+import { authv1, keyv1, policyv1 } from '@sallyport/proto';
+import type { Clock } from '@sallyport/service/clock';
+import { SallyportError, unimplemented } from '@sallyport/service/errors';
+import { implement, startGrpcServer, type ServiceImplementation } from '@sallyport/service/grpc';
+import { parseSpiffeId, type Identity, type Trust } from '@sallyport/service/identity';
+import type { Log } from '@sallyport/service/log';
+
+export type StandIns = AsyncDisposable & {
+  readonly auth: string;
+  readonly key: string;
+  readonly policy: string;
+  /** What the gateway told them, in order. */
+  readonly calls: string[];
+  /** Set to make a service fail. */
+  readonly broken: Set<'authenticate' | 'session_key' | 'leases'>;
+};
+
+export type StandInOptions = {
+  readonly identities: Readonly<Record<'auth-service' | 'key-service' | 'policy-service', Identity>>;
+  readonly trust: Trust;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly bindings: Readonly<Record<string, readonly string[]>>;
+  readonly leaseMs: number;
+};
+
+const SESSION_MS = 3_600_000;
+
+export async function startStandIns(options: StandInOptions): Promise<StandIns> {
+  const { identities, trust, clock, log } = options;
+  const calls: string[] = [];
+  const broken: StandIns['broken'] = new Set();
+  const bundleKey = generateKeyPairSync('ed25519');
+  const bindingKey = ED25519.generate();
+  const bundle = await bundleOf(options.bindings, bundleKey.privateKey);
+  await using building = new AsyncDisposableStack();
+
+  const serve = async (name: keyof StandInOptions['identities'], service: ServiceImplementation) => {
+    const server = building.use(
+      await startGrpcServer({
+        identity: identities[name],
+        trust,
+        port: 0,
+        services: [service],
+        authorizePrincipal: () =>
+          Promise.resolve({ allowed: false, reasons: ['none'], requires: [], revision: 1n }),
+        onDecision: () => Promise.resolve(),
+        clock,
+        log,
+      }),
+    );
+    return server.address;
+  };
+
+  function must(step: 'authenticate' | 'session_key' | 'leases'): void {
+    calls.push(step);
+    if (broken.has(step)) throw new SallyportError('unavailable', 'the stand-in was told to fail');
+  }
+
+  const auth = await serve(
+    'auth-service',
+    complete(authv1.AuthService, {
+      authenticateHandshake: async ({ transcript }: authv1.AuthenticateHandshakeRequest) => {
+        must('authenticate');
+        if (transcript === undefined) throw new SallyportError('credential_invalid', 'no transcript');
+        const bytes = judge(transcript, trust, clock.now());
+        const bindingSignature = ED25519.sign(bindingKey.privateKey, bindingSignatureInput(bytes));
+        return { binding: bytes, bindingSignature, bindingKeyId: 'binding-1', pskExport: new Uint8Array() };
+      },
+      closeSession: async ({ sessionId, cause }: authv1.CloseSessionRequest) => {
+        calls.push(`close ${toHex(sessionId)} ${cause}`);
+        return {};
+      },
+      listRevocations: async () => ({ revocations: [], lastNumber: 0n }),
+    }),
+  );
+  const key = await serve(
+    'key-service',
+    complete(keyv1.KeyService, {
+      createSessionKey: async () => {
+        must('session_key');
+        return {
+          sessionKey: randomBytes(32),
+          leaseNotAfter: timestampFromMs(clock.now() + options.leaseMs),
+        };
+      },
+      renewLeases: async ({ sessionIds }: keyv1.RenewLeasesRequest) => {
+        must('leases');
+        const notAfter = timestampFromMs(clock.now() + options.leaseMs);
+        return { leases: sessionIds.map((sessionId) => ({ sessionId, notAfter })) };
+      },
+      destroySessionKeys: async ({ sessionIds }: keyv1.DestroySessionKeysRequest) => {
+        calls.push(...sessionIds.map((id) => `destroy ${toHex(id)}`));
+        return { destroyed: sessionIds.length };
+      },
+      listPublicKeys: async () => ({
+        keys: [
+          {
+            keyId: 'bundle-1',
+            purpose: 'policy-bundle',
+            algorithm: 'Ed25519',
+            publicKey: ED25519.rawPublicKey(bundleKey.publicKey),
+            state: keyv1.KeyState.ACTIVE,
+          },
+        ],
+      }),
+    }),
+  );
+  const policy = await serve(
+    'policy-service',
+    complete(policyv1.PolicyService, {
+      getBundle: async ({ currentRevision }: policyv1.GetBundleRequest) => ({
+        revision: 1n,
+        bundle: currentRevision === 1n ? new Uint8Array() : bundle,
+      }),
+      reportRevision: async () => ({}),
+    }),
+  );
+  const parts = building.move();
+  return { auth, key, policy, calls, broken, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+/** The methods given, and refusals for the rest. */
+function complete(
+  service: Parameters<typeof implement>[0],
+  handlers: Readonly<Record<string, unknown>>,
+): ServiceImplementation {
+  const rest = Object.fromEntries(
+    service.methods.map(({ localName }) => [
+      localName,
+      () => Promise.reject(unimplemented('not in this stand-in')),
+    ]),
+  );
+  return implement(service, { ...rest, ...handlers } as unknown as Parameters<typeof implement>[1]);
+}
+
+/** What auth-service says of a client by certificate: the binding's bytes. */
+function judge(raw: RawHandshake, trust: Trust, nowMs: number): Uint8Array {
+  const view = readHandshake(raw);
+  if (!view.ok || view.clientAuth.credential.method !== 'certificate')
+    throw new SallyportError('credential_invalid', 'not a certificate handshake');
+  const [der] = view.clientAuth.credential.chainDer;
+  if (der === undefined) throw new SallyportError('credential_invalid', 'no certificate');
+  const leaf = new X509Certificate(der);
+  if (!leaf.verify(new X509Certificate(trust.caPem).publicKey) || checkClientProof(view, leaf.publicKey))
+    throw new SallyportError('credential_invalid', 'not who it says');
+  return encodeBinding({
+    sid: view.sid,
+    transcriptHash: view.hashes.afterClientAuth,
+    tenant: 'default',
+    principal: principalOf(leaf),
+    method: view.method,
+    assurance: 1,
+    signatureAlgorithm: view.suite.signature.id,
+    clientPublicKey: view.clientAuth.publicKey,
+    trustDomain: trust.trustDomain,
+    notBeforeMs: nowMs,
+    notAfterMs: nowMs + SESSION_MS,
+    credentialDigest: credentialDigest(der),
+  });
+}
+
+function principalOf(leaf: X509Certificate): string {
+  const name = leaf.subjectAltName?.replace(/^URI:/u, '') ?? '';
+  const parsed = parseSpiffeId(name);
+  const match = /\/(user|workload|device)\/(.+)$/u.exec(parsed === undefined ? '' : name);
+  if (match === null) throw new SallyportError('credential_invalid', 'not a principal');
+  return `${match[1] ?? ''}:${match[2] ?? ''}`;
+}
+
+async function bundleOf(bindings: StandInOptions['bindings'], key: KeyObject): Promise<Uint8Array> {
+  return buildBundle(
+    {
+      revision: 1,
+      wasm: await readPolicyWasm(),
+      roles: builtInRoles,
+      bindings: Object.entries(bindings).flatMap(([principal, roles]) =>
+        roles.map((role) => ({ tenant: 'default', principal, role })),
+      ),
+    },
+    { keyId: 'bundle-1', sign: (bytes) => Promise.resolve(new Uint8Array(sign(null, bytes, key))) },
+  );
+}
