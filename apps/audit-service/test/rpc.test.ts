@@ -1,7 +1,7 @@
 /** Every method over mutual TLS. */
 import { fromUtf8, utf8 } from '@sallyport/crypto';
 import { parseVerifierKey, TileReader, verifyProof, type Checkpoint } from '@sallyport/audit-log';
-import { auditv1 } from '@sallyport/proto';
+import type { auditv1 } from '@sallyport/proto';
 import type { AuditTrail } from '@sallyport/service/audit';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
