@@ -133,9 +133,14 @@ function lost(
   }
   const isAway = !wasOpen && error.code === status.UNAVAILABLE;
   const message = isAway
-    ? `the gateway at ${address} cannot be reached: ${error.details}`
-    : `the connection to the gateway at ${address} broke: ${error.details}`;
+    ? `the gateway at ${address} cannot be reached: ${causeIn(error.details)}`
+    : `the connection to the gateway at ${address} broke: ${causeIn(error.details)}`;
   return new ChannelError('connection', 'connection_lost', message, { cause: error });
+}
+
+/** What a person wants to read of what grpc-js wraps around the system's words; no decision rests on it. */
+function causeIn(details: string): string {
+  return /Last error: (?:Error: )?(.*?)\. Resolution note:/su.exec(details)?.[1] ?? details;
 }
 
 const encode = (frame: Uint8Array): Buffer =>

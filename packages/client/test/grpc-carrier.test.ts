@@ -166,6 +166,9 @@ describe('ends', () => {
     const { events } = open(port);
     await over(events);
     expect(events.onClose.mock.calls[0]?.[0]).toMatchObject({ kind: 'connection', code: 'connection_lost' });
+    expect(events.onClose.mock.calls[0]?.[0].message).toMatch(
+      /cannot be reached: connect ECONNREFUSED [\d.:]+$/u,
+    );
     expect(events.onOpen).not.toHaveBeenCalled();
   });
 
