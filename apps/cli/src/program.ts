@@ -112,7 +112,11 @@ function report(error: unknown, output: Output): number {
     return EXIT_FAILED;
   }
   if (error instanceof SallyportError) {
-    output.problem(error.message, { reason: error.reason });
+    const next =
+      error.reason === 'unavailable'
+        ? ' Is it running (npm start)? `sallyport doctor` checks the set-up.'
+        : '';
+    output.problem(`${sentence(error.message)}${next}`, { reason: error.reason });
     return EXIT_FAILED;
   }
   const cause = error instanceof Error ? error : new Error(String(error));
@@ -121,3 +125,5 @@ function report(error: unknown, output: Output): number {
   });
   return EXIT_FAILED;
 }
+
+const sentence = (text: string): string => (/[.!?]$/u.test(text) ? text : `${text}.`);

@@ -24,7 +24,7 @@ import { createTelemetry } from '@sallyport/service/telemetry';
 import { embeddedConfig, type EmbeddedConfig } from './config.ts';
 import { CommandFailed, UsageError } from './exit.ts';
 import { startFailure } from './start-failure.ts';
-import { ensureDevelopmentPsk, pinLogKey } from './state/first-start.ts';
+import { ensureDevelopmentPsk, pinLogKey, readLogFindings } from './state/first-start.ts';
 import type { Home } from './state/home.ts';
 import {
   DEVELOPMENT_PRINCIPALS,
@@ -48,6 +48,8 @@ export type UpOptions = {
 };
 
 export type RunningSystem = {
+  /** What keeps it from being ready though it runs: the audit log on disk contradicts itself. Empty when it is ready. */
+  readonly logFindings: readonly string[];
   /** Ends what is under way, then everything. Returns what did not go well, in words. */
   stop(): Promise<readonly string[]>;
 };
@@ -64,6 +66,7 @@ export async function up(options: UpOptions): Promise<RunningSystem | undefined>
   const { home, onStep } = options;
   const clock = systemClock();
   const problems: string[] = [];
+  let logFindings: readonly string[];
   const lifecycle = createLifecycle({
     onProblem: ({ name, step, error }) => problems.push(`${step} ${name}: ${(error as Error).message}`),
   });
@@ -80,7 +83,7 @@ export async function up(options: UpOptions): Promise<RunningSystem | undefined>
     onStep('Starting the services …');
     await startServices({ options, config, clock, lifecycle, identities, database, bus });
     lifecycle.started();
-    await ready(lifecycle, options.signal);
+    logFindings = await settled(lifecycle, options.signal, () => readLogFindings(home, identities.trust));
     await ensureDevelopmentPsk(home, identities.trust);
     await pinLogKey(home, identities.trust);
   } catch (error) {
@@ -88,6 +91,7 @@ export async function up(options: UpOptions): Promise<RunningSystem | undefined>
     throw startFailure(error, home);
   }
   return {
+    logFindings,
     async stop() {
       await lifecycle.shutdown();
       return problems;
@@ -273,18 +277,32 @@ function httpRoutes(config: EmbeddedConfig): Record<string, HttpRoute> {
   return Object.fromEntries(routes);
 }
 
-/** Resolves when every check passes. Start-up takes seconds; a minute means that something will not come. */
-async function ready(lifecycle: Lifecycle, signal: AbortSignal): Promise<void> {
+/** The check that fails, and goes on failing, when what is stored of the audit log does not fit together. */
+const LOG_CHECK = 'audit-service: log';
+
+/**
+ * Resolves with nothing when every check passes, and with the findings when all that fails is a log that does not fit
+ * together: the system then runs, not ready, so that `audit verify` can say what is wrong. Start-up takes seconds; a
+ * minute means that something will not come.
+ */
+async function settled(
+  lifecycle: Lifecycle,
+  signal: AbortSignal,
+  logFindings: () => Promise<readonly string[]>,
+): Promise<readonly string[]> {
   const deadline = performance.now() + 60_000;
   for (;;) {
     const report = await lifecycle.readiness.report();
-    if (report.ready) return;
+    if (report.ready) return [];
     if (signal.aborted) throw new CommandFailed('Interrupted while starting.');
+    const open = report.checks.filter((check) => !check.ok);
+    if (open.every(({ name }) => name === LOG_CHECK)) {
+      const findings = await logFindings();
+      if (findings.length > 0) return findings;
+    }
     if (performance.now() > deadline) {
-      const open = report.checks
-        .filter((check) => !check.ok)
-        .map((check) => `  ${check.name}: ${check.problem ?? 'not ready'}`);
-      throw new CommandFailed(`Not ready after 60 s:\n${open.join('\n')}`);
+      const lines = open.map((check) => `  ${check.name}: ${check.problem ?? 'not ready'}`);
+      throw new CommandFailed(`Not ready after 60 s:\n${lines.join('\n')}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

@@ -55,14 +55,24 @@ async function runUp(context: CommandContext, options: UpOptions): Promise<void>
     return;
   }
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  if (system.logFindings.length > 0) {
+    output.problem(
+      [
+        'Running, but NOT ready: the stored audit log does not fit together.',
+        ...system.logFindings.map((text) => `  ${text}`),
+        'Nothing is signed until it is mended. `sallyport audit verify` names every place.',
+      ].join('\n'),
+      { findings: system.logFindings },
+    );
+  }
   output.result(
     {
-      ready: true,
+      ready: system.logFindings.length === 0,
       https: `https://localhost:${home.ports.https}`,
       channel: `localhost:${home.ports.channel}`,
       caFile: home.caFile,
     },
-    readyText(home, seconds),
+    readyText(home, seconds, system.logFindings.length === 0),
   );
   await new Promise<void>((resolve) => {
     if (context.signal.aborted) resolve();
@@ -76,7 +86,7 @@ async function runUp(context: CommandContext, options: UpOptions): Promise<void>
 }
 
 /** What a newcomer reads: where things are, who they can be, and three commands that work as printed. */
-export function readyText(home: Home, seconds: string): string {
+export function readyText(home: Home, seconds: string, isReady = true): string {
   const flags = commandFlags(home);
   const people = [
     ...DEVELOPMENT_PRINCIPALS.map(
@@ -86,7 +96,7 @@ export function readyText(home: Home, seconds: string): string {
     `  --psk ${DEVELOPMENT_PSK.name.padEnd(7)} ${DEVELOPMENT_PSK.principal.padEnd(16)} roles: ${DEVELOPMENT_PSK.roles.join(', ')} (for send)`,
   ];
   return [
-    `Sallyport is ready (${seconds} s).`,
+    isReady ? `Sallyport is ready (${seconds} s).` : `Sallyport runs (${seconds} s), not ready.`,
     '',
     `  health, metrics   https://localhost:${home.ports.https}/readyz`,
     `  secure channel    localhost:${home.ports.channel} (gRPC)`,

@@ -1,4 +1,4 @@
-/** What a first start adds once everything runs: a development pre-shared key, and the pinned key of the audit log. */
+/** Calls that `up` makes on itself: a first start's pre-shared key, the pinned key of the audit log, what is wrong with it. */
 import { auditv1, authv1 } from '@sallyport/proto';
 import { grpcClient } from '@sallyport/service/grpc';
 import type { Identity, Trust } from '@sallyport/service/identity';
@@ -36,14 +36,22 @@ export async function ensureDevelopmentPsk(home: Home, trust: Trust): Promise<vo
  */
 export async function pinLogKey(home: Home, trust: Trust): Promise<void> {
   if ((await readIfPresent(home.logKeyFile)) !== undefined) return;
-  const identity = await requireIdentity(home, 'admin');
+  const { verifierKey } = await readCheckpoint(home, trust);
+  await writePrivate(home.logKeyFile, `${verifierKey}\n`);
+}
+
+/** What audit-service found wrong with its stored log; empty when it fits together. */
+export async function readLogFindings(home: Home, trust: Trust): Promise<readonly string[]> {
+  return (await readCheckpoint(home, trust)).findings;
+}
+
+async function readCheckpoint(home: Home, trust: Trust): Promise<auditv1.GetCheckpointResponse> {
   await using client = grpcClient(auditv1.AuditService, {
     address: addressOf(home, 'audit-service'),
     expectedServer: 'audit-service',
-    identity,
+    identity: await requireIdentity(home, 'admin'),
     trust,
     deadlineMs: DEADLINE_MS,
   });
-  const { verifierKey } = await client.getCheckpoint({});
-  await writePrivate(home.logKeyFile, `${verifierKey}\n`);
+  return await client.getCheckpoint({});
 }
