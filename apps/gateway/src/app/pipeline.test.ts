@@ -1,0 +1,392 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseControl, parseRefusal, type OutgoingMessage } from '@sallyport/channel';
+import { utf8 } from '@sallyport/crypto';
+import { freezePrincipal, type Decision } from '@sallyport/policy-engine';
+import type { Tracer } from '@sallyport/service/telemetry';
+import { describe, expect, test } from 'vitest';
+import { NOW_MS, sessionPair } from '../../test/support/pair.ts';
+import { request } from '../../test/support/world.ts';
+import { memoryReplayGuard } from '../guard/memory.ts';
+import { LiveSession } from './live-session.ts';
+import type { PipelineMetrics } from './measure.ts';
+import { createOutcomes } from './outcomes.ts';
+import { createPipeline } from './pipeline.ts';
+import type { ReplayGuard, Route, RouteResult } from './ports.ts';
+import { UnderWay } from './under-way.ts';
+
+const ALLOW = { decision: 'allow', reasons: ['role_grants'], requires: [], policyRevision: 7 };
+const DENY = { decision: 'deny', reasons: ['no roles here'], requires: ['role:sender'], policyRevision: 7 };
+const OK: RouteResult = { kind: 'response', contentType: 'text/plain', body: utf8('done'), status: '200' };
+const tracer: Tracer = { span: (_name, _attributes, run) => run({} as never), active: () => undefined };
+
+type Stage = {
+  readonly destinations?: Readonly<Record<string, Route['send']>>;
+  readonly guard?: (guard: ReplayGuard) => Partial<ReplayGuard>;
+  /** Called before a record is "written"; may wait or throw. */
+  readonly recording?: (phase: 'decision' | 'outcome') => Promise<void> | void;
+  readonly decide?: (destination: string) => unknown;
+  readonly now?: () => number;
+};
+
+/** The pipeline between an honest client and fakes that write down, in one list, what happens in which order. */
+async function stage(options: Stage = {}) {
+  const { client, gateway } = sessionPair();
+  const log: string[] = [];
+  const counted: string[] = [];
+  const defects: unknown[] = [];
+  const rejected: string[] = [];
+  const underWay = new UnderWay({ maxMessages: 10_000, maxBytes: 1e9 });
+  const memory = memoryReplayGuard({ clock: { now: () => NOW_MS } });
+  const guard: ReplayGuard = { ...memory, ...options.guard?.(memory) };
+  const metrics: PipelineMetrics = {
+    frame: () => undefined,
+    messages: () => undefined,
+    decided: () => undefined,
+    concluded: () => undefined,
+    handshake: () => undefined,
+    rejected: (cause) => void rejected.push(cause),
+    guardUnavailable: () => void log.push('guard unavailable'),
+  };
+  const record = async (
+    phase: 'decision' | 'outcome',
+    messages: readonly { seq: bigint; reason?: string; outcome?: string; status?: string }[],
+  ): Promise<void> => {
+    await options.recording?.(phase);
+    for (const { seq, reason, outcome, status } of messages)
+      log.push(`${phase} ${seq} ${reason ?? `${outcome ?? ''} ${status ?? ''}`}`);
+  };
+  const live = new LiveSession({
+    session: gateway,
+    guard: await guard.attach(Buffer.from(gateway.sid).toString('hex'), NOW_MS + 3_600_000),
+    principal: freezePrincipal({ id: 'user:alice', tenant: 'default', method: 'certificate' }),
+    peerAddress: '192.0.2.1',
+    now: () => NOW_MS,
+    write(frame) {
+      const opened = client.openFrame(frame);
+      if (!opened.ok) throw new Error(opened.cause);
+      for (const { kind, payload } of opened.messages) {
+        if (kind === 'refusal') {
+          const refusal = parseRefusal(payload);
+          log.push(`refusal ${refusal.ok ? refusal.code : '?'}`);
+        } else if (kind === 'response') log.push(`response ${Buffer.from(payload).toString()}`);
+        else {
+          const parsed = parseControl(payload);
+          if (parsed.ok && parsed.control.kind === 'close') log.push(`close ${parsed.control.code}`);
+        }
+      }
+    },
+    isWritable: () => true,
+    underWay,
+    onEnd: (_live, cause) => void log.push(`ended ${cause}`),
+  });
+  const onDefect = (error: unknown): void => void defects.push(error);
+  const destinations = options.destinations ?? { orders: () => Promise.resolve(OK) };
+  const pipeline = createPipeline({
+    guard,
+    decide: ({ resource }) => (options.decide?.(resource.name) ?? ALLOW) as Decision,
+    policyRevision: () => '7',
+    routes: new Map(
+      Object.entries(destinations).map(([name, send]) => [
+        name,
+        {
+          isIdempotent: true,
+          send: (message) => {
+            log.push(`forward ${Buffer.from(message.body).toString()}`);
+            return send(message);
+          },
+        },
+      ]),
+    ),
+    recordDecisions: (_live, decisions) => record('decision', decisions),
+    countRefused: (_address, cause) => void counted.push(cause),
+    outcomes: createOutcomes({
+      guard,
+      recordOutcomes: (_live, outcomes) => record('outcome', outcomes),
+      metrics,
+      onLost: () => void log.push('outcome lost'),
+      onDefect,
+    }),
+    tracer,
+    metrics,
+    now: options.now ?? (() => NOW_MS),
+    monotonic: () => performance.now(),
+    onDefect,
+    giveUp: new AbortController().signal,
+  });
+  return {
+    log,
+    counted,
+    defects,
+    rejected,
+    live,
+    underWay,
+    pipeline,
+    send(...messages: OutgoingMessage[]) {
+      const sealed = client.sealFrame(messages);
+      if (!sealed.ok) throw new Error(sealed.cause);
+      // The client's own bound is 512 unacknowledged; the gateway does not rely on it.
+      client.acknowledgeThrough(Infinity);
+      return { cause: pipeline.onFrame(live, sealed.bytes), bytes: sealed.bytes };
+    },
+    /** Waits until nothing is under way, and for the turn in which it was told. */
+    async settled() {
+      await underWay.idle();
+      await delay(5);
+    },
+  };
+}
+
+/** Something to wait for that the test lets go. */
+function gate() {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  return { closed: promise, open: resolve };
+}
+
+describe('the order of things', () => {
+  test('decision in the spool, forward, outcome in the spool, response', async () => {
+    const s = await stage();
+    s.send(request('orders', 'a'));
+    await s.settled();
+    expect(s.log).toEqual(['decision 1 role_grants', 'forward a', 'outcome 1 success 200', 'response done']);
+  });
+
+  test('nothing is forwarded while the decision is being written', async () => {
+    const writing = gate();
+    const s = await stage({ recording: (phase) => (phase === 'decision' ? writing.closed : undefined) });
+    s.send(request('orders', 'a'));
+    await delay(20);
+    expect(s.log).toEqual([]);
+    writing.open();
+    await s.settled();
+    expect(s.log).toHaveLength(4);
+  });
+
+  test('no response leaves while its outcome is being written', async () => {
+    const writing = gate();
+    const s = await stage({ recording: (phase) => (phase === 'outcome' ? writing.closed : undefined) });
+    s.send(request('orders', 'a'));
+    await delay(20);
+    expect(s.log).toEqual(['decision 1 role_grants', 'forward a']);
+    expect(s.underWay.messages).toBe(1);
+    writing.open();
+    await s.settled();
+    expect(s.log.at(-1)).toBe('response done');
+  });
+
+  test('a denial is recorded, then answered, and never forwarded', async () => {
+    const s = await stage({ decide: (name) => (name === 'orders' ? DENY : ALLOW) });
+    s.send(request('orders', 'a'));
+    await s.settled();
+    expect(s.log).toEqual(['decision 1 no_roles_here', 'refusal denied']);
+  });
+
+  test('a slow destination holds up no other message of its frame', async () => {
+    const slow = gate();
+    const s = await stage({
+      destinations: { orders: () => Promise.resolve(OK), slow: () => slow.closed.then(() => OK) },
+    });
+    s.send(request('slow', 's'), request('orders', 'a'));
+    await delay(20);
+    expect(s.log).toContain('response done');
+    expect(s.underWay.messages).toBe(2);
+    slow.open();
+    await s.settled();
+    expect(s.log.filter((line) => line === 'response done')).toHaveLength(2);
+  });
+});
+
+describe('what fails', () => {
+  test('a full spool refuses, nothing is forwarded, and the same message may come again', async () => {
+    let isFull = true;
+    const s = await stage({
+      recording: () => (isFull ? Promise.reject(new Error('spool_full')) : undefined),
+    });
+    const message = request('orders', 'a');
+    s.send(message);
+    await s.settled();
+    expect(s.log).toEqual(['refusal unavailable']);
+    expect(s.counted).toEqual(['unrecorded']);
+    isFull = false;
+    s.send(message);
+    await s.settled();
+    expect(s.log.slice(1)).toEqual([
+      'decision 2 role_grants',
+      'forward a',
+      'outcome 2 success 200',
+      'response done',
+    ]);
+  });
+
+  test('an outcome that cannot be recorded is told as unknown, and stays so', async () => {
+    const s = await stage({
+      recording: (phase) => (phase === 'outcome' ? Promise.reject(new Error('disk')) : undefined),
+    });
+    const message = request('orders', 'a');
+    s.send(message);
+    await s.settled();
+    s.send(message);
+    await s.settled();
+    expect(s.log).toEqual([
+      'decision 1 role_grants',
+      'forward a',
+      'outcome lost',
+      'refusal outcome_unknown',
+      'decision 2 done',
+      'refusal outcome_unknown',
+    ]);
+  });
+
+  test.each([
+    ['rejects', () => Promise.reject(new Error('redis'))],
+    [
+      'throws',
+      () => {
+        throw new Error('redis');
+      },
+    ],
+  ])('a guard that %s refuses, retryably', async (_how, admit) => {
+    const s = await stage({ guard: () => ({ admit }) });
+    s.send(request('orders', 'a'));
+    await s.settled();
+    expect(s.log).toEqual(['guard unavailable', 'refusal unavailable']);
+    expect(s.counted).toEqual(['guard_unavailable']);
+    expect(s.defects).toEqual([]);
+  });
+
+  test.each([
+    ['revoked', 'revoked'],
+    ['expired', 'expired'],
+    ['superseded', 'superseded'],
+    ['session_unknown', 'epoch_required'],
+  ] as const)('a guard that says %s ends the session, and the record says why', async (cause, code) => {
+    const s = await stage({ guard: () => ({ admit: () => Promise.resolve({ kind: 'refused', cause }) }) });
+    s.send(request('orders', 'a'));
+    await s.settled();
+    expect(s.log).toEqual([`close ${code}`, `ended ${cause}`, `decision 1 ${cause}`]);
+  });
+
+  test('a guard that cannot conclude costs nobody an answer', async () => {
+    const s = await stage({ guard: () => ({ conclude: () => Promise.reject(new Error('redis')) }) });
+    s.send(request('orders', 'a'));
+    await s.settled();
+    expect(s.log.slice(-2)).toEqual(['guard unavailable', 'response done']);
+  });
+
+  test.each([
+    ['rejects', () => Promise.reject(new Error('bug'))],
+    [
+      'throws',
+      () => {
+        throw new Error('bug');
+      },
+    ],
+  ])('a route that %s against its contract is an unknown outcome and a defect', async (_how, send) => {
+    const s = await stage({ destinations: { orders: send } });
+    s.send(request('orders', 'a'));
+    await s.settled();
+    expect(s.log.slice(-2)).toEqual(['outcome 1 unknown defect', 'refusal upstream_failed']);
+    expect(s.defects).toHaveLength(1);
+  });
+
+  test('policy that throws is a defect: the session ends, nothing is forwarded, nothing stays under way', async () => {
+    const s = await stage({
+      decide: () => {
+        throw new Error('bug');
+      },
+    });
+    s.send(request('orders', 'a'));
+    await s.settled();
+    expect(s.log).toEqual(['close internal', 'ended defect']);
+    expect(s.defects).toHaveLength(1);
+  });
+});
+
+describe('a session that ends under way', () => {
+  test('between decision and forward: not forwarded, and the outcome says so', async () => {
+    const writing = gate();
+    const s = await stage({ recording: (phase) => (phase === 'decision' ? writing.closed : undefined) });
+    s.send(request('orders', 'a'));
+    await delay(5);
+    s.live.end('revoked', 'revoked_by_administrator');
+    writing.open();
+    await s.settled();
+    expect(s.log).toEqual([
+      'close revoked',
+      'ended revoked_by_administrator',
+      'decision 1 role_grants',
+      'outcome 1 refused session_ended',
+    ]);
+  });
+
+  test('between guard and decision: not allowed', async () => {
+    const asking = gate();
+    const s = await stage({
+      guard: (memory) => ({
+        admit: async (...of) => {
+          const verdict = await memory.admit(...of);
+          await asking.closed;
+          return verdict;
+        },
+      }),
+    });
+    s.send(request('orders', 'a'));
+    s.live.detach('carrier_closed');
+    asking.open();
+    await s.settled();
+    expect(s.log).toEqual(['ended carrier_closed', 'decision 1 session_ended']);
+  });
+
+  test('while forwarded: the outcome is recorded and nobody is answered', async () => {
+    const slow = gate();
+    const s = await stage({ destinations: { orders: () => slow.closed.then(() => OK) } });
+    s.send(request('orders', 'a'));
+    await delay(10);
+    s.live.detach('carrier_closed');
+    slow.open();
+    await s.settled();
+    expect(s.log.slice(-2)).toEqual(['ended carrier_closed', 'outcome 1 success 200']);
+  });
+});
+
+describe('bounds', () => {
+  test('more than 1024 messages under way are refused with nothing consumed, and pass later', async () => {
+    const slow = gate();
+    const s = await stage({ destinations: { slow: () => slow.closed.then(() => OK) } });
+    const note = (): OutgoingMessage => request('slow', 'n', { kind: 'notification' });
+    const frame = (): void => void s.send(...Array.from({ length: 128 }, note));
+    for (let sent = 0; sent < 8; sent += 1) frame();
+    await delay(10);
+    expect([s.underWay.messages, s.counted]).toEqual([1024, []]);
+    s.send(request('slow', 'one too many'));
+    expect(s.log.at(-1)).toBe('refusal busy');
+    expect(s.counted).toEqual(['too_much_under_way']);
+    slow.open();
+    await s.settled();
+    s.send(request('slow', 'later'));
+    await s.settled();
+    expect(s.log.at(-1)).toBe('response done');
+  });
+
+  test('after stop frames are refused, retryably', async () => {
+    const s = await stage();
+    s.pipeline.stop();
+    s.send(request('orders', 'a'));
+    await s.settled();
+    expect(s.log).toEqual(['refusal unavailable']);
+    expect(s.counted).toEqual(['stopping']);
+  });
+
+  test('a duplicate does not make its original final', async () => {
+    const slow = gate();
+    const s = await stage({ destinations: { slow: () => slow.closed.then(() => OK) } });
+    const { bytes } = s.send(request('slow', 'a', { kind: 'notification' }));
+    await delay(10);
+    s.pipeline.onFrame(s.live, bytes);
+    await delay(10);
+    expect(s.log).toEqual(['decision 1 role_grants', 'forward a', 'decision 1 duplicate']);
+    expect(s.rejected).toEqual(['replayed']);
+    expect(s.underWay.messages).toBe(1);
+    slow.open();
+    await s.settled();
+  });
+});
