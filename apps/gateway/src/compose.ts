@@ -26,7 +26,7 @@ import { gatewayRecords } from './clients/audit.ts';
 import { bundleKeys, startPolicyFeed } from './clients/policy-feed.ts';
 import { followRevocations } from './clients/revocations.ts';
 import { authClient, bytesOf, keyClient } from './clients/services.ts';
-import type { GatewayConfig } from './config.ts';
+import { configProblems, type GatewayConfig } from './config.ts';
 import { memoryReplayGuard } from './guard/memory.ts';
 import { startHttpServer } from './http/server.ts';
 import { buildRoutes } from './routes/build.ts';
@@ -68,7 +68,8 @@ const READY_WITHIN_MS = 900;
 
 /**
  * Starts the gateway and listens on both doors. Services that are not there yet are waited for: until a policy bundle has
- * come everything is denied, and readiness says so. Throws what keeps a listener from its port, and `AuditLogError` for
+ * come everything is denied, and readiness says so. Throws `TypeError` for a configuration that cannot be right (all of it
+ * in one message), what keeps a listener from its port, and `AuditLogError` for
  * a damaged spool.
  */
 export async function composeGateway(
@@ -77,6 +78,8 @@ export async function composeGateway(
   { channelIdentity, readiness }: GatewayParts,
   overrides: Overrides = {},
 ): Promise<ComposedGateway> {
+  const problems = configProblems(config);
+  if (problems.length > 0) throw new TypeError(`the gateway's configuration: ${problems.join('; ')}`);
   const { identity, trust, bus, clock, log, metrics, tracer } = runtime;
   const now = (): number => clock.now();
   const monotonic = (): number => clock.monotonic();

@@ -22,4 +22,38 @@ export type GatewayConfig = {
 };
 
 /** Destinations are printable ASCII without blanks, at most 255 characters (docs/protocol.md section 7.1). */
-export const DESTINATION = /^[\x21-\x7e]{1,255}$/u;
+const DESTINATION = /^[\x21-\x7e]{1,255}$/u;
+const ADDRESS = /^(?:\[[0-9a-f:]+\]|[^\s:]+):[0-9]{1,5}$/iu;
+const MAX_TIMEOUT_MS = 300_000;
+const MAX_RESPONSE_BYTES = 1024 * 1024;
+
+/** All that is wrong, a sentence with its key each; empty = usable. */
+export function configProblems(config: GatewayConfig): string[] {
+  const problems: string[] = [];
+  const demand = (isGood: boolean, key: string, want: string): void => {
+    if (!isGood) problems.push(`${key} must be ${want}`);
+  };
+  for (const key of ['httpsPort', 'channelPort'] as const)
+    demand(isWhole(config[key], 0, 65_535), key, 'a port from 0 (a free one) to 65535');
+  for (const key of ['authAddress', 'keyAddress', 'policyAddress'] as const)
+    demand(ADDRESS.test(config[key]), key, 'host:port');
+  for (const key of ['host', 'spoolDirectory', 'bundleDirectory'] as const)
+    demand(config[key] !== '', key, 'given');
+  for (const [name, route] of Object.entries(config.routes)) {
+    const key = `routes.${name}`;
+    demand(DESTINATION.test(name), key, 'named with 1 to 255 printable characters and no blanks');
+    if (route.kind === 'echo') continue;
+    const url = URL.parse(route.url);
+    demand(url?.protocol === 'http:' || url?.protocol === 'https:', `${key}.url`, 'an http or https URL');
+    // They would be in every log of a proxy on the way, and undici does not send them.
+    demand(url === null || (url.username === '' && url.password === ''), `${key}.url`, 'without credentials');
+    demand(isWhole(route.timeoutMs, 1, MAX_TIMEOUT_MS), `${key}.timeoutMs`, `1 to ${MAX_TIMEOUT_MS}`);
+    const limit = `1 to ${MAX_RESPONSE_BYTES}`;
+    demand(isWhole(route.maxResponseBytes, 1, MAX_RESPONSE_BYTES), `${key}.maxResponseBytes`, limit);
+  }
+  return problems;
+}
+
+function isWhole(value: number, min: number, max: number): boolean {
+  return Number.isSafeInteger(value) && value >= min && value <= max;
+}

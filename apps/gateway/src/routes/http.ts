@@ -4,6 +4,7 @@
  * `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) names the effect, so that an upstream can recognise a
  * request it has seen. Redirects are not followed: the configured URL is the only place messages go to.
  */
+import { parseTraceparent } from '@sallyport/service/telemetry';
 import { Agent, errors, request } from 'undici';
 import type { Route, RouteRequest, RouteResult } from '../app/ports.ts';
 
@@ -35,6 +36,7 @@ export function httpRoute(config: HttpRouteConfig): HttpRoute {
   return {
     isIdempotent: true,
     async send(message) {
+      // Over all of it, body included: a drip of bytes is no answer.
       const timeout = AbortSignal.timeout(timeoutMs);
       const signal = AbortSignal.any([timeout, message.signal]);
       try {
@@ -63,8 +65,13 @@ function headersOf(message: RouteRequest): Record<string, string> {
     'idempotency-key': message.idempotencyKey,
     'sallyport-principal': message.principal,
     'sallyport-destination': encodeURIComponent(message.destination),
-    ...(message.traceparent === undefined ? {} : { traceparent: message.traceparent }),
+    // A client's text: passed on if it is what it should be.
+    ...traceHeader(message.traceparent),
   };
+}
+
+function traceHeader(text: string | undefined): Record<string, string> {
+  return text === undefined || parseTraceparent(text) === undefined ? {} : { traceparent: text };
 }
 
 function resultOf(
