@@ -10,7 +10,6 @@ import {
   formatProof,
   parseEntry,
   parseProof,
-  parseVerifierKey,
   verifyLog,
   verifyProof,
   type Checkpoint,
@@ -24,6 +23,7 @@ import { withService } from '../connect.ts';
 import { CommandFailed, UsageError } from '../exit.ts';
 import { parseInteger } from '../format.ts';
 import { readIfPresent, writePrivate } from '../state/files.ts';
+import { readPins, type Pins } from './pins.ts';
 import { serviceSource } from './source.ts';
 
 type VerifyOptions = { readonly proof?: string; readonly key?: string };
@@ -32,38 +32,54 @@ const MAX_SHOWN_FINDINGS = 100;
 const PROGRESS_EVERY_MS = 500;
 
 export async function verify(context: CommandContext, options: VerifyOptions): Promise<void> {
-  const verifierKey = await pinnedKey(context, options.key);
-  if (options.proof !== undefined) return verifyProofFile(context, options.proof, verifierKey);
-  const remembered = await readRemembered(context, verifierKey);
+  const pins = await readPins(context.home.logKeyFile, options.key);
+  if (options.proof !== undefined) return verifyProofFile(context, options.proof, pins);
+  const remembered = await readRemembered(context, pins);
   const { output } = context;
-  const report = await withService(context, auditv1.AuditService, 'audit-service', async (client) => {
-    let shownAtMs = performance.now();
-    const source = serviceSource(client, (read) => {
-      if (performance.now() - shownAtMs < PROGRESS_EVERY_MS) return;
-      shownAtMs = performance.now();
-      if (!output.json) output.progress(`${read} leaves checked …`);
-    });
-    return verifyLog(source, {
-      verifierKey,
-      maxFindings: MAX_SHOWN_FINDINGS,
-      ...(remembered === undefined ? {} : { previous: remembered }),
-    });
-  });
+  const { report, selfReported } = await withService(
+    context,
+    auditv1.AuditService,
+    'audit-service',
+    async (client) => {
+      let shownAtMs = performance.now();
+      const source = serviceSource(client, (read) => {
+        if (performance.now() - shownAtMs < PROGRESS_EVERY_MS) return;
+        shownAtMs = performance.now();
+        if (!output.json) output.progress(`${read} leaves checked …`);
+      });
+      const checked = await verifyLog(source, {
+        verifierKey: pins.current,
+        earlierKeys: pins.earlier,
+        maxFindings: MAX_SHOWN_FINDINGS,
+        ...(remembered === undefined ? {} : { previous: remembered }),
+      });
+      // What the service itself found, e.g. between its two copies of the checkpoint, which nobody outside can see.
+      return { report: checked, selfReported: (await client.getCheckpoint({})).findings };
+    },
+  );
   output.progress(undefined);
-  showReport(context, report, remembered);
-  if (!report.ok)
-    throw new CommandFailed(`The log does not verify: ${counted(report.findingCount, 'finding')}.`);
-  if (report.checkpoint !== undefined) await remember(context, verifierKey, report.checkpoint);
+  showReport(context, report, selfReported, remembered);
+  const count = report.findingCount + selfReported.length;
+  if (count > 0) throw new CommandFailed(`The log does not verify: ${counted(count, 'finding')}.`);
+  if (report.checkpoint !== undefined) await remember(context, pins, report.checkpoint);
 }
 
-function showReport(context: CommandContext, report: VerifyReport, previous: Checkpoint | undefined): void {
+function showReport(
+  context: CommandContext,
+  report: VerifyReport,
+  selfReported: readonly string[],
+  previous: Checkpoint | undefined,
+): void {
   const { output } = context;
   for (const finding of report.findings) {
     if (!output.json) output.result({}, findingText(finding));
   }
+  for (const text of selfReported) {
+    if (!output.json) output.result({}, `audit-service reports: ${text}`);
+  }
   const { checkpoint } = report;
   const value = {
-    ok: report.ok,
+    ok: report.ok && selfReported.length === 0,
     size: checkpoint?.size,
     root: checkpoint === undefined ? undefined : toBase64url(checkpoint.root),
     leaves: report.leaves,
@@ -73,9 +89,10 @@ function showReport(context: CommandContext, report: VerifyReport, previous: Che
     consistentWith: previous?.size,
     findingCount: report.findingCount,
     findings: report.findings,
+    selfReported,
   };
   const gaps = report.recordedGaps.length;
-  const text = report.ok
+  const text = value.ok
     ? [
         `The log verifies: ${counted(report.leaves, 'leaf', 'leaves')} of ${counted(report.producers.length, 'producer')} under the checkpoint of size ${checkpoint?.size ?? 0}.`,
         'Checked: the checkpoint’s signature, every leaf, tile and event, the gapless sequence of each producer, every query row.',
@@ -116,7 +133,7 @@ export async function prove(
     checkpoint: new TextEncoder().encode(answer.checkpoint),
     extra: new TextEncoder().encode(JSON.stringify(subject)),
   });
-  const check = checkProof(proof, await pinnedKey(context, undefined));
+  const check = checkProof(proof, await readPins(context.home.logKeyFile));
   if (!check.ok)
     throw new CommandFailed(`The service’s proof of leaf ${leafIndex} does not verify: ${check.problem}.`);
   if (options.out === undefined) {
@@ -130,11 +147,11 @@ export async function prove(
   );
 }
 
-async function verifyProofFile(context: CommandContext, file: string, verifierKey: string): Promise<void> {
+async function verifyProofFile(context: CommandContext, file: string, pins: Pins): Promise<void> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new UsageError(`Cannot read ${file}: ${(error as Error).message}`);
   });
-  const check = checkProof(text, verifierKey);
+  const check = checkProof(text, pins);
   if (!check.ok)
     throw new CommandFailed(`${file} does not verify: ${check.problem}.`, { problem: check.problem });
   context.output.result(
@@ -148,14 +165,12 @@ type ProofCheck =
   | { readonly ok: false; readonly problem: string };
 
 /** The proof against the key, and the body against the entry: nothing of the file is taken on trust. */
-function checkProof(text: string, verifierKey: string): ProofCheck {
-  const key = parseVerifierKey(verifierKey);
+function checkProof(text: string, { keys }: Pins): ProofCheck {
   const proof = parseProof(text);
-  if (key === undefined) return { ok: false, problem: 'the verifier key is not one' };
   const subject = proof?.extra === undefined ? undefined : readSubject(proof.extra);
   if (proof === undefined || subject === undefined)
     return { ok: false, problem: 'it is not a proof of `audit prove`' };
-  const verified = verifyProof(proof, { entry: subject.entry }, [key]);
+  const verified = verifyProof(proof, { entry: subject.entry }, keys);
   if (!verified.ok) return { ok: false, problem: verified.problem };
   const entry = parseEntry(subject.entry);
   if (entry === undefined) return { ok: false, problem: 'its entry is not an audit entry' };
@@ -183,27 +198,14 @@ function readSubject(extra: Uint8Array): { entry: Uint8Array; body: Uint8Array }
   }
 }
 
-async function pinnedKey(context: CommandContext, given: string | undefined): Promise<string> {
-  if (given !== undefined && parseVerifierKey(given) === undefined) {
-    throw new UsageError('--key is not a verifier key: it looks like <name>+<8 hex digits>+<base64>.');
-  }
-  const key = given ?? (await readIfPresent(context.home.logKeyFile))?.trim();
-  if (key === undefined || parseVerifierKey(key) === undefined) {
-    throw new CommandFailed(
-      `There is no verifier key of the log: ${context.home.logKeyFile} is written on first start. Name one with --key.`,
-    );
-  }
-  return key;
-}
-
-/** One file per log key: what was verified here before must be part of what is verified now. */
-function rememberedFile(context: CommandContext, verifierKey: string): string {
-  const name = verifierKey.replace(/[^A-Za-z0-9.-]/gu, '_').slice(0, 100);
+/** One file per log: what was verified here before must be part of what is verified now. */
+function rememberedFile(context: CommandContext, { current }: Pins): string {
+  const [name = ''] = current.replace(/[^A-Za-z0-9.+-]/gu, '_').split('+', 1);
   return join(context.home.clientFolder, `verified-${name}.json`);
 }
 
-async function readRemembered(context: CommandContext, verifierKey: string): Promise<Checkpoint | undefined> {
-  const file = rememberedFile(context, verifierKey);
+async function readRemembered(context: CommandContext, pins: Pins): Promise<Checkpoint | undefined> {
+  const file = rememberedFile(context, pins);
   const text = await readIfPresent(file);
   if (text === undefined) return undefined;
   const checkpoint = parseRemembered(text);
@@ -227,10 +229,10 @@ function parseRemembered(text: string): Checkpoint | undefined {
   }
 }
 
-async function remember(context: CommandContext, verifierKey: string, checkpoint: Checkpoint): Promise<void> {
+async function remember(context: CommandContext, pins: Pins, checkpoint: Checkpoint): Promise<void> {
   const { origin, size, root } = checkpoint;
   const text = `${JSON.stringify({ origin, size, root: toBase64url(root) })}\n`;
-  await writePrivate(rememberedFile(context, verifierKey), text);
+  await writePrivate(rememberedFile(context, pins), text);
 }
 
 const counted = (count: number, one: string, many = `${one}s`): string =>

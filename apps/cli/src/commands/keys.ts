@@ -1,10 +1,13 @@
 /** `sallyport keys list|rotate`. */
 import type { Command } from 'commander';
 import { keyv1 } from '@sallyport/proto';
+import { addPin } from '../audit/pins.ts';
 import { withService } from '../connect.ts';
 import { enumLabel, timeText } from '../format.ts';
 import { table } from '../output.ts';
 import type { CommandContext, Run } from './context.ts';
+
+const LOG_KEY = 'audit-checkpoint';
 
 export function addKeysCommands(program: Command, run: Run): void {
   const keys = program.command('keys').description('Keys of the key-service; never their material');
@@ -53,9 +56,16 @@ async function listKeys(context: CommandContext): Promise<void> {
 }
 
 async function rotateKey(context: CommandContext, _options: object, name = ''): Promise<void> {
-  const { active } = await withService(context, keyv1.KeyService, 'key-service', (client) =>
-    client.rotateKey({ name }),
-  );
+  const active = await withService(context, keyv1.KeyService, 'key-service', async (client) => {
+    const rotated = await client.rotateKey({ name });
+    if (name === LOG_KEY) {
+      // Whoever rotates the key of the log knows the next one first-hand: it joins the pins here and now.
+      const { keys } = await client.listPublicKeys({ purpose: LOG_KEY });
+      const next = keys.find(({ keyId }) => keyId === rotated.active?.keyId);
+      if (next !== undefined) await addPin(context.home.logKeyFile, next.publicKey);
+    }
+    return rotated.active;
+  });
   context.output.result(
     { name, version: active?.version, keyId: active?.keyId, state: 'active' },
     `${name} is now at version ${active?.version} (${active?.keyId}).`,

@@ -3,6 +3,7 @@ import { request } from 'node:https';
 import { connect } from 'node:tls';
 import { auditv1, authv1, keyv1, policyv1 } from '@sallyport/proto';
 import type { CommandContext } from '../commands/context.ts';
+import { readPins } from '../audit/pins.ts';
 import { withService } from '../connect.ts';
 import { readIfPresent } from '../state/files.ts';
 import { notice, ok, problem, RUNNING, type Check, type Verdict } from './check.ts';
@@ -152,9 +153,10 @@ async function auditService(context: CommandContext): Promise<Verdict> {
       'sallyport audit verify names every place.',
     );
   }
-  const pinned = (await readIfPresent(context.home.logKeyFile))?.trim();
-  if (pinned === undefined)
+  if ((await readIfPresent(context.home.logKeyFile)) === undefined) {
     return problem(`${context.home.logKeyFile} is missing`, 'The next npm start pins it anew.');
+  }
+  const { current: pinned } = await readPins(context.home.logKeyFile);
   if (pinned !== verifierKey) {
     return problem(
       `the log is signed by ${verifierKey}, and ${pinned} was pinned`,
