@@ -80,8 +80,9 @@ export function keepLog(ports: KeepLogPorts): LogKeeper {
   let problem = 'the log is being checked';
 
   async function step(): Promise<void> {
-    keys ??= await ports.readKeys();
-    const [active, ...earlier] = [keys.active, ...keys.earlier].map((key) =>
+    // Held for the whole step: a rotation meanwhile forgets `keys`, and the next step reads them anew.
+    const signing = (keys ??= await ports.readKeys());
+    const [active, ...earlier] = [signing.active, ...signing.earlier].map((key) =>
       verifierKeyOf(ports.origin, key),
     );
     if (active === undefined) throw new Error('there is no signing key');
@@ -96,11 +97,11 @@ export function keepLog(ports: KeepLogPorts): LogKeeper {
     builder ??= await openLog(ports.tiles, signedSize ?? acknowledgedSize);
     const log = builder;
     await extend(ports.leaves, log);
-    if (signedSize === log.size && verifierKey === formatVerifierKey(ports.origin, keys.active)) return;
+    if (signedSize === log.size && verifierKey === formatVerifierKey(ports.origin, signing.active)) return;
     covered = Math.max(covered, log.size); // before anyone can read the checkpoint that says so
-    const signer = { name: ports.origin, publicKey: keys.active, sign: keys.sign };
+    const signer = { name: ports.origin, publicKey: signing.active, sign: signing.sign };
     const { note } = await signCheckpoint({ store: ports.tiles, log, signer, earlierKeys: earlier });
-    verifierKey = formatVerifierKey(ports.origin, keys.active);
+    verifierKey = formatVerifierKey(ports.origin, signing.active);
     await ports.checkpoints.save({ size: log.size, note, verifierKey });
     signedSize = log.size;
     await acknowledgeUpTo(log.size);
