@@ -163,6 +163,12 @@ export function replayGuardContract(implementation: string, factory: GuardFactor
       expect(await admit(record(2, request('c2', 'c2', clock.now() - 1_000)))).toEqual(['new']);
     });
 
+    test('a revocation that overtakes the opening of its session counts', async () => {
+      await guard.revoke('bb'.repeat(16));
+      session = await guard.attach('bb'.repeat(16), clock.now() + HOUR_MS);
+      expect(await admit(record(1))).toEqual(['revoked']);
+    });
+
     test('a revoked session admits nothing, not even what is fresh', async () => {
       await guard.revoke(session.sessionId);
       expect(await admit(record(1))).toEqual(['revoked']);
