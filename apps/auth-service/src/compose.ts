@@ -14,6 +14,7 @@ import {
   startGrpcServer,
   type AuthorizePrincipal,
 } from '@sallyport/service/grpc';
+import { startUpkeep } from '@sallyport/service/lifecycle';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
 import { authUseCases } from './app/use-cases.ts';
 import { eventRecorder, failureRecorder } from './clients/audit.ts';
@@ -27,7 +28,6 @@ import { routes } from './rpc/routes.ts';
 import { migrations } from './store/migrations.ts';
 import { postgresStore } from './store/postgres.ts';
 import type { AuthSchema } from './store/rows.ts';
-import { startUpkeep } from './upkeep.ts';
 
 export type { AuthServiceConfig } from './config.ts';
 

@@ -14,9 +14,9 @@ import {
   startGrpcServer,
   type AuthorizePrincipal,
 } from '@sallyport/service/grpc';
+import { startUpkeep, tellEvents } from '@sallyport/service/lifecycle';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
 import { checkRootKey, holdsWrappedKeys } from './app/start-keys.ts';
-import { tellEvents } from './app/tell-events.ts';
 import { keyUseCases } from './app/use-cases.ts';
 import { useCounter } from './app/use-counter.ts';
 import { auditRecorder } from './clients/audit.ts';
@@ -29,7 +29,6 @@ import { routes } from './rpc/routes.ts';
 import { migrations } from './store/migrations.ts';
 import { postgresStore } from './store/postgres.ts';
 import type { KeySchema } from './store/rows.ts';
-import { startUpkeep } from './upkeep.ts';
 
 export type { KeyServiceConfig } from './config.ts';
 

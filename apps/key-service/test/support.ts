@@ -2,8 +2,8 @@
 import { ED25519, randomBytes, secretKey, signatureInput } from '@sallyport/crypto';
 import { SallyportError, type Reason } from '@sallyport/service/errors';
 import { manualClock, type ManualClock } from '@sallyport/service/clock';
+import { tellEvents } from '@sallyport/service/lifecycle';
 import type { RootKey, VerifyBinding } from '../src/app/ports.ts';
-import { tellEvents } from '../src/app/tell-events.ts';
 import { keyUseCases, type KeyUpkeep, type KeyUseCases } from '../src/app/use-cases.ts';
 import { useCounter, type UseCounter, type UseCounterOptions } from '../src/app/use-counter.ts';
 import type { KeyEvent } from '../src/domain/key-event.ts';

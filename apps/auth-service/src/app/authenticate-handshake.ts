@@ -4,6 +4,7 @@
  */
 import { bindingSignatureInput, encodeBinding, type RawHandshake } from '@sallyport/channel';
 import { toHex } from '@sallyport/crypto';
+import type { TellEvents } from '@sallyport/service/lifecycle';
 import { SELF } from '../domain/events.ts';
 import type { HandshakeCause } from '../domain/handshake-cause.ts';
 import type { Session } from '../domain/session.ts';
@@ -13,7 +14,6 @@ import { judgeHandshake, type JudgePorts, type Proved } from './judge-handshake.
 import type { CheckRecorder, Keys, Random, SessionReader, SessionWriter } from './ports.ts';
 import { handshakeRefused } from './refuse.ts';
 import { sessionEnded } from './session-events.ts';
-import type { TellEvents } from './tell-events.ts';
 
 export interface AuthenticatePorts extends JudgePorts {
   readonly keys: Pick<Keys, 'signBinding'>;

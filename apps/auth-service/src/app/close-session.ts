@@ -1,11 +1,11 @@
 /** A gateway tells that a session ended on its side. */
 import { SallyportError, invalidArgument } from '@sallyport/service/errors';
+import type { TellEvents } from '@sallyport/service/lifecycle';
 import type { Actor } from '../domain/events.ts';
 import { SESSION_ID_BYTES } from '../domain/limits.ts';
 import { parseCauseWord } from '../domain/text.ts';
 import type { Now, Random, SessionWriter } from './ports.ts';
 import { sessionEnded } from './session-events.ts';
-import type { TellEvents } from './tell-events.ts';
 
 export interface CloseSessionPorts {
   readonly sessions: Pick<SessionWriter, 'end'>;

@@ -2,6 +2,7 @@
 import { toHex } from '@sallyport/crypto';
 import { SallyportError, invalidArgument } from '@sallyport/service/errors';
 import { parsePrincipalId } from '@sallyport/service/identity';
+import type { TellEvents } from '@sallyport/service/lifecycle';
 import type { Actor } from '../domain/events.ts';
 import {
   DEFAULT_PSK_DAYS,
@@ -14,7 +15,6 @@ import {
 import { pskContext } from '../domain/psk.ts';
 import { parseLine } from '../domain/text.ts';
 import type { CheckRecorder, Keys, Now, PskStore, Random } from './ports.ts';
-import type { TellEvents } from './tell-events.ts';
 
 export interface CreatePskPorts {
   readonly psks: Pick<PskStore, 'insert'>;

@@ -4,9 +4,9 @@
  * The numbered rows are their own outbox (docs/adr/0031): a crash between commit and announcement leaves the row owing,
  * and the next start pays. Both steps bear repetition. Neither waits for the other.
  */
+import { serialised } from '@sallyport/service/lifecycle';
 import { MAX_DESTROY_IDS } from '../domain/limits.ts';
 import type { AnnounceRevocation, Keys, OwedRevocation, OwedStep, RevocationStore } from './ports.ts';
-import { serialised } from './serialised.ts';
 
 export interface PayRevocationsPorts {
   readonly feed: Pick<RevocationStore, 'owed' | 'pay'>;

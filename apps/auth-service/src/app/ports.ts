@@ -1,5 +1,6 @@
 /** What the use cases ask of the world. Adapters live in `store/` and `clients/`. */
 import type { KeyObject } from 'node:crypto';
+import type { Outbox as EventOutbox } from '@sallyport/service/lifecycle';
 import type { AuthEvent } from '../domain/events.ts';
 import type { ChainCause, HandshakeCause } from '../domain/handshake-cause.ts';
 import type { PagePosition } from '../domain/page-token.ts';
@@ -104,11 +105,7 @@ export interface DecoyStore {
 }
 
 /** Events that are committed and not yet told. */
-export interface Outbox {
-  /** Oldest first. */
-  pending(limit: number): Promise<readonly AuthEvent[]>;
-  remove(ids: readonly string[]): Promise<void>;
-}
+export type Outbox = EventOutbox<AuthEvent>;
 
 /** Resolves when the event is durable in the audit spool. The same event may be told twice. */
 export type RecordEvent = (event: AuthEvent) => Promise<void>;

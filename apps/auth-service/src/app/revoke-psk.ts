@@ -2,13 +2,13 @@
 import { credentialDigest } from '@sallyport/channel';
 import { toHex } from '@sallyport/crypto';
 import { invalidArgument, notFound } from '@sallyport/service/errors';
+import type { TellEvents } from '@sallyport/service/lifecycle';
 import type { Actor } from '../domain/events.ts';
 import { PSK_ID_BYTES } from '../domain/limits.ts';
 import type { PayRevocations } from './pay-revocations.ts';
 import type { Now, PskStore, Random } from './ports.ts';
 import type { PskKeys } from './psk-keys.ts';
 import { sessionEnded } from './session-events.ts';
-import type { TellEvents } from './tell-events.ts';
 
 export interface RevokePskPorts {
   readonly psks: Pick<PskStore, 'revoke'>;

@@ -4,13 +4,13 @@
  */
 import { invalidArgument, notFound } from '@sallyport/service/errors';
 import { parsePrincipalId } from '@sallyport/service/identity';
+import type { TellEvents } from '@sallyport/service/lifecycle';
 import type { Actor } from '../domain/events.ts';
 import { MAX_TEXT_CHARACTERS, SESSION_ID_BYTES } from '../domain/limits.ts';
 import { parseLine } from '../domain/text.ts';
 import type { PayRevocations } from './pay-revocations.ts';
 import type { Now, Random, RevocationStore, RevocationTarget } from './ports.ts';
 import { sessionEnded } from './session-events.ts';
-import type { TellEvents } from './tell-events.ts';
 
 export interface RevokeSessionsPorts {
   readonly feed: Pick<RevocationStore, 'revoke'>;

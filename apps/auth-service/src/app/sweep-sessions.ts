@@ -1,9 +1,9 @@
 /** Ends sessions whose time is over, and forgets what ended long ago. */
+import type { TellEvents } from '@sallyport/service/lifecycle';
 import { SELF } from '../domain/events.ts';
 import { RETENTION_MS, SWEEP_BATCH } from '../domain/limits.ts';
 import type { Now, Random, RevocationStore, SessionWriter } from './ports.ts';
 import { sessionEnded } from './session-events.ts';
-import type { TellEvents } from './tell-events.ts';
 
 export interface SweepSessionsPorts {
   readonly sessions: Pick<SessionWriter, 'expire' | 'forget'>;

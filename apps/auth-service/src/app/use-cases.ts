@@ -1,5 +1,6 @@
 /** The use cases, each bound to the ports that it uses. */
 import type { RawHandshake } from '@sallyport/channel';
+import { tellEvents } from '@sallyport/service/lifecycle';
 import type { Actor } from '../domain/events.ts';
 import { MAX_REVOCATIONS } from '../domain/limits.ts';
 import type { Revocation } from '../domain/session.ts';
@@ -36,7 +37,6 @@ import { pskKeys } from './psk-keys.ts';
 import { revokePsk } from './revoke-psk.ts';
 import { revokeSessions } from './revoke-sessions.ts';
 import { sweepSessions } from './sweep-sessions.ts';
-import { tellEvents } from './tell-events.ts';
 import { UNKNOWN_SOURCE } from '../domain/source.ts';
 
 /** All throw `SallyportError`; see each use case. */
@@ -99,7 +99,7 @@ export function authUseCases(ports: AuthAppPorts): AuthUseCases & AuthUpkeep {
     monotonic: ports.monotonic,
     onAbandoned: () => counted.count(UNKNOWN_SOURCE, 'abandoned_after_proof'),
   });
-  const tell = tellEvents(ports);
+  const tell = tellEvents({ outbox: ports.outbox, record: ports.record });
   const pay = payRevocations({
     feed,
     announce: ports.announce,

@@ -4,6 +4,7 @@
  */
 import { toHex } from '@sallyport/crypto';
 import { SallyportError, alreadyExists } from '@sallyport/service/errors';
+import type { TellEvents } from '@sallyport/service/lifecycle';
 import { domainKey, parseKeyId, signingKey, type KeyVersion } from '../domain/key.ts';
 import { permits } from '../domain/lifecycle.ts';
 import { CLOCK_SKEW_MS, SESSION_ID_BYTES, SYMMETRIC_KEY_BYTES } from '../domain/limits.ts';
@@ -13,7 +14,6 @@ import { sessionKeyContext } from '../domain/wrap-context.ts';
 import type { ActiveKeys } from './active-keys.ts';
 import type { KeyReader, Now, SessionKeyStore, VerifyBinding } from './ports.ts';
 import { sessionKeyEvent } from './session-key-event.ts';
-import type { TellEvents } from './tell-events.ts';
 import { wrapChild, type WrapChildPorts } from './wrap-child.ts';
 
 export interface CreateSessionKeyPorts extends WrapChildPorts {

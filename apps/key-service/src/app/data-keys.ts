@@ -1,5 +1,6 @@
 /** Data keys: made in two halves (see `domain/data-key.ts`), destroyed by erasing the half that is here. */
 import { AES_256_GCM, aead, secretKey, toHex } from '@sallyport/crypto';
+import type { TellEvents } from '@sallyport/service/lifecycle';
 import { DATA_KEY_ID_BYTES, dataKeyHeader, encodeCiphertext } from '../domain/ciphertext.ts';
 import type { KeyEvent } from '../domain/key-event.ts';
 import type { KeyRef } from '../domain/key.ts';
@@ -9,7 +10,6 @@ import type { ActiveKeys } from './active-keys.ts';
 import { ownDomainKey } from './authority.ts';
 import { checkAad } from './encrypt.ts';
 import type { DataKeyStore, Now } from './ports.ts';
-import type { TellEvents } from './tell-events.ts';
 import { wrapChild, type WrapChildPorts } from './wrap-child.ts';
 
 export interface DataKeyPorts extends WrapChildPorts {

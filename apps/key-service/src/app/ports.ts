@@ -1,5 +1,6 @@
 /** What the use cases ask of the world. Adapters live in `store/`, `root/` and `clients/`. */
 import type { KeyObject } from 'node:crypto';
+import type { Outbox as EventOutbox } from '@sallyport/service/lifecycle';
 import type { DataKey } from '../domain/data-key.ts';
 import type { KeyEvent } from '../domain/key-event.ts';
 import type { KeyId, KeyRef, KeyVersion, TenantId } from '../domain/key.ts';
@@ -70,11 +71,7 @@ export interface DataKeyStore {
 }
 
 /** Events that are committed and not yet told. */
-export interface Outbox {
-  /** Oldest first. */
-  pending(limit: number): Promise<readonly KeyEvent[]>;
-  remove(ids: readonly string[]): Promise<void>;
-}
+export type Outbox = EventOutbox<KeyEvent>;
 
 /** Resolves when the event is durable in the audit spool. The same event may be told twice. */
 export type RecordEvent = (event: KeyEvent) => Promise<void>;

@@ -1,11 +1,11 @@
 /** A new version becomes active; the old one only opens and verifies from then on. */
 import { toHex } from '@sallyport/crypto';
 import { notFound } from '@sallyport/service/errors';
+import type { TellEvents } from '@sallyport/service/lifecycle';
 import type { Actor, KeyEvent, KeyEventCause } from '../domain/key-event.ts';
 import type { KeyIdentity, KeyRef, KeyVersion } from '../domain/key.ts';
 import { newVersion, type NewVersionPorts } from './new-version.ts';
 import type { KeyReader, KeyWriter } from './ports.ts';
-import type { TellEvents } from './tell-events.ts';
 import type { UseCounter } from './use-counter.ts';
 
 export interface RotateKeyPorts extends NewVersionPorts {

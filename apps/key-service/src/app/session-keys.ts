@@ -1,11 +1,11 @@
 /** The life of session keys after they were made: renewed, destroyed on request, destroyed when their lease runs out. */
 import { invalidArgument, tooLarge } from '@sallyport/service/errors';
+import type { TellEvents } from '@sallyport/service/lifecycle';
 import { SELF } from '../domain/key-event.ts';
 import { MAX_SESSION_IDS, SESSION_ID_BYTES, TOMBSTONE_MS } from '../domain/limits.ts';
 import type { Lease } from '../domain/session-key.ts';
 import type { Now, Random, SessionKeyStore } from './ports.ts';
 import { sessionKeyEvent } from './session-key-event.ts';
-import type { TellEvents } from './tell-events.ts';
 
 /** Leases of those that are live; the others, and those whose lease already ended, are left out. */
 export async function renewLeases(

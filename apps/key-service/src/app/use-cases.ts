@@ -1,4 +1,5 @@
 /** The use cases as their callers see them, and their wiring: each gets the ports it uses and no others. */
+import type { TellEvents } from '@sallyport/service/lifecycle';
 import { activeKeys } from './active-keys.ts';
 import { createSessionKey, type NewSessionKey, type SignedBinding } from './create-session-key.ts';
 import { generateDataKey, type NewDataKey } from './data-keys.ts';
@@ -27,7 +28,6 @@ import { rotateKey } from './rotate-key.ts';
 import { destroySessionKeys, renewLeases, sweepSessionKeys } from './session-keys.ts';
 import { sign, type Signature } from './sign.ts';
 import { createSigningKeys } from './start-keys.ts';
-import type { TellEvents } from './tell-events.ts';
 import type { UseCounter } from './use-counter.ts';
 import type { Actor } from '../domain/key-event.ts';
 import type { KeyRef } from '../domain/key.ts';

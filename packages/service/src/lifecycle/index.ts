@@ -8,3 +8,8 @@ export type {
   ReadinessOptions,
   ReadinessReport,
 } from './readiness.ts';
+export { serialised } from './serialised.ts';
+export { tellEvents } from './tell-events.ts';
+export type { Outbox, TellEvents, TellEventsPorts } from './tell-events.ts';
+export { startUpkeep } from './upkeep.ts';
+export type { UpkeepTask } from './upkeep.ts';

@@ -1,4 +1,4 @@
-import type { Log } from '@sallyport/service/log';
+import type { Log } from '../log/index.ts';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { startUpkeep } from './upkeep.ts';
 

@@ -1,5 +1,5 @@
 /** Work that nobody asks for, done again and again. One run at a time; a failed one is logged and tried at the next turn. */
-import type { Log } from '@sallyport/service/log';
+import type { Log } from '../log/index.ts';
 
 export interface UpkeepTask {
   readonly name: string;

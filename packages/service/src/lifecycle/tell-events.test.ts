@@ -1,20 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { SELF, type KeyEvent } from '../domain/key-event.ts';
-import { DEFAULT_TENANT } from '../domain/key.ts';
 import { tellEvents } from './tell-events.ts';
 
-const event = (id: string): KeyEvent => ({
-  id,
-  timeMs: 0,
-  actor: SELF,
-  change: 'destroyed',
-  cause: 'requested',
-  subject: { type: 'session-key', tenant: DEFAULT_TENANT, sessionId: id },
-});
+interface Event {
+  readonly id: string;
+}
+
+const event = (id: string): Event => ({ id });
 
 /** An outbox in memory, and what was done with its events, in order. */
-function world(record: (event: KeyEvent) => Promise<void> = async () => undefined) {
-  const committed: KeyEvent[] = [];
+function world(record: (event: Event) => Promise<void> = async () => undefined) {
+  const committed: Event[] = [];
   const done: string[] = [];
   const tell = tellEvents({
     outbox: {
@@ -82,5 +77,18 @@ describe('telling events', () => {
     const [first, second] = await Promise.allSettled([tell(), tell()]);
     expect([first.status, second.status]).toEqual(['rejected', 'fulfilled']);
     expect(committed).toEqual([]);
+  });
+
+  it('takes what the spool took out of the outbox, although it refused another: nothing is recorded again and again', async () => {
+    let isRefusing = true;
+    const { committed, done, tell } = world(async ({ id }) => {
+      if (isRefusing && id === '2') throw new Error('full');
+    });
+    committed.push(event('1'), event('2'), event('3'));
+    await expect(tell()).rejects.toThrow('full');
+    expect(committed).toEqual([event('2')]);
+    isRefusing = false;
+    await tell();
+    expect(done.filter((line) => line.startsWith('record'))).toEqual(['record 1', 'record 3', 'record 2']);
   });
 });

@@ -14,8 +14,8 @@ export function serialised(job: () => Promise<void>): () => Promise<void> {
   }
 
   return () => {
-    if (running === undefined) return start();
-    queued ??= running
+    if (running === undefined && queued === undefined) return start();
+    queued ??= Promise.resolve(running)
       .catch(() => undefined)
       .then(() => {
         queued = undefined;
