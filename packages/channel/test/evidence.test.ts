@@ -1,13 +1,16 @@
 /** Evidence: what a third party can verify, and each way in which it cannot be bent. */
+import { createPublicKey } from 'node:crypto';
 import { ED25519 } from '@sallyport/crypto';
 import { describe, expect, it } from 'vitest';
 import {
   evidenceOf,
+  verifyBindingSignature,
   verifyEvidence,
   verifyOpening,
   type Evidence,
   type EvidenceCause,
 } from '../src/index.ts';
+import { signatureRowOf } from '../src/suite.ts';
 import { request } from './frames.ts';
 import { bindingKeys, connect, flipBit, gatewayCertificateKeys, identity, keysOf, ok } from './world.ts';
 
@@ -110,5 +113,26 @@ describe('an opening', () => {
   it('does not show it of another header', () => {
     expect(verifyOpening(evidenceOf(gateway, opened, 2).header, opening)).toBe(false);
     expect(verifyOpening(new Uint8Array(9), opening)).toBe(false);
+  });
+});
+
+// OpenSSL 3.5 verifies nothing under such a key, older releases one signature for everything: our check must not lean on it.
+describe('a key of small order vouches for nothing, whatever the platform says', () => {
+  const weakKey = createPublicKey({
+    key: Buffer.from(`01${'00'.repeat(31)}`, 'hex'),
+    format: 'raw-public',
+    asymmetricKeyType: 'ed25519',
+  });
+  const believing = { ...ED25519, verify: () => true };
+
+  it('as the key of bindings', () => {
+    const { bytes, signature } = good.binding;
+    expect(verifyBindingSignature(bindingKeys.publicKey, bytes, signature, believing)).toBe(true);
+    expect(verifyBindingSignature(weakKey, bytes, signature, believing)).toBe(false);
+  });
+
+  it('as the key of a certificate', () => {
+    expect(signatureRowOf(bindingKeys.publicKey)).toBe(ED25519);
+    expect(signatureRowOf(weakKey)).toBeUndefined();
   });
 });

@@ -1,5 +1,5 @@
 /** A hostile client, or a hostile carrier, against our gateway and auth-service. */
-import { AES_256_GCM, concatBytes, ED25519, X25519 } from '@sallyport/crypto';
+import { AES_256_GCM, concatBytes, ED25519, X25519, X25519MLKEM768 } from '@sallyport/crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeClientHello, parseClientHello, type ClientHello } from '../src/client-hello.ts';
@@ -303,6 +303,22 @@ describe('what auth-service sees', () => {
     expect(readHandshake({ ...raw, channelBinding: exporter })).toEqual({
       ok: false,
       cause: 'channel_binding_refused',
+    });
+    expect(readHandshake({ ...raw, channelBindingType: 1, channelBinding: exporter })).toEqual({
+      ok: false,
+      cause: 'channel_binding_refused',
+    });
+  });
+
+  it('a key exchange that the client did not offer', async () => {
+    const raw = await rawOf({ ...certificateClient, suites: classical });
+    const hybrid = new ClientHandshake({
+      ...certificateClient,
+      suites: { ...classical, kex: [X25519MLKEM768] },
+    });
+    expect(readHandshake({ ...raw, clientHello: hybrid.start() })).toEqual({
+      ok: false,
+      cause: 'not_offered',
     });
   });
 

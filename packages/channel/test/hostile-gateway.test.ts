@@ -1,11 +1,12 @@
 /** A hostile gateway against our client: no credential leaves, and no session comes of it. */
-import { AES_256_GCM, concatBytes, ED25519, X25519 } from '@sallyport/crypto';
+import { AES_256_GCM, concatBytes, ED25519, randomBytes, X25519 } from '@sallyport/crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { beforeHostileAccept } from './hostile-gateway.ts';
 import {
   ClientHandshake,
   createGatewayIdentity,
+  DEFAULT_LIMITS,
   encodeAlert,
   pskServerProof,
   readPskProofRequest,
@@ -254,6 +255,11 @@ describe('its ServerHello in clear', () => {
     });
   });
 
+  it('a session id of zeros', async () => {
+    const random = (length: number) => (length === 16 ? new Uint8Array(16) : randomBytes(length));
+    expect(await answer({ ...gatewayOptions, random })).toEqual({ ok: false, cause: 'wrong_session' });
+  });
+
   it('a second ServerHello finds the handshake over', async () => {
     const handshake = new ClientHandshake(certificateClient);
     const hello = ok(await new ServerHandshake(gatewayOptions).onClientHello(handshake.start()));
@@ -313,6 +319,15 @@ describe('its Accept', () => {
   it.each(changes)('with a binding %s: our client does not take it', async (_name, change) => {
     const { client, forge } = await beforeHostileAccept();
     expect(client.onAccept(forge({ binding: change }))).toEqual({ ok: false, cause: 'binding_mismatch' });
+  });
+
+  it('with limits above the ceilings: our gateway does not send it', async () => {
+    const { server, request } = await untilAccept();
+    const limits = { ...DEFAULT_LIMITS, maxFrameBytes: DEFAULT_LIMITS.maxFrameBytes + 1 };
+    expect(server.accept({ ...authenticate(request.raw), limits })).toMatchObject({
+      ok: false,
+      cause: 'limits',
+    });
   });
 
   it('as the forge makes it, unchanged, is good', async () => {

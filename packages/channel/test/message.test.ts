@@ -2,7 +2,13 @@
 import { AES_256_GCM, aead, ED25519, secretKey } from '@sallyport/crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_LIMITS, type Kind, type MessageCause, type OutgoingMessage } from '../src/index.ts';
+import {
+  DEFAULT_LIMITS,
+  type Kind,
+  type MessageCause,
+  type OutgoingMessage,
+  type SessionLimits,
+} from '../src/index.ts';
 import { messageKey, MessageSeeds } from '../src/message-keys.ts';
 import { clientContext, clientSession, forge, gatewaySession, request, sid } from './frames.ts';
 import { flipBit, keysOf, NOW_MS, ok } from './world.ts';
@@ -305,6 +311,24 @@ describe('a frame is refused', () => {
     const gateway = gatewaySession();
     for (const [, make] of rows) gateway.openFrame(make());
     expect(gateway.openFrame(good).ok).toBe(true);
+  });
+
+  it.each<readonly [string, Partial<SessionLimits>, () => Uint8Array, MessageCause]>([
+    ['bytes of a frame', { maxFrameBytes: good.length - 1 }, () => good, 'oversized'],
+    ['bytes of a header', { maxHeaderBytes: headerLength - 1 }, () => good, 'oversized'],
+    ['messages', { maxMessagesPerFrame: 1 }, () => forge({}, many(2)), 'bad_count'],
+    ['age', { freshnessMs: 9 }, () => forge({}, [request], { sentAtMs: NOW_MS - 10 }), 'stale_time'],
+    ['haste', { freshnessMs: 9 }, () => forge({}, [request], { sentAtMs: NOW_MS + 10 }), 'future_time'],
+    [
+      'sequence',
+      { maxEpochMessages: 1 },
+      () => forge({}, [request], { firstSequence: 2 }),
+      'epoch_exhausted',
+    ],
+  ])('above the %s that Accept allowed', (_name, limit, make, cause) => {
+    const lower = { ...DEFAULT_LIMITS, ...limit };
+    expect(gatewaySession(() => NOW_MS, lower).openFrame(make())).toEqual({ ok: false, cause });
+    expect(gatewaySession().openFrame(make()).ok).toBe(true);
   });
 
   it('and the edge of the time window is inside it', () => {

@@ -2,8 +2,9 @@
  * Which Ed25519 public keys may vouch for anything.
  *
  * A key of small order verifies one signature for many messages, and a second encoding of the same key breaks the
- * equality of keys. Both void non-repudiation, and OpenSSL admits them, so they are refused before a key is used
- * (RFC 8032 section 5.1.3 for the canonical encoding; "Taming the many EdDSAs", 2020, for the small subgroup).
+ * equality of keys. Both void non-repudiation. OpenSSL imports both, and under which of them it verifies depends on its
+ * release, so they are refused before a key is used (RFC 8032 section 5.1.3 for the canonical encoding; "Taming the many
+ * EdDSAs", 2020, for the small subgroup).
  */
 import { fromHex } from './bytes.ts';
 
