@@ -90,6 +90,7 @@ export async function composeKeyService(
     verifyBinding,
     uses,
     tell,
+    checkRecorder: () => trail.ready(),
     now: () => clock.now(),
     monotonic: () => clock.monotonic(),
     random: randomBytes,

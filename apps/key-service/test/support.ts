@@ -43,11 +43,14 @@ export interface TestAppOptions extends UseCounterOptions {
   readonly clock?: ManualClock;
   /** Rejects to play a spool that takes nothing. */
   readonly record?: (event: KeyEvent) => Promise<void>;
+  /** Rejects to play a spool that is full: only what is done already is taken. */
+  readonly checkRecorder?: () => Promise<void>;
 }
 
 /** The use cases over memory, as `compose` wires them. */
 export function testApp(options: TestAppOptions = {}): TestApp {
   const { store = memoryStore(), root = memoryRootKey(), clock = manualClock(), record } = options;
+  const { checkRecorder = async () => undefined } = options;
   const recorded: KeyEvent[] = [];
   const announced: KeyEvent[] = [];
   const uses = useCounter(store.keys, options);
@@ -65,6 +68,7 @@ export function testApp(options: TestAppOptions = {}): TestApp {
     verifyBinding: verifyTestBinding,
     uses,
     tell,
+    checkRecorder,
     now: () => clock.now(),
     monotonic: () => clock.monotonic(),
     random: randomBytes,

@@ -12,7 +12,7 @@ import { SESSION_DOMAIN_KEY } from '../domain/ownership.ts';
 import { leaseEnd, type SessionClaims } from '../domain/session-key.ts';
 import { sessionKeyContext } from '../domain/wrap-context.ts';
 import type { ActiveKeys } from './active-keys.ts';
-import type { KeyReader, Now, SessionKeyStore, VerifyBinding } from './ports.ts';
+import type { CheckRecorder, KeyReader, Now, SessionKeyStore, VerifyBinding } from './ports.ts';
 import { sessionKeyEvent } from './session-key-event.ts';
 import { wrapChild, type WrapChildPorts } from './wrap-child.ts';
 
@@ -21,6 +21,7 @@ export interface CreateSessionKeyPorts extends WrapChildPorts {
   readonly keys: Pick<KeyReader, 'byId'>;
   readonly sessionKeys: Pick<SessionKeyStore, 'insert'>;
   readonly verifyBinding: VerifyBinding;
+  readonly checkRecorder: CheckRecorder;
   readonly tell: TellEvents;
   readonly now: Now;
   /** Ours; a binding made for another is not accepted. */
@@ -56,6 +57,8 @@ export async function createSessionKey(
   if (claims.notAfter < now) throw new SallyportError('session_expired', 'the session binding is over');
   const ref = domainKey(claims.tenant, SESSION_DOMAIN_KEY);
   if (ref === undefined) throw notAccepted();
+
+  await ports.checkRecorder();
 
   const { sessionId } = claims;
   const parent = await ports.active.lend(ref, 1, { kind: 'service', name: caller });

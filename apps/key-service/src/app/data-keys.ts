@@ -9,12 +9,13 @@ import { dataKeyContext, dataKeyRowContext } from '../domain/wrap-context.ts';
 import type { ActiveKeys } from './active-keys.ts';
 import { ownDomainKey } from './authority.ts';
 import { checkAad } from './encrypt.ts';
-import type { DataKeyStore, Now } from './ports.ts';
+import type { CheckRecorder, DataKeyStore, Now } from './ports.ts';
 import { wrapChild, type WrapChildPorts } from './wrap-child.ts';
 
 export interface DataKeyPorts extends WrapChildPorts {
   readonly active: ActiveKeys;
   readonly dataKeys: DataKeyStore;
+  readonly checkRecorder: CheckRecorder;
   readonly tell: TellEvents;
   readonly now: Now;
 }
@@ -36,6 +37,7 @@ export async function generateDataKey(
 ): Promise<NewDataKey> {
   const ref = ownDomainKey(name, caller);
   checkAad(aad, 'aad');
+  await ports.checkRecorder();
   const id = ports.random(DATA_KEY_ID_BYTES);
   const parent = await ports.active.lend(ref, 1, { kind: 'service', name: caller });
   const rowKey = ports.random(SYMMETRIC_KEY_BYTES);

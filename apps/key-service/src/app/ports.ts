@@ -48,12 +48,12 @@ export interface SessionKeyStore {
   renew(sessionIds: readonly Uint8Array[], now: number, leaseMs: number): Promise<readonly Lease[]>;
   /**
    * In one transaction: erases the wrapped bytes of live ones and puts an event for each into the outbox; an unknown id
-   * is kept as destroyed until `tombstoneNotAfter`. Resolves to how many were live.
+   * is kept as destroyed until `tombstoneNotAfter`, when there is one. Resolves to how many were live.
    */
   destroy(
     sessionIds: readonly Uint8Array[],
     now: number,
-    tombstoneNotAfter: number,
+    tombstoneNotAfter: number | undefined,
     event: SessionKeyEvent,
   ): Promise<number>;
   /** As `destroy`, for up to `limit` live ones whose lease ended before `now`. */
@@ -75,6 +75,9 @@ export type Outbox = EventOutbox<KeyEvent>;
 
 /** Resolves when the event is durable in the audit spool. The same event may be told twice. */
 export type RecordEvent = (event: KeyEvent) => Promise<void>;
+
+/** Rejects while nothing can be recorded: nothing new is begun then. */
+export type CheckRecorder = () => Promise<void>;
 
 /** Tells consumers of keys. Never durable: they also poll. */
 export type AnnounceKey = (event: KeyEvent) => Promise<void>;

@@ -86,6 +86,34 @@ describe('RotateKey', () => {
   });
 });
 
+describe('a full spool', () => {
+  const full = () => Promise.reject(new SallyportError('spool_full', 'no room'));
+  const [store, root] = [memoryStore(), memoryRootKey()];
+  const app = testApp({ store, root, checkRecorder: full });
+
+  it.each([
+    ['a rotation', () => app.keys.rotateKey(keyRef('policy-bundle'), admin)],
+    ['a new key', () => app.keys.encrypt('auth-service', 'auth/new', [item])],
+    ['a data key', () => app.keys.generateDataKey('audit-service', 'audit/new', item.aad)],
+  ])('refuses %s before anything is changed', async (_, change) => {
+    await testApp({ store, root }).keys.createSigningKeys();
+    const versions = await store.keys.list();
+    expect(await reasonOf(change())).toBe('spool_full');
+    expect(await store.keys.list()).toEqual(versions);
+    expect(await store.outbox.pending(1)).toEqual([]);
+  });
+
+  it('does not stop a version that reached its bound from giving way', async () => {
+    const [small, key] = [memoryStore(), memoryRootKey()];
+    await testApp({ store: small, root: key }).keys.encrypt('auth-service', 'auth/psk', [item]);
+    const sealing = testApp({ store: small, root: key, checkRecorder: full, block: 1n, maxSeals: 2n });
+    for (let sealed = 0; sealed < 5; sealed += 1) {
+      await sealing.keys.encrypt('auth-service', 'auth/psk', [item]);
+    }
+    expect((await versionsOf(sealing, 'auth/psk')).length).toBeGreaterThan(1);
+  });
+});
+
 describe('use counter', () => {
   const name = 'auth/psk';
   const seal = (app: TestApp, count = 1) =>

@@ -5,11 +5,12 @@ import type { TellEvents } from '@sallyport/service/lifecycle';
 import type { Actor, KeyEvent, KeyEventCause } from '../domain/key-event.ts';
 import type { KeyIdentity, KeyRef, KeyVersion } from '../domain/key.ts';
 import { newVersion, type NewVersionPorts } from './new-version.ts';
-import type { KeyReader, KeyWriter } from './ports.ts';
+import type { CheckRecorder, KeyReader, KeyWriter } from './ports.ts';
 import type { UseCounter } from './use-counter.ts';
 
 export interface RotateKeyPorts extends NewVersionPorts {
   readonly keys: Pick<KeyReader, 'active'> & Pick<KeyWriter, 'activate'>;
+  readonly checkRecorder: CheckRecorder;
   readonly tell: TellEvents;
   readonly uses: Pick<UseCounter, 'retire'>;
 }
@@ -24,12 +25,13 @@ export async function rotateKey(
   actor: Actor,
   cause: Extract<KeyEventCause, 'rotation' | 'use_limit'>,
 ): Promise<KeyVersion> {
+  await ports.checkRecorder();
   const current = await ports.keys.active(ref);
   if (current === undefined) throw notFound(`there is no key ${ref.name}`, { field: 'name' });
   return replaceVersion(ports, current, actor, cause);
 }
 
-/** As `rotateKey`, for a version that was just read. */
+/** As `rotateKey`, for a version that was just read; done even while the recorder takes nothing new. */
 export async function replaceVersion(
   ports: RotateKeyPorts,
   current: KeyVersion,
@@ -55,6 +57,7 @@ export async function replaceVersion(
 /** Makes version 1 of a key, or resolves to the one somebody else made in the meantime. */
 export async function createKey(ports: RotateKeyPorts, ref: KeyRef, actor: Actor): Promise<KeyVersion> {
   const { keys, tell } = ports;
+  await ports.checkRecorder();
   const first = await newVersion(ports, ref, 1);
   const event = eventMaker(ports, first.createdAt, actor, 'first_use');
   const outcome = await keys.activate(first, undefined, [event('created', first)]);

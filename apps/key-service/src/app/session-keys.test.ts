@@ -1,4 +1,5 @@
 import { ED25519, aead, randomBytes, toHex } from '@sallyport/crypto';
+import { SallyportError } from '@sallyport/service/errors';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
   HOUR,
@@ -193,6 +194,41 @@ describe('session keys', () => {
       await app.keys.destroySessionKeys('auth-service', [new Uint8Array(16).fill(7)]);
       expect(await reasonOf(app.keys.createSessionKey('gateway', request))).toBe('already_exists');
     });
+  });
+
+  it('are neither made nor begun while the spool is full, and are destroyed all the same', async () => {
+    const [store, root] = [memoryStore(), memoryRootKey()];
+    app = testApp({ store, root });
+    await app.keys.createSigningKeys();
+    const sessionId = randomBytes(16);
+    await create({ sessionId });
+    const request = await signed();
+    app = testApp({
+      store,
+      root,
+      checkRecorder: () => Promise.reject(new SallyportError('spool_full', 'no room')),
+    });
+    expect(await reasonOf(app.keys.createSessionKey('gateway', request))).toBe('spool_full');
+    expect(await app.keys.destroySessionKeys('gateway', [sessionId])).toBe(1);
+    app = testApp({ store, root });
+    expect((await app.keys.createSessionKey('gateway', request)).sessionKey).toHaveLength(32);
+  });
+
+  it('ids that a gateway makes up leave nothing behind', async () => {
+    const sessionId = randomBytes(16);
+    expect(await app.keys.destroySessionKeys('gateway', [sessionId])).toBe(0);
+    expect(await app.store.sessionKeys.find(sessionId)).toBeUndefined();
+  });
+
+  it('of a binding that just ended are not forgotten yet: another replica’s clock may still be in its time', async () => {
+    const sessionId = randomBytes(16);
+    await create({ sessionId, notAfter: app.clock.now() + HOUR });
+    app.clock.advance(HOUR + CLOCK_SKEW_MS);
+    await app.keys.sweepSessionKeys();
+    expect(await app.store.sessionKeys.find(sessionId)).toMatchObject({ kind: 'destroyed' });
+    app.clock.advance(1);
+    await app.keys.sweepSessionKeys();
+    expect(await app.store.sessionKeys.find(sessionId)).toBeUndefined();
   });
 
   describe('leases', () => {

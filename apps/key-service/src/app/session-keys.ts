@@ -2,7 +2,8 @@
 import { invalidArgument, tooLarge } from '@sallyport/service/errors';
 import type { TellEvents } from '@sallyport/service/lifecycle';
 import { SELF } from '../domain/key-event.ts';
-import { MAX_SESSION_IDS, SESSION_ID_BYTES, TOMBSTONE_MS } from '../domain/limits.ts';
+import { CLOCK_SKEW_MS, MAX_SESSION_IDS, SESSION_ID_BYTES, TOMBSTONE_MS } from '../domain/limits.ts';
+import { ownerOf } from '../domain/ownership.ts';
 import type { Lease } from '../domain/session-key.ts';
 import type { Now, Random, SessionKeyStore } from './ports.ts';
 import { sessionKeyEvent } from './session-key-event.ts';
@@ -20,6 +21,9 @@ export async function renewLeases(
   return ports.sessionKeys.renew(sessionIds, ports.now(), ports.leaseMs);
 }
 
+/** Who signs bindings also takes them back. */
+const BINDING_OWNER = ownerOf('signing', 'session-binding');
+
 export interface DestroySessionKeysPorts {
   readonly sessionKeys: Pick<SessionKeyStore, 'destroy' | 'expire' | 'forget'>;
   readonly tell: TellEvents;
@@ -28,8 +32,9 @@ export interface DestroySessionKeysPorts {
 }
 
 /**
- * Resolves to how many were live until now. Asking again is harmless. A session without a key yet is marked, so that a
- * revocation that overtakes CreateSessionKey still wins.
+ * Resolves to how many were live until now. Asking again is harmless. A session without a key yet is marked when
+ * auth-service asks, so that a revocation that overtakes CreateSessionKey still wins. A gateway only ends what it began:
+ * what it makes up is not kept.
  */
 export async function destroySessionKeys(
   ports: DestroySessionKeysPorts,
@@ -45,7 +50,8 @@ export async function destroySessionKeys(
     'destroyed',
     'requested',
   );
-  const destroyed = await ports.sessionKeys.destroy(sessionIds, now, now + TOMBSTONE_MS, event);
+  const tombstoneNotAfter = caller === BINDING_OWNER ? now + TOMBSTONE_MS : undefined;
+  const destroyed = await ports.sessionKeys.destroy(sessionIds, now, tombstoneNotAfter, event);
   await ports.tell(); // also when nothing was left: an earlier call may have died before it told
   return destroyed;
 }
@@ -62,7 +68,7 @@ export async function sweepSessionKeys(ports: DestroySessionKeysPorts): Promise<
     ended += batch;
     if (batch < SWEEP_BATCH) break;
   }
-  await ports.sessionKeys.forget(now);
+  await ports.sessionKeys.forget(now - CLOCK_SKEW_MS);
   await ports.tell();
   return ended;
 }

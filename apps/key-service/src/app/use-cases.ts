@@ -15,6 +15,7 @@ import {
   type PublicKey,
 } from './list-keys.ts';
 import type {
+  CheckRecorder,
   DataKeyStore,
   KeyReader,
   KeyWriter,
@@ -62,6 +63,7 @@ export interface KeyAppPorts {
   readonly dataKeys: DataKeyStore;
   readonly verifyBinding: VerifyBinding;
   readonly uses: UseCounter;
+  readonly checkRecorder: CheckRecorder;
   readonly tell: TellEvents;
   readonly now: Now;
   readonly monotonic: () => number;
@@ -72,13 +74,22 @@ export interface KeyAppPorts {
 
 export function keyUseCases(ports: KeyAppPorts): KeyUseCases & KeyUpkeep {
   const { root, keys, sessionKeys, dataKeys, verifyBinding, uses, tell, now, random } = ports;
-  const { monotonic, trustDomain, leaseMs } = ports;
+  const { checkRecorder, monotonic, trustDomain, leaseMs } = ports;
   const material = keyMaterial(root);
-  const versions = { root, keys, tell, uses, now, random };
+  const versions = { root, keys, checkRecorder, tell, uses, now, random };
   const active = activeKeys({ ...versions, monotonic });
   const sessions = { sessionKeys, tell, now, random };
-  const newSessions = { ...sessions, active, keys, material, verifyBinding, trustDomain, leaseMs };
-  const newDataKeys = { active, material, dataKeys, tell, now, random };
+  const newSessions = {
+    ...sessions,
+    checkRecorder,
+    active,
+    keys,
+    material,
+    verifyBinding,
+    trustDomain,
+    leaseMs,
+  };
+  const newDataKeys = { checkRecorder, active, material, dataKeys, tell, now, random };
   return {
     encrypt: (caller, key, items) => encrypt({ active, material, random }, caller, key, items),
     decrypt: (caller, key, items) => decrypt({ keys, dataKeys, material }, caller, key, items),

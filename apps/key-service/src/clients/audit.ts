@@ -24,6 +24,8 @@ export function auditRecorder(trail: Pick<AuditTrail, 'record'>, serviceId: stri
         outcome: 'success',
         reason: event.cause,
       }),
+      // What it tells of is committed already: a full spool refuses what comes next, not the trace of this.
+      { useReserve: true },
     );
   };
 }

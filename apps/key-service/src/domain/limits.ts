@@ -30,7 +30,7 @@ export const MAX_SIGNATURES_PER_VERSION = 2n ** 62n;
 /** Uses set aside by one write, so that a crash counts too many and never too few. */
 export const USE_BLOCK = 1024n;
 
-/** How far a clock of another machine may be ahead when a binding begins. */
+/** How far the clock of another machine may be off when a binding begins or ends. */
 export const CLOCK_SKEW_MS = 60_000;
 /** How long the id of a destroyed session key stays refused when nobody said how long its binding is good. */
 export const TOMBSTONE_MS = 7 * 24 * 60 * 60 * 1000;

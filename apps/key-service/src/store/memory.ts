@@ -92,7 +92,7 @@ export function memoryStore(): KeyStore {
           if (key?.kind === 'live') {
             erase(key, now, event);
             destroyed += 1;
-          } else if (key === undefined) {
+          } else if (key === undefined && tombstoneNotAfter !== undefined) {
             sessions.set(toHex(sessionId), {
               kind: 'destroyed',
               sessionId,

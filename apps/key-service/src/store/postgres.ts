@@ -160,6 +160,7 @@ function sessionKeys(database: Database<KeySchema>): SessionKeyStore {
           tx,
           destroyed.map((row) => event(row.session_id, row.tenant)),
         );
+        if (tombstoneNotAfter === undefined) return destroyed.length;
         await tx
           .insertInto('session_key')
           .values(

@@ -289,6 +289,15 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
         });
       });
 
+      it('forgets about an unknown id that is not to be remembered', async () => {
+        const [known, unknown] = [live(), live()];
+        await store.sessionKeys.insert(known, event());
+        const ids = [known.sessionId, unknown.sessionId];
+        expect(await store.sessionKeys.destroy(ids, NOW, undefined, eventOf)).toBe(1);
+        expect(await store.sessionKeys.find(unknown.sessionId)).toBeUndefined();
+        expect(await store.sessionKeys.insert(known, event())).toBe(false);
+      });
+
       it('destroys a thousand at once', async () => {
         const ids = Array.from({ length: 1000 }, () => randomBytes(16));
         await store.sessionKeys.insert(live({ sessionId: ids[999] ?? randomBytes(16) }), event());
