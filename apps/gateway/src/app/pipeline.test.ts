@@ -33,6 +33,7 @@ async function stage(options: Stage = {}) {
   const { client, gateway } = sessionPair();
   const log: string[] = [];
   const counted: string[] = [];
+  const acknowledged: number[] = [];
   const defects: unknown[] = [];
   const rejected: string[] = [];
   const underWay = new UnderWay({ maxMessages: 10_000, maxBytes: 1e9 });
@@ -71,7 +72,10 @@ async function stage(options: Stage = {}) {
         } else if (kind === 'response') log.push(`response ${Buffer.from(payload).toString()}`);
         else {
           const parsed = parseControl(payload);
-          if (parsed.ok && parsed.control.kind === 'close') log.push(`close ${parsed.control.code}`);
+          if (!parsed.ok) throw new Error(parsed.cause);
+          const { control } = parsed;
+          if (control.kind === 'close') log.push(`close ${control.code}`);
+          else if (control.receivedThrough > 0) acknowledged.push(control.receivedThrough);
         }
       }
     },
@@ -116,6 +120,7 @@ async function stage(options: Stage = {}) {
   return {
     log,
     counted,
+    acknowledged,
     defects,
     rejected,
     live,
@@ -385,8 +390,9 @@ describe('bounds', () => {
     await delay(10);
     expect(s.log).toEqual(['decision 1 role_grants', 'forward a', 'decision 1 duplicate']);
     expect(s.rejected).toEqual(['replayed']);
-    expect(s.underWay.messages).toBe(1);
+    expect([s.underWay.messages, s.acknowledged]).toEqual([1, []]);
     slow.open();
     await s.settled();
+    expect(s.acknowledged).toEqual([1]);
   });
 });

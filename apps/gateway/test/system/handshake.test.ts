@@ -99,6 +99,6 @@ test.each(['authenticate', 'session_key'] as const)('%s away: refused retryably'
 test('a session that did not open for want of its key is given back', async () => {
   world.services.broken.add('session_key');
   await using carrier = await world.carrier();
-  await expect(world.session(carrier)).rejects.toThrow();
+  await expect(world.session(carrier)).rejects.toThrow('refused: unavailable');
   await until(() => world.services.calls.some((call) => call.endsWith(' service_unavailable')));
 });
