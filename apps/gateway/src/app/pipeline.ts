@@ -3,32 +3,19 @@
  * **decision in the spool**, forward. Outcomes take the other half of the way (`outcomes.ts`): **outcome in the spool**,
  * then the response. No gRPC call and no synchronous I/O on this path.
  */
-import {
-  parseControl,
-  type Control,
-  type MessageCause,
-  type OpenedFrame,
-  type RefusalCode,
-} from '@sallyport/channel';
+import { type Control, type MessageCause, type OpenedFrame, type RefusalCode } from '@sallyport/channel';
 import type { MessageDecision } from '@sallyport/audit-log';
 import type { Decision, DecisionRequest } from '@sallyport/policy-engine';
 import { parseTraceparent, type Tracer } from '@sallyport/service/telemetry';
 import type { Met } from '../domain/outcome.ts';
-import { decodeReply, encodeReply, refusal, replyMessage, type Reply } from '../domain/reply.ts';
+import { refusal, replyMessage } from '../domain/reply.ts';
+import { createAnswers, RETRY_AFTER_MS } from './answers.ts';
+import { createJudge } from './judge.ts';
 import type { LiveSession } from './live-session.ts';
 import type { PipelineMetrics } from './measure.ts';
-import {
-  ACTION,
-  claimOf,
-  decisionOf,
-  incomingOf,
-  isAccepted,
-  isAddressed,
-  type Incoming,
-} from './message.ts';
+import { claimOf, decisionOf, incomingOf, isAccepted, type Incoming } from './message.ts';
 import type { Outcomes } from './outcomes.ts';
 import type {
-  ConcludedRequest,
   FrameRefusal,
   GuardVerdict,
   ReceivedState,
@@ -68,19 +55,6 @@ export type Pipeline = {
   stop(): void;
 };
 
-const RETRY_AFTER_MS = 500;
-
-/** How the client hears of what the guard refused. `duplicate` and `running` will be answered by the first. */
-const REFUSAL_OF = {
-  duplicate: 'duplicate',
-  stale: 'stale',
-  too_far_ahead: 'too_far_ahead',
-  running: 'running',
-  unknown: 'outcome_unknown',
-  correlation_reuse: 'correlation_reuse',
-  busy: 'busy',
-} as const satisfies Record<Exclude<RecordVerdict, 'new' | 'done'>, RefusalCode>;
-
 const CLOSE_OF = {
   revoked: 'revoked',
   expired: 'expired',
@@ -89,22 +63,12 @@ const CLOSE_OF = {
   epoch_required: 'epoch_required',
 } as const satisfies Record<FrameRefusal, RefusalCode>;
 
-/** Answered without being forwarded; `kept`: with the response that the ledger holds. */
-type Refused = { readonly incoming: Incoming; readonly reply: Reply | 'kept'; readonly isClaimed: boolean };
-
-type Judged = {
-  readonly decisions: MessageDecision[];
-  readonly allowed: Incoming[];
-  readonly refused: Refused[];
-  /** Accepted and not forwarded: final as soon as the decisions are recorded. */
-  readonly settled: number[];
-  readonly controls: Control[];
-};
-
 const CONSUMER = { kind: 'consumer' } as const;
 
 export function createPipeline(ports: PipelinePorts): Pipeline {
   const { guard, metrics, tracer } = ports;
+  const judge = createJudge(ports);
+  const answers = createAnswers(ports);
   let isStopping = false;
 
   async function run(live: LiveSession, frame: OpenedFrame, ticket: FrameTicket): Promise<void> {
@@ -144,64 +108,14 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
 
     const judged = judge(live, all, verdicts);
     if (await isRecorded(live, judged.decisions)) {
-      await conclude(live, judged);
+      await answers.conclude(live, judged);
       for (const incoming of judged.allowed) void forward(live, incoming, ticket);
       ticket.settle(all.length - judged.allowed.length);
     } else {
-      await giveBack(live, judged);
+      await answers.giveBack(live, judged);
       ticket.abandon();
     }
     for (const control of judged.controls) takeControl(live, control);
-  }
-
-  /** Everything that needs no waiting: what is allowed, what is not, and how its sender hears of it. */
-  function judge(live: LiveSession, all: readonly Incoming[], verdicts: readonly RecordVerdict[]): Judged {
-    const judged: Judged = { decisions: [], allowed: [], refused: [], settled: [], controls: [] };
-    const startedAt = ports.monotonic();
-    const revision = ports.policyRevision();
-    let denied = 0;
-    for (const [index, incoming] of all.entries()) {
-      // The guard answers for every record; if ever it did not, the record was not admitted.
-      const verdict = verdicts[index] ?? 'duplicate';
-      if (isAccepted(verdict) && !isAddressed(incoming.message)) {
-        const problem = controlProblem(incoming, judged.controls);
-        if (problem !== undefined) judged.decisions.push(decisionOf(incoming, 'deny', problem, revision));
-        judged.settled.push(incoming.message.sequence);
-      } else if (verdict === 'new') {
-        const { decision, reply } = decide(live, incoming);
-        judged.decisions.push(decision);
-        if (reply === undefined) judged.allowed.push(incoming);
-        else {
-          denied += 1;
-          judged.refused.push({ incoming, reply, isClaimed: true });
-          judged.settled.push(incoming.message.sequence);
-        }
-      } else {
-        judged.decisions.push(decisionOf(incoming, 'deny', verdict, revision));
-        const reply = verdict === 'done' ? 'kept' : refusal(REFUSAL_OF[verdict], '');
-        judged.refused.push({ incoming, reply, isClaimed: false });
-        if (isAccepted(verdict)) judged.settled.push(incoming.message.sequence);
-      }
-    }
-    metrics.decided(judged.allowed.length, denied, ports.monotonic() - startedAt);
-    return judged;
-  }
-
-  function decide(live: LiveSession, incoming: Incoming): { decision: MessageDecision; reply?: Reply } {
-    const { destination } = incoming.message;
-    const answer = ports.decide({
-      principal: live.principal,
-      action: ACTION,
-      resource: { kind: 'destination', name: destination },
-    });
-    const revision = String(answer.policyRevision);
-    const isAllowed = answer.decision === 'allow';
-    const reason = answer.reasons[0] ?? (isAllowed ? 'allowed' : 'denied');
-    const decision = decisionOf(incoming, answer.decision, reason, revision);
-    if (isAllowed) return { decision };
-    const need = answer.requires.length === 0 ? '' : `; it would need ${answer.requires.join(' or ')}`;
-    const detail = `${live.principal.id} may not send to "${destination}" under policy revision ${revision}${need}`;
-    return { decision, reply: refusal('denied', detail) };
   }
 
   async function isRecorded(live: LiveSession, decisions: readonly MessageDecision[]): Promise<boolean> {
@@ -245,64 +159,6 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
       traceparent: message.trace === '' ? undefined : message.trace,
       signal: ports.giveUp,
     });
-  }
-
-  /** After the record: what was refused is final, and its sender hears of it. */
-  async function conclude(live: LiveSession, { refused, settled }: Judged): Promise<void> {
-    const answers: { incoming: Incoming; reply: Reply }[] = [];
-    const claimed: ConcludedRequest[] = [];
-    for (const { incoming, reply, isClaimed } of refused) {
-      const { correlation } = incoming;
-      const answer = reply === 'kept' ? await keptReply(live, correlation) : reply;
-      if (isClaimed) claimed.push({ correlation, state: 'done', response: encodeReply(answer) });
-      answers.push({ incoming, reply: answer });
-    }
-    await concludeClaims(live, claimed);
-    if (settled.length > 0) live.finished(settled);
-    if (refused.length > 0 || settled.length > 0) answer(live, answers);
-  }
-
-  /** Nothing of the frame was done, and all of it may be sent anew. */
-  async function giveBack(live: LiveSession, { allowed, refused, settled }: Judged): Promise<void> {
-    const unrecorded = refusal(
-      'unavailable',
-      'the decision could not be recorded, so nothing was done',
-      RETRY_AFTER_MS,
-    );
-    const claimed = [...allowed, ...refused.flatMap((each) => (each.isClaimed ? [each.incoming] : []))];
-    await concludeClaims(
-      live,
-      claimed.map(({ correlation }) => ({ correlation, state: 'released', response: undefined })),
-    );
-    live.finished([...settled, ...allowed.map(({ message }) => message.sequence)]);
-    answer(live, [
-      ...allowed.map((incoming) => ({ incoming, reply: unrecorded })),
-      // A duplicate goes on waiting for the first of its kind.
-      ...refused.map(({ incoming, reply, isClaimed }) => ({
-        incoming,
-        reply: isClaimed || reply === 'kept' ? unrecorded : reply,
-      })),
-    ]);
-  }
-
-  async function concludeClaims(live: LiveSession, claims: readonly ConcludedRequest[]): Promise<void> {
-    if (claims.length === 0) return;
-    try {
-      await guard.conclude(live.guard, claims);
-    } catch {
-      metrics.guardUnavailable();
-    }
-  }
-
-  async function keptReply(live: LiveSession, correlation: string): Promise<Reply> {
-    try {
-      const kept = await guard.response(live.guard, correlation);
-      const reply = kept === undefined ? undefined : decodeReply(kept);
-      if (reply !== undefined) return reply;
-    } catch {
-      metrics.guardUnavailable();
-    }
-    return refusal('response_lost', 'it was carried out; its response is no longer kept');
   }
 
   /** The session is over: nobody is answered, and the record says what came and why it was not taken. */
@@ -383,22 +239,6 @@ const DETAIL_OF: Readonly<Record<string, string>> = {
   stopping: 'the gateway is stopping',
   too_much_under_way: 'too much is under way; wait for answers',
 };
-
-function answer(live: LiveSession, answers: readonly { incoming: Incoming; reply: Reply }[]): void {
-  const wanted = answers.filter(({ incoming }) => incoming.message.kind === 'request');
-  live.outbox.push(
-    wanted.map(({ incoming: { message }, reply }) => replyMessage(message.correlation, reply, message.trace)),
-  );
-}
-
-/** Adds a control message to `controls`, or says why it is none. */
-function controlProblem({ message }: Incoming, controls: Control[]): string | undefined {
-  if (message.kind !== 'control') return 'unexpected_kind';
-  const parsed = parseControl(message.payload);
-  if (!parsed.ok) return 'bad_control';
-  controls.push(parsed.control);
-  return undefined;
-}
 
 function takeControl(live: LiveSession, control: Control): void {
   if (control.kind === 'close') return live.detach('closed_by_client');
