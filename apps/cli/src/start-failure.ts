@@ -36,6 +36,7 @@ const WHAT_TO_DO = {
   ENOSPC: 'no space is left. Make room and start again; nothing that was acknowledged is lost.',
   EMFILE: 'too many files are open. Raise the limit (ulimit -n) and start again.',
   EISDIR: 'a folder stands where a file should. Move it away and start again.',
+  EEXIST: 'a file stands where a folder should. Move it away and start again.',
   ENOTDIR: 'a file stands where a folder should. Move it away and start again.',
 } as const;
 

@@ -76,8 +76,8 @@ test(
     }
 
     const last = await startSystem(home, { args });
-    await using stopping = last;
-    await expectAcknowledged(stopping.home, ledger.acknowledged);
+    await using _ = last;
+    await expectAcknowledged(home, ledger.acknowledged);
     const rows = await settledRows(home, beganAt);
     const decisions = rows.filter(({ phase }) => phase === 'decision');
     const outcomes = rows.filter(({ phase }) => phase === 'outcome');
