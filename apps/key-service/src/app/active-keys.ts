@@ -5,7 +5,8 @@
 import { busy, tooLarge } from '@sallyport/service/errors';
 import { SELF, type Actor } from '../domain/key-event.ts';
 import { refText, type KeyRef, type KeyVersion } from '../domain/key.ts';
-import { MAX_DOMAIN_KEYS } from '../domain/limits.ts';
+import { MAX_KEYS_PER_OWNER } from '../domain/limits.ts';
+import { ownerOf } from '../domain/ownership.ts';
 import type { KeyReader } from './ports.ts';
 import { createKey, replaceVersion, type RotateKeyPorts } from './rotate-key.ts';
 import type { UseCounter } from './use-counter.ts';
@@ -36,9 +37,11 @@ export function activeKeys(ports: ActiveKeysPorts): ActiveKeys {
   }
 
   async function create(ref: KeyRef, actor: Actor): Promise<KeyVersion> {
-    const names = new Set((await ports.keys.list()).map(refText));
-    if (!names.has(refText(ref)) && names.size >= MAX_DOMAIN_KEYS) {
-      throw tooLarge(`there are ${names.size} keys already: no new one is made`, { field: 'key' });
+    const owner = ownerOf(ref.kind, ref.name);
+    const owned = (await ports.keys.list()).filter(({ kind, name }) => ownerOf(kind, name) === owner);
+    const names = new Set(owned.map(refText));
+    if (!names.has(refText(ref)) && names.size >= MAX_KEYS_PER_OWNER) {
+      throw tooLarge(`${owner} has ${names.size} keys already: no new one is made`, { field: 'key' });
     }
     return createKey(ports, ref, actor);
   }

@@ -1,7 +1,13 @@
 import { concatBytes, randomBytes, utf8 } from '@sallyport/crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { keyRef, memoryRootKey, reasonOf, testApp, type TestApp } from '../../test/support.ts';
-import { MAX_AAD_BYTES, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_PLAINTEXT_BYTES } from '../domain/limits.ts';
+import {
+  MAX_AAD_BYTES,
+  MAX_BATCH_BYTES,
+  MAX_BATCH_ITEMS,
+  MAX_KEYS_PER_OWNER,
+  MAX_PLAINTEXT_BYTES,
+} from '../domain/limits.ts';
 import { permits, type KeyState, KEY_STATES } from '../domain/lifecycle.ts';
 import { memoryStore } from '../store/memory.ts';
 import type { KeyStore } from '../store/store.ts';
@@ -129,6 +135,21 @@ describe('Encrypt and Decrypt', () => {
     expect(await reasonOf(app.keys.encrypt(caller, key, [{ plaintext, aad }]))).toBe(reason);
     expect(await reasonOf(open(await seal(), { caller, key }))).toBe(reason);
     expect((await app.store.keys.list()).map(({ name }) => name)).toEqual(['auth/psk']);
+  });
+
+  it('refuse to make more keys than a service may have, and let no service use up the keys of another', async () => {
+    await seal();
+    const [key] = await app.store.keys.list();
+    if (key === undefined) throw new Error('no key');
+    const many = Array.from({ length: MAX_KEYS_PER_OWNER }, (_, at) => ({
+      ...key,
+      ...keyRef(`auth/n${at}`),
+    }));
+    const keys = { ...app.store.keys, list: async () => many };
+    const crowded = testApp({ store: { ...app.store, keys } });
+    const make = (caller: string, name: string) => crowded.keys.encrypt(caller, name, [{ plaintext, aad }]);
+    expect(await reasonOf(make('auth-service', 'auth/one-more'))).toBe('too_large');
+    expect(await make('audit-service', 'audit/day')).toHaveLength(1);
   });
 
   it.each([

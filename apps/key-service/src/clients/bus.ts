@@ -35,14 +35,22 @@ export function keyAnnouncer(bus: Bus, log: Log): AnnounceKey {
   };
 }
 
-/** Calls `onDeactivated` for each version that stopped being active, wherever that happened. */
+/** Calls `onDeactivated` for each version that stopped being active, wherever that happened. What is no announcement is passed over. */
 export function followKeyChanges(
-  bus: Bus,
+  bus: Pick<Bus, 'subscribe'>,
   onDeactivated: (keyId: KeyId) => Promise<void>,
 ): Promise<Subscription> {
   return bus.subscribe(SUBJECT, {}, async ({ payload }) => {
-    const { keyId, state } = fromBinary(eventsv1.KeyChangedSchema, payload);
-    const id = parseKeyId(keyId);
-    if (id !== undefined && state !== STATE.created) await onDeactivated(id);
+    const changed = announcementOf(payload);
+    const id = changed && parseKeyId(changed.keyId);
+    if (id !== undefined && changed?.state !== STATE.created) await onDeactivated(id);
   });
+}
+
+function announcementOf(payload: Uint8Array): eventsv1.KeyChanged | undefined {
+  try {
+    return fromBinary(eventsv1.KeyChangedSchema, payload);
+  } catch {
+    return undefined;
+  }
 }

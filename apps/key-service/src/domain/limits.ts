@@ -12,8 +12,8 @@ export const MAX_BATCH_BYTES = 2 * 1024 * 1024;
 export const MAX_SESSION_IDS = 1000;
 /** Bytes of one message to sign. */
 export const MAX_SIGN_BYTES = 1024 * 1024;
-/** Domain keys of one deployment; keys are made on first use, and a name is chosen by its caller. */
-export const MAX_DOMAIN_KEYS = 1024;
+/** Keys of one owner: they are made on first use and named by their caller, and none may use up what the others need. */
+export const MAX_KEYS_PER_OWNER = 1024;
 
 /** Bytes of every symmetric key here: AES-256, and what HKDF expands for the channel. */
 export const SYMMETRIC_KEY_BYTES = 32;
