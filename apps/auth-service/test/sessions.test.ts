@@ -2,6 +2,7 @@
 import { credentialDigest } from '@sallyport/channel';
 import { randomBytes, toHex } from '@sallyport/crypto';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { MAX_DESTROY_IDS } from '../src/domain/limits.ts';
 import type { Session } from '../src/domain/session.ts';
 import { createAuthority, DAY, HOUR, NOW } from './pki.ts';
 import { reasonOf, testApp, type TestApp } from './support.ts';
@@ -52,6 +53,20 @@ async function opened(changes: Partial<Session> = {}): Promise<Session> {
   );
   return session;
 }
+
+describe('with key-service away', () => {
+  it('the thousand revocations that wait for it hold no announcement back', async () => {
+    for (let at = 0; at < MAX_DESTROY_IDS; at += 1) await opened();
+    app.keys.isAway = true;
+    await app.auth.revokeSessions(ADMIN, alice, '');
+    const { sessionId } = await opened({ principal: 'user:bob' });
+    await app.auth.revokeSessions(ADMIN, { kind: 'session', sessionId }, '');
+    expect(app.announced.at(-1)?.sessionId).toEqual(sessionId);
+    app.keys.isAway = false;
+    await app.auth.payRevocations();
+    expect(app.keys.destroyed).toHaveLength(MAX_DESTROY_IDS + 1);
+  });
+});
 
 describe('listing', () => {
   const wanted = { principal: '', includeEnded: false, pageSize: 0, pageToken: '' };
@@ -110,7 +125,7 @@ describe('revoking', () => {
     ]);
     expect((await app.store.sessions.find(bob.sessionId))?.ended).toBeUndefined();
     expect(await app.auth.listRevocations(1n)).toMatchObject({ revocations: [{ number: 2n }], last: 2n });
-    expect(await app.store.feed.owed(10)).toEqual([]);
+    expect(await app.store.feed.owed('announced', 10)).toEqual([]);
   });
 
   it('again changes nothing', async () => {

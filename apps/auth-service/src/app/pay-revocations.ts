@@ -6,7 +6,8 @@
  */
 import { serialised } from '@sallyport/service/lifecycle';
 import { MAX_DESTROY_IDS } from '../domain/limits.ts';
-import type { AnnounceRevocation, Keys, OwedRevocation, OwedStep, RevocationStore } from './ports.ts';
+import type { Revocation } from '../domain/session.ts';
+import type { AnnounceRevocation, Keys, OwedStep, RevocationStore } from './ports.ts';
 
 export interface PayRevocationsPorts {
   readonly feed: Pick<RevocationStore, 'owed' | 'pay'>;
@@ -20,47 +21,39 @@ export interface PayRevocationsPorts {
 export type PayRevocations = () => Promise<void>;
 
 export function payRevocations({ feed, announce, keys, onProblem }: PayRevocationsPorts): PayRevocations {
-  async function attempt(step: OwedStep, run: () => Promise<void>): Promise<boolean> {
-    try {
-      await run();
-      return true;
-    } catch (error) {
-      onProblem(step, error);
-      return false;
+  /** Oldest first, until nothing is left or something fails: the next turn of the upkeep tries that. */
+  async function work(
+    step: OwedStep,
+    pay: (owed: readonly Revocation[], paid: bigint[]) => Promise<void>,
+  ): Promise<void> {
+    for (let isFailed = false; !isFailed;) {
+      const owed = await feed.owed(step, MAX_DESTROY_IDS);
+      if (owed.length === 0) return;
+      const paid: bigint[] = [];
+      try {
+        await pay(owed, paid);
+      } catch (error) {
+        isFailed = true;
+        onProblem(step, error);
+      }
+      await feed.pay(paid, step);
     }
   }
 
-  /** In order, and none after one that failed: a gap in what was heard makes gateways ask. */
-  const announceAll = async (owed: readonly OwedRevocation[]): Promise<void> => {
-    const told: bigint[] = [];
-    for (const revocation of owed.filter(({ isAnnounced }) => !isAnnounced)) {
-      if (!(await attempt('announced', () => announce(revocation)))) break;
-      told.push(revocation.number);
-    }
-    await feed.pay(told, 'announced');
-  };
-
-  const destroyAll = async (owed: readonly OwedRevocation[]): Promise<void> => {
-    const wanted = owed.filter(({ isKeyDestroyed }) => !isKeyDestroyed);
-    if (wanted.length === 0) return;
-    const ids = wanted.map(({ sessionId }) => sessionId);
-    if (await attempt('key_destroyed', () => keys.destroySessionKeys(ids))) {
-      await feed.pay(
-        wanted.map(({ number }) => number),
-        'key_destroyed',
-      );
-    }
-  };
-
   return serialised(async () => {
-    for (;;) {
-      const owed = await feed.owed(MAX_DESTROY_IDS);
-      if (owed.length === 0) return;
-      await Promise.all([announceAll(owed), destroyAll(owed)]);
-      // What failed now fails again at once: the next turn of the upkeep tries it.
-      const [first] = owed;
-      const [next] = await feed.owed(1);
-      if (next !== undefined && next.number === first?.number) return;
-    }
+    const outcomes = await Promise.allSettled([
+      // In order, and none after one that failed: a gap in what was heard makes gateways ask.
+      work('announced', async (owed, paid) => {
+        for (const revocation of owed) {
+          await announce(revocation);
+          paid.push(revocation.number);
+        }
+      }),
+      work('key_destroyed', async (owed, paid) => {
+        await keys.destroySessionKeys(owed.map(({ sessionId }) => sessionId));
+        paid.push(...owed.map(({ number }) => number));
+      }),
+    ]);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   });
 }

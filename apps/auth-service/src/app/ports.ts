@@ -48,12 +48,7 @@ export type RevocationTarget =
   | { readonly kind: 'session'; readonly sessionId: Uint8Array }
   | { readonly kind: 'principal'; readonly principal: string };
 
-/** What a committed revocation still owes. */
-export interface OwedRevocation extends Revocation {
-  readonly isAnnounced: boolean;
-  readonly isKeyDestroyed: boolean;
-}
-
+/** What a committed revocation owes until it is paid. */
 export type OwedStep = 'announced' | 'key_destroyed';
 
 export interface RevocationStore {
@@ -71,8 +66,8 @@ export interface RevocationStore {
     after: bigint,
     limit: number,
   ): Promise<{ readonly revocations: readonly Revocation[]; readonly last: bigint }>;
-  /** Oldest first. */
-  owed(limit: number): Promise<readonly OwedRevocation[]>;
+  /** Those that still owe `step`, oldest first. */
+  owed(step: OwedStep, limit: number): Promise<readonly Revocation[]>;
   pay(numbers: readonly bigint[], step: OwedStep): Promise<void>;
   /** Forgets rows made before `madeBefore` that owe nothing. */
   forget(madeBefore: number): Promise<void>;

@@ -1,12 +1,13 @@
 /** Everything in memory: the fake of every test of a use case, and held to the same contract as the database. */
 import { constantTimeEqual, toHex } from '@sallyport/crypto';
-import type { OwedRevocation, SessionEvent } from '../app/ports.ts';
+import type { OwedStep, SessionEvent } from '../app/ports.ts';
 import type { AuthEvent } from '../domain/events.ts';
 import type { Psk } from '../domain/psk.ts';
-import { endedAt, type Ended, type Session } from '../domain/session.ts';
+import { endedAt, type Ended, type Revocation, type Session } from '../domain/session.ts';
 import type { AuthStore } from './store.ts';
 
-interface FeedRow extends OwedRevocation {
+interface FeedRow extends Revocation {
+  readonly owes: Set<OwedStep>;
   readonly madeAt: number;
 }
 
@@ -38,8 +39,8 @@ export function memoryStore(): AuthStore {
       end(session, ended, event);
       last += 1n;
       const { sessionId } = session;
-      const owed = { isAnnounced: false, isKeyDestroyed: false };
-      feed.push({ number: last, sessionId, cause: ended.cause, madeAt: ended.at, ...owed });
+      const owes = new Set<OwedStep>(['announced', 'key_destroyed']);
+      feed.push({ number: last, sessionId, cause: ended.cause, madeAt: ended.at, owes });
     }
     return open.map(({ sessionId }) => sessionId);
   }
@@ -95,26 +96,19 @@ export function memoryStore(): AuthStore {
         revocations: feed
           .filter((row) => row.number > after)
           .slice(0, limit)
-          .map(({ number, sessionId, cause }) => ({ number, sessionId, cause })),
+          .map(revocationOf),
         last,
       }),
-      owed: async (limit) =>
+      owed: async (step, limit) =>
         feed
-          .filter((row) => !row.isAnnounced || !row.isKeyDestroyed)
+          .filter(({ owes }) => owes.has(step))
           .slice(0, limit)
-          .map(({ number, sessionId, cause, isAnnounced, isKeyDestroyed }) => ({
-            number,
-            sessionId,
-            cause,
-            isAnnounced,
-            isKeyDestroyed,
-          })),
+          .map(revocationOf),
       pay: async (numbers, step) => {
-        const paid = step === 'announced' ? { isAnnounced: true } : { isKeyDestroyed: true };
-        feed = feed.map((row) => (numbers.includes(row.number) ? { ...row, ...paid } : row));
+        for (const row of feed) if (numbers.includes(row.number)) row.owes.delete(step);
       },
       forget: async (madeBefore) => {
-        feed = feed.filter((row) => row.madeAt >= madeBefore || !row.isAnnounced || !row.isKeyDestroyed);
+        feed = feed.filter((row) => row.madeAt >= madeBefore || row.owes.size > 0);
       },
     },
     psks: {
@@ -168,4 +162,8 @@ function newestFirst(a: Position, b: Position): number {
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function revocationOf({ number, sessionId, cause }: Revocation): Revocation {
+  return { number, sessionId, cause };
 }

@@ -1,5 +1,6 @@
 import type { Database } from '@sallyport/service/database';
 import type { RevocationStore } from '../app/ports.ts';
+import type { Revocation } from '../domain/session.ts';
 import type { AuthSchema } from './rows.ts';
 import { revokeOpen } from './transaction.ts';
 
@@ -35,25 +36,19 @@ export function postgresFeed(database: Database<AuthSchema>): RevocationStore {
         .limit(limit)
         .execute();
       return {
-        revocations: rows.map(({ number, session_id: sessionId, cause }) => ({ number, sessionId, cause })),
+        revocations: rows.map(revocationOf),
         last,
       };
     },
-    owed: async (limit) => {
+    owed: async (step, limit) => {
       const rows = await kysely
         .selectFrom('revocation')
-        .selectAll()
-        .where((e) => e.not(e.and([e.ref('announced'), e.ref('key_destroyed')])))
+        .select(['number', 'session_id', 'cause'])
+        .where(step, '=', false)
         .orderBy('number')
         .limit(limit)
         .execute();
-      return rows.map((row) => ({
-        number: row.number,
-        sessionId: row.session_id,
-        cause: row.cause,
-        isAnnounced: row.announced,
-        isKeyDestroyed: row.key_destroyed,
-      }));
+      return rows.map(revocationOf);
     },
     pay: async (numbers, step) => {
       if (numbers.length === 0) return;
@@ -72,4 +67,12 @@ export function postgresFeed(database: Database<AuthSchema>): RevocationStore {
         .execute();
     },
   };
+}
+
+function revocationOf(row: {
+  readonly number: bigint;
+  readonly session_id: Uint8Array;
+  readonly cause: string;
+}): Revocation {
+  return { number: row.number, sessionId: row.session_id, cause: row.cause };
 }
