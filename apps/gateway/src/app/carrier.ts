@@ -100,7 +100,6 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
     sessions.add(live);
     own.set(live.id, live);
     if (isOver) return live.detach('carrier_closed');
-    badFrames = 0;
     write(opened.frame);
   }
 
@@ -121,8 +120,7 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
     const live = own.get(id);
     if (live !== undefined) {
       const cause = ports.pipeline.onFrame(live, frame);
-      if (cause === undefined) badFrames = 0;
-      else reject(cause, encodeAlert(sid, 'invalid_message'));
+      if (cause !== undefined) reject(cause, encodeAlert(sid, 'invalid_message'));
     } else if (former.has(id)) {
       // Sent before its client could hear of the end: refused, and no reason to cut off the others.
       count('session_ended');

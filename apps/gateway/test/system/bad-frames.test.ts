@@ -298,16 +298,16 @@ describe('a frame of a known sender whose messages are not taken', () => {
 describe('a peer that sends rubbish', () => {
   const rubbish = (): Uint8Array => utf8('GET / HTTP/1.1\r\n\r\n and more of it');
 
-  test('is cut off at 16 bad frames in a row; its sessions are told to the services, others go on', async () => {
+  test('is cut off at 16 bad frames, whatever comes between them; its sessions are told to the services, others go on', async () => {
     await using bystander = await world.carrier();
     const safe = await world.session(bystander, 'bob');
     await using scene = await stage();
-    for (let sent = 0; sent < 15; sent += 1) scene.carrier.send(rubbish());
+    for (let sent = 0; sent < 8; sent += 1) scene.carrier.send(rubbish());
     await scene.session.ping();
-    for (let sent = 0; sent < 15; sent += 1) scene.carrier.send(rubbish());
+    for (let sent = 0; sent < 7; sent += 1) scene.carrier.send(rubbish());
     await scene.other.ping();
     expect(scene.carrier.isEnded).toBe(false);
-    for (let sent = 0; sent < 16; sent += 1) scene.carrier.send(rubbish());
+    scene.carrier.send(rubbish());
     await scene.carrier.ended;
     await until(() => world.services.calls.includes(`close ${scene.session.id} carrier_closed`));
     await until(() => world.services.calls.includes(`destroy ${scene.other.id}`));

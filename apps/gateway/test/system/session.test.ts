@@ -123,7 +123,11 @@ describe('the end of a session', () => {
     await carrier[Symbol.asyncDispose]();
     await until(() => world.services.calls.includes(`close ${session.id} carrier_closed`));
     held.open[0]?.end('made');
-    await until(() => rowsOf(world, session.id).some(({ outcome }) => outcome === 'success'));
+    await until(() =>
+      rowsOf(world, session.id).some(
+        ({ destination, outcome }) => destination === 'orders' && outcome === 'success',
+      ),
+    );
   });
 
   test('closed by its client: what came before in the same frame is carried out', async () => {
@@ -133,7 +137,11 @@ describe('the end of a session', () => {
     const session = await world.session(carrier);
     const closing = controlMessage({ kind: 'close', code: 'unavailable', retryAfterMs: 0, detail: '' });
     carrier.send(session.seal(request('orders', '{}', { kind: 'notification' }), closing));
-    await until(() => rowsOf(world, session.id).some(({ outcome }) => outcome === 'success'));
+    await until(() =>
+      rowsOf(world, session.id).some(
+        ({ destination, outcome }) => destination === 'orders' && outcome === 'success',
+      ),
+    );
     await until(() => world.services.calls.includes(`close ${session.id} closed_by_client`));
     expect(instant.keys).toHaveLength(1);
   });
