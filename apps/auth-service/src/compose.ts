@@ -141,16 +141,10 @@ export async function composeAuthService(
     if (!areDecoysReady) await auth.prepareDecoys();
     areDecoysReady = true;
   };
-  // What an earlier process committed and did not live to tell, before the first call is taken.
-  const resumed = auth
-    .tell()
-    .then(() => auth.payRevocations())
-    .catch((error: unknown) => log.warn('upkeep failed and will be tried again', { task: 'resume', error }));
-  building.defer(() => resumed);
   building.use(
     startUpkeep(
       [
-        { name: 'events', run: auth.tell },
+        { name: 'events', run: auth.tell }, // what an earlier process committed and did not live to tell
         { name: 'revocations', run: auth.payRevocations },
         { name: 'proofs', run: async () => auth.sweepProofs() },
       ],

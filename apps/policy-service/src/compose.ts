@@ -11,6 +11,7 @@ import { ConfigError } from '@sallyport/service/config';
 import type { DatabaseHost } from '@sallyport/service/database';
 import { unavailable } from '@sallyport/service/errors';
 import { grpcClient, startGrpcServer, type AuthorizePrincipal } from '@sallyport/service/grpc';
+import { startUpkeep } from '@sallyport/service/lifecycle';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
 import { decide } from './app/decide.ts';
 import type { Sleep } from './app/ports.ts';
@@ -38,6 +39,8 @@ const tenant = 'default';
 const keyDeadlineMs = 1_500;
 /** Below the edge's default deadline of 5 s: the answer "stored, not in force" must still arrive. */
 const forceWaitMs = 3_500;
+/** How long a rotated bundle key may go unnoticed when its announcement is lost. */
+const keyPollMs = 60_000;
 
 /** The only seam for tests. */
 export type Overrides = {
@@ -113,16 +116,16 @@ export async function composePolicyService(
     }),
   );
 
-  building.use(
-    await followBundleKey(bus, () =>
-      renewBundle({
-        writer: store.policy,
-        publisher,
-        activeKeyId: async () => (await activeBundleKey(keys)).keyId,
-        now,
-      }),
-    ),
-  );
+  const renew = () =>
+    renewBundle({
+      writer: store.policy,
+      publisher,
+      activeKeyId: async () => (await activeBundleKey(keys)).keyId,
+      now,
+    });
+  building.use(await followBundleKey(bus, renew));
+  // An announcement can be lost, or come while nobody listens.
+  building.use(startUpkeep([{ name: 'bundle key', run: renew }], keyPollMs, log));
 
   const server = building.use(
     await startGrpcServer({

@@ -151,6 +151,20 @@ test('a bundle key that is replaced brings a bundle under the new key', async ()
   expect((await admin.putRole({ role: { name: 'next' } })).revision).toBe(3n);
 });
 
+test('a bundle key that was replaced while nobody listened brings a bundle under the new key', async () => {
+  {
+    await using service = await startPolicyService(world);
+    await ready(service);
+  }
+  world.keys.rotate();
+  await using service = await startPolicyService(world);
+  const gateway = await service.client('svc/gateway');
+  await vi.waitFor(
+    async () => expect((await gateway.getBundle({ currentRevision: 1n })).revision).toBe(2n),
+    10_000,
+  );
+});
+
 test('calls and changes leave through a real spool, the denied ones too', async () => {
   const spoolDirectory = await mkdtemp(join(tmpdir(), 'sallyport-policy-'));
   const shipped: AuditEvent[] = [];

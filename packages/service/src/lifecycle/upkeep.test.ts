@@ -25,7 +25,7 @@ describe('upkeep', () => {
     vi.useRealTimers();
   });
 
-  it('runs its tasks in order at every turn; one that fails stops neither the others nor the next turn', async () => {
+  it('runs its tasks in order at once and at every turn; one that fails stops neither the others nor the next turn', async () => {
     const { lines, log } = warnings();
     const ran: string[] = [];
     const tasks = [
@@ -34,9 +34,11 @@ describe('upkeep', () => {
     ];
     await using upkeep = startUpkeep(tasks, 1000, log);
     void upkeep;
+    await vi.advanceTimersByTimeAsync(0);
+    expect(ran).toEqual(['good']);
     await vi.advanceTimersByTimeAsync(2000);
-    expect(ran).toEqual(['good', 'good']);
-    expect(lines).toEqual(Array(2).fill('upkeep failed and will be tried again: broken'));
+    expect(ran).toEqual(['good', 'good', 'good']);
+    expect(lines).toEqual(Array(3).fill('upkeep failed and will be tried again: broken'));
   });
 
   it('never runs twice at the same time, and waits for the run under way when disposed', async () => {
@@ -51,7 +53,7 @@ describe('upkeep', () => {
       },
     };
     const upkeep = startUpkeep([slow], 1000, log);
-    await vi.advanceTimersByTimeAsync(3000);
+    await vi.advanceTimersByTimeAsync(2000);
     expect([started, ended]).toEqual([1, 0]);
     const disposed = upkeep[Symbol.asyncDispose]();
     await vi.advanceTimersByTimeAsync(5000);

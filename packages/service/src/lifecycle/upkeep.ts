@@ -6,7 +6,10 @@ export interface UpkeepTask {
   readonly run: () => Promise<unknown>;
 }
 
-/** Runs the tasks one after the other every `intervalMs`. Disposing waits for the run under way. */
+/**
+ * Runs the tasks one after the other: now, for what an earlier process did not live to do, and then every `intervalMs`.
+ * Disposing waits for the run under way.
+ */
 export function startUpkeep(tasks: readonly UpkeepTask[], intervalMs: number, log: Log): AsyncDisposable {
   let running: Promise<void> | undefined;
 
@@ -20,11 +23,13 @@ export function startUpkeep(tasks: readonly UpkeepTask[], intervalMs: number, lo
     }
   }
 
-  const timer = setInterval(() => {
+  const begin = () => {
     running ??= turn().finally(() => {
       running = undefined;
     });
-  }, intervalMs);
+  };
+  begin();
+  const timer = setInterval(begin, intervalMs);
   timer.unref();
 
   return {
