@@ -216,10 +216,12 @@ function firstBindings(): { principal: string; role: string }[] {
 async function runtimeOf(name: ServiceName, parts: Parts): Promise<ServiceRuntime> {
   const { clock, config, identities, lifecycle, bus } = parts;
   const { otlpUrl } = config.telemetry;
+  const log = createLogger({ service: name, level: config.log.level, destination: process.stderr, clock });
   const telemetry = await lifecycle.add(`${name} telemetry`, () =>
     createTelemetry({
       service: name,
       exporter: otlpUrl === undefined ? { kind: 'none' } : { kind: 'otlp-http', url: otlpUrl },
+      onExportError: (error, lostSpans) => log.warn('spans could not be delivered', { error, lostSpans }),
     }),
   );
   return {
@@ -227,7 +229,7 @@ async function runtimeOf(name: ServiceName, parts: Parts): Promise<ServiceRuntim
     trust: identities.trust,
     bus,
     clock,
-    log: createLogger({ service: name, level: config.log.level, destination: process.stderr, clock }),
+    log,
     metrics: createMetrics({ service: name }),
     tracer: telemetry.tracer,
   };

@@ -25,6 +25,8 @@ const RESPONSE = 'executed';
 
 let home: TemporaryHome;
 let upstream: Upstream;
+/** An OTLP collector: every span of every service ends here. */
+let collector: Upstream;
 let system: Started;
 let metrics = '';
 let psk: Buffer;
@@ -35,7 +37,8 @@ const sallyport = (...args: string[]): Promise<Ran> =>
 
 beforeAll(async () => {
   home = await temporaryHome(await freePortBase());
-  upstream = await startUpstream();
+  [upstream, collector] = await Promise.all([startUpstream(), startUpstream()]);
+  await writeFile(home.configFile, `telemetry: { otlpUrl: "${collector.url}" }\n`);
   const args = [
     '--route',
     `orders=${upstream.url}`,
@@ -95,7 +98,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await system[Symbol.asyncDispose]();
-  await upstream[Symbol.asyncDispose]();
+  await Promise.all([upstream[Symbol.asyncDispose](), collector[Symbol.asyncDispose]()]);
   await home[Symbol.asyncDispose]();
 }, START_MS);
 
@@ -114,6 +117,7 @@ async function places(): Promise<readonly Place[]> {
     { name: 'log', content: Buffer.from(system.err()) },
     { name: 'output', content: Buffer.from(system.out()) },
     { name: 'metrics', content: Buffer.from(metrics) },
+    { name: 'spans', content: Buffer.from(collector.requests.map(({ body }) => body).join('\n')) },
   ];
 }
 
@@ -152,6 +156,7 @@ describe('what was searched', () => {
         part,
       ).toBe(true);
     }
+    expect(collector.requests.map(({ body }) => body).join('')).toMatch(/"traceId"/u);
     // Level trace was on: a log that says nothing hides nothing.
     expect(system.err().split('\n').length).toBeGreaterThan(5);
     expect(upstream.requests[0]?.body).toContain(PAYLOAD.toString());
