@@ -18,7 +18,7 @@ import { keepLog } from './app/keep-log.ts';
 import type { Sleep } from './app/ports.ts';
 import { recordedGaps } from './app/recorded-gaps.ts';
 import { findingReporter } from './app/report-finding.ts';
-import { takeBatch } from './app/take-batch.ts';
+import { NotYet, takeBatch } from './app/take-batch.ts';
 import { busAcknowledger, followEvents } from './clients/bus.ts';
 import { followCheckpointKey, signingKeys, type KeyCalls } from './clients/keys.ts';
 import type { AuditServiceConfig } from './config.ts';
@@ -118,21 +118,25 @@ export async function composeAuditService(
       news.notify();
     },
   });
+  const takePorts = {
+    commit,
+    leaves: store.leaves,
+    recordedGaps: recordedGaps(store.records, serviceId),
+    reportFinding,
+    onDuplicate: (producer: string) => keeper.repeatAcknowledgement(producer),
+    ownProducer: trail.spool.producer,
+    trustDomain: trust.trustDomain,
+    log,
+  };
   building.use(
-    await followEvents(bus, (delivery) =>
-      takeBatch(
-        {
-          commit,
-          recordedGaps: recordedGaps(store.records, serviceId),
-          reportFinding,
-          onDuplicate: (producer) => keeper.repeatAcknowledgement(producer),
-          ownProducer: trail.spool.producer,
-          trustDomain: trust.trustDomain,
-          log,
-        },
-        delivery,
-      ),
-    ),
+    await followEvents(bus, async (delivery) => {
+      try {
+        await takeBatch(takePorts, delivery);
+      } catch (error) {
+        if (!(error instanceof NotYet)) log.warn('a batch could not be taken and comes again', { error });
+        throw error; // the bus delivers it again
+      }
+    }),
   );
 
   const server = building.use(

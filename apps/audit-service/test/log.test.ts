@@ -1,5 +1,5 @@
 /** From the spool of a producer to a signed checkpoint and back, with crashes in between, over a real bus and database. */
-import { readFile } from 'node:fs/promises';
+import { cp, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { verifyLog, type TileStore } from '@sallyport/audit-log';
@@ -206,9 +206,39 @@ test('a batch that comes too early waits for what is before it', async () => {
   await eventually(async () => (await leavesOf(service, auth)).length === 1, 'others are not held up');
   expect(await leavesOf(service, gateway)).toEqual([]);
   await send(world, gateway, 1n, 3);
+  await send(world, gateway, 4n, 2); // its producer sends again what was not acknowledged
   await eventually(async () => (await leavesOf(service, gateway)).length === 5, 'all are taken');
   expect(await leavesOf(service, gateway)).toEqual(range(1, 5));
   expect((await verified(service)).ok).toBe(true);
+}, 30_000);
+
+test('a spool put back to an earlier state is found out: no event passes for another', async () => {
+  await using world = await createWorld(shared);
+  await using service = await startAuditService(world);
+  await ready(service);
+  const spool = join(world.folder, 'spool-gateway');
+  {
+    await using producer = await startProducer(world, 'gateway');
+    await producer.record(callEvent(1));
+    await acknowledged(producer);
+    await producer.dispose();
+    await cp(spool, `${spool}.copy`, { recursive: true });
+  }
+  {
+    await using producer = await startProducer(world, 'gateway');
+    await producer.record(callEvent(2));
+    await acknowledged(producer);
+  }
+  await rm(spool, { recursive: true });
+  await rename(`${spool}.copy`, spool);
+  await using producer = await startProducer(world, 'gateway');
+  await producer.record(callEvent(3));
+  const client = await service.client();
+  await eventually(async () => {
+    const { records } = await client.queryRecords({ action: 'sequence_conflict' });
+    return records.length === 1;
+  }, 'the finding is in the log');
+  expect(producer.spool.depthBytes).toBeGreaterThan(0);
 }, 30_000);
 
 test('what a producer can no longer send is recorded as lost before what follows is taken', async () => {

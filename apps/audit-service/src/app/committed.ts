@@ -6,19 +6,22 @@ export type Committed = {
 };
 
 export function committed(): Committed {
-  let next = Promise.withResolvers<void>();
+  // One wait leaves nothing behind, neither here nor on the signal: a reader may wait once a second for days.
+  const waiting = new Set<() => void>();
   return {
     notify() {
-      const now = next;
-      next = Promise.withResolvers();
-      now.resolve();
+      for (const wake of [...waiting]) wake();
     },
     async next(timeoutMs, signal) {
+      if (signal.aborted) return;
       const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, timeoutMs);
-      signal.addEventListener('abort', () => resolve(), { once: true });
-      if (signal.aborted) resolve();
-      await Promise.race([next.promise, promise]);
+      const wake = (): void => resolve();
+      const timer = setTimeout(wake, timeoutMs);
+      signal.addEventListener('abort', wake);
+      waiting.add(wake);
+      await promise;
+      waiting.delete(wake);
+      signal.removeEventListener('abort', wake);
       clearTimeout(timer);
     },
   };

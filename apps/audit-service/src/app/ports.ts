@@ -27,6 +27,8 @@ export interface LeafReader {
   progress(fromLeaf: number, toLeaf: number): Promise<ReadonlyMap<string, bigint>>;
   /** The last sequence of a producer among the leaves below `belowLeaf`; 0 when it has none there. */
   position(producer: string, belowLeaf: number): Promise<bigint>;
+  /** Leaf hashes of a producer's events from `fromSeq` to `toSeq`, both included, by sequence, as far as there are any. */
+  hashesOf(producer: string, fromSeq: bigint, toSeq: bigint): Promise<ReadonlyMap<bigint, Uint8Array>>;
 }
 
 export type LeafRange = {
@@ -37,8 +39,16 @@ export type LeafRange = {
 };
 
 export interface RecordReader {
-  /** Records after `after`, in the order of the log. */
-  query(filter: RecordFilter, after: Position, limit: number): Promise<readonly FoundRecord[]>;
+  /**
+   * Records after `after`, in the order of the log. A row without its leaf is none. Stops with the signal's reason when
+   * it is aborted.
+   */
+  query(
+    filter: RecordFilter,
+    after: Position,
+    limit: number,
+    signal?: AbortSignal,
+  ): Promise<readonly FoundRecord[]>;
   /** All rows of these leaves, in order. */
   ofLeaves(indices: readonly number[]): Promise<ReadonlyMap<number, readonly StoredRecord[]>>;
   /** Bytes of the bodies. Leaves that are not there are left out. */

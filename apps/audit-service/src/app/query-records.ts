@@ -26,7 +26,11 @@ export type RecordPage = {
  * The log only grows at its end, so paging through a query sees every record once, those committed meanwhile included.
  * A page that carries events may be shorter than asked for. Throws `SallyportError` `invalid_argument`.
  */
-export async function queryRecords(records: RecordReader, query: RecordQuery): Promise<RecordPage> {
+export async function queryRecords(
+  records: RecordReader,
+  query: RecordQuery,
+  signal?: AbortSignal,
+): Promise<RecordPage> {
   const { filter, includeEvent, pageToken } = query;
   if (query.pageSize > MAX_PAGE_SIZE) {
     throw invalidArgument(`page_size is at most ${MAX_PAGE_SIZE}.`, { field: 'page_size' });
@@ -38,7 +42,7 @@ export async function queryRecords(records: RecordReader, query: RecordQuery): P
       field: 'page_token',
     });
   }
-  const found = await records.query(filter, after, pageSize + 1);
+  const found = await records.query(filter, after, pageSize + 1, signal);
   const page = found.slice(0, pageSize);
   const shown = includeEvent ? await withEvents(records, page) : page;
   const last = shown.at(-1);

@@ -24,7 +24,7 @@ export async function* tailRecords(
   let after: Position = { leafIndex: await leaves.size(), item: -1 };
   while (!signal.aborted) {
     const news = committed.next(POLL_MS, signal); // before reading: a commit in between is heard
-    const found = await records.query(filter, after, DEFAULT_PAGE_SIZE);
+    const found = await records.query(filter, after, DEFAULT_PAGE_SIZE, signal);
     const shown = includeEvent && found.length > 0 ? await withEvents(records, found) : found;
     const last = shown.at(-1);
     if (last !== undefined) {

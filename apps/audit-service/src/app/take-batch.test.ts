@@ -22,6 +22,7 @@ function setUp() {
       offers.push(offer);
       return commit(offer);
     },
+    leaves: store.leaves,
     recordedGaps: recordedGaps(store.records, serviceId),
     reportFinding: async (finding) => void findings.push(finding),
     onDuplicate: async (producer) => void duplicates.push(producer),
@@ -103,6 +104,38 @@ test('a duplicate is told of, for its acknowledgement', async () => {
   await deliver(gateway, 1n);
   expect(duplicates).toEqual([gateway]);
   expect(await seqs(gateway)).toEqual([1n]);
+});
+
+test('a number given out twice is a finding, and what the log does not have is not acknowledged', async () => {
+  const { duplicates, findings, seqs, take } = setUp();
+  const send = (firstSeq: bigint, ...texts: number[]) =>
+    take({
+      input: batchOf(
+        gateway,
+        firstSeq,
+        texts.map((n) => callBody(n)),
+        1n,
+      ),
+      deliveries: 1,
+    });
+  await send(1n, 1, 2);
+  await send(2n, 99);
+  expect(findings.map(({ key }) => key)).toEqual([`sequence_conflict ${gateway}`]);
+  expect(duplicates).toEqual([]);
+  await send(1n, 1, 98, 3); // what follows is taken: a stopped sequence would help nobody
+  expect(findings).toHaveLength(2);
+  expect(await seqs(gateway)).toEqual([1n, 2n, 3n]);
+  await send(2n, 2, 3);
+  expect(duplicates).toEqual([gateway]);
+  expect(findings).toHaveLength(2);
+});
+
+test('a batch behind a gap does not hold its place for ever: the finding it waits for needs one', async () => {
+  const { seqs, deliver } = setUp();
+  for (const deliveries of [1, 2, 3, 4])
+    await expect(deliver(gateway, 5n, 5n, deliveries)).rejects.toThrow(NotYet);
+  await deliver(gateway, 5n, 5n, 5);
+  expect(await seqs(gateway)).toEqual([]);
 });
 
 test.each([

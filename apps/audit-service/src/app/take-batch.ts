@@ -4,16 +4,23 @@
  * A range that is missing is accepted only when the log itself says that it is lost: first the finding becomes a leaf,
  * then what comes after the gap. So at no moment is there a gap in the log that the log does not explain. (A gap of
  * this service's own sequence is the one exception: the finding that explains it can only come behind it.)
+ *
+ * A number that the log has already means the same event sent again, and that is compared, not believed: a spool that
+ * was put back to an earlier state gives its numbers out twice, and its new events would be acknowledged as if they
+ * were the old ones.
  */
-import { sequenceGapEvent } from '@sallyport/audit-log';
+import { entryOf, sequenceGapEvent } from '@sallyport/audit-log';
+import { constantTimeEqual, leafHash } from '@sallyport/crypto';
 import type { Log } from '@sallyport/service/log';
 import { parseBatch, type Batch, type ParsedBatch } from '../domain/batch.ts';
 import type { Commit } from './group-commit.ts';
+import type { LeafReader } from './ports.ts';
 import type { ReportFinding } from './report-finding.ts';
 import type { RecordedGaps } from './recorded-gaps.ts';
 
 export type TakeBatchPorts = {
   readonly commit: Commit;
+  readonly leaves: Pick<LeafReader, 'hashesOf'>;
   readonly recordedGaps: RecordedGaps;
   readonly reportFinding: ReportFinding;
   /** All of the batch was committed before: its producer may have missed the acknowledgement. */
@@ -38,6 +45,8 @@ export class NotYet extends Error {
 
 /** How often a batch that is ahead of its producer's sequence is waited for before it is left to the producer's resend. */
 const PATIENCE = 2;
+/** The same for one that waits for the finding of its gap: a place in flight that it holds is one the finding cannot have. */
+const GAP_PATIENCE = 4;
 
 /** Resolves when the batch is committed or will never be: the broker may forget it. Rejects for another delivery. */
 export async function takeBatch(ports: TakeBatchPorts, delivery: Delivery): Promise<void> {
@@ -57,15 +66,45 @@ export async function takeBatch(ports: TakeBatchPorts, delivery: Delivery): Prom
   }
   const { batch } = parsed;
   const taken = await ports.commit({ batch });
-  if (taken.kind === 'duplicate') await ports.onDuplicate(batch.producer, batch.lastSeq);
-  if (taken.kind !== 'ahead') return;
-  if (batch.floor === batch.firstSeq) await takeAfterGap(ports, batch, taken.from, taken.to);
+  if (taken.kind !== 'ahead') {
+    const repeated =
+      taken.kind === 'duplicate' ? batch.bodies.length : Number(taken.fromSeq - batch.firstSeq);
+    // Not acknowledged: what the log does not have must stay where it is.
+    if (await isOtherThanLogged(ports, batch, repeated)) return;
+    if (taken.kind === 'duplicate') await ports.onDuplicate(batch.producer, batch.lastSeq);
+  } else if (batch.floor === batch.firstSeq) await takeAfterGap(ports, delivery, batch, taken);
   else if (delivery.deliveries <= PATIENCE)
     throw new NotYet(`${batch.producer}: ${taken.from} is not there yet`);
   else ports.log.debug('a batch ahead of its sequence is left to its producer', { producer: batch.producer });
 }
 
-async function takeAfterGap(ports: TakeBatchPorts, batch: Batch, from: bigint, to: bigint): Promise<void> {
+/** Whether one of the first `repeated` events is not the one that the log has under its number; says so in a finding. */
+async function isOtherThanLogged(ports: TakeBatchPorts, batch: Batch, repeated: number): Promise<boolean> {
+  if (repeated <= 0) return false;
+  const { producer, firstSeq } = batch;
+  const logged = await ports.leaves.hashesOf(producer, firstSeq, firstSeq + BigInt(repeated) - 1n);
+  const other = batch.bodies.slice(0, repeated).findIndex((body, i) => {
+    const seq = firstSeq + BigInt(i);
+    const hash = logged.get(seq);
+    return hash !== undefined && !constantTimeEqual(hash, leafHash(entryOf({ producer, seq, body })));
+  });
+  if (other < 0) return false;
+  await ports.reportFinding({
+    finding: 'sequence_conflict',
+    key: `sequence_conflict ${producer}`,
+    title: 'A producer numbers its events anew',
+    description: `${producer} sent another event as ${firstSeq + BigInt(other)} than the log has. Was its spool put back to an earlier state? Keep that folder and give the service a new one.`,
+    severity: 'critical',
+  });
+  return true;
+}
+
+async function takeAfterGap(
+  ports: TakeBatchPorts,
+  { deliveries }: Delivery,
+  batch: Batch,
+  { from, to }: { readonly from: bigint; readonly to: bigint },
+): Promise<void> {
   const { producer } = batch;
   const isOwn = producer === ports.ownProducer;
   if (!isOwn && (await ports.recordedGaps(producer, from, to))) {
@@ -77,6 +116,7 @@ async function takeAfterGap(ports: TakeBatchPorts, batch: Batch, from: bigint, t
     key: `sequence_gap ${producer} ${from} ${to}`,
     event: (context) => sequenceGapEvent(context, { producer, fromSeq: from, toSeq: to }),
   });
+  if (!isOwn && deliveries > GAP_PATIENCE) return;
   if (!isOwn) throw new NotYet(`${producer}: the loss of ${from} to ${to} is on its way into the log`);
   await ports.commit({ batch, lostThrough: to });
 }

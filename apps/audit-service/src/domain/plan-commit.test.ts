@@ -27,7 +27,7 @@ describe('planCommit', () => {
       leafHash(entryOf({ producer: 'a', seq: 3n, body: body('a', 3n) })),
     );
     expect(plan.leaves[0]?.records).toHaveLength(1);
-    expect(plan.taken).toEqual([{ kind: 'committed', throughSeq: 4n }]);
+    expect(plan.taken).toEqual([{ kind: 'committed', fromSeq: 3n, throughSeq: 4n }]);
   });
 
   test('what is there already is dropped, and the rest of the batch taken', () => {

@@ -24,7 +24,8 @@ export type Offer = {
 };
 
 export type Taken =
-  | { readonly kind: 'committed'; readonly throughSeq: bigint }
+  /** All of it from `fromSeq` on; what is before that was there already. */
+  | { readonly kind: 'committed'; readonly fromSeq: bigint; readonly throughSeq: bigint }
   /** All of it was there already. */
   | { readonly kind: 'duplicate'; readonly throughSeq: bigint }
   /** What is between `from` and `to` was never received; nothing was taken. */
@@ -55,12 +56,13 @@ export function planCommit(head: Head, offers: readonly Offer[]): CommitPlan {
       taken[at] = { kind: 'ahead', from: next, to: firstSeq - 1n };
       continue;
     }
-    for (let seq = firstSeq > next ? firstSeq : next; seq <= lastSeq; seq++) {
+    const fromSeq = firstSeq > next ? firstSeq : next;
+    for (let seq = fromSeq; seq <= lastSeq; seq++) {
       const body = batch.bodies[Number(seq - firstSeq)];
       if (body !== undefined) leaves.push(newLeaf(head.size + leaves.length, producer, seq, body));
     }
     positions.set(producer, lastSeq);
-    taken[at] = { kind: 'committed', throughSeq: lastSeq };
+    taken[at] = { kind: 'committed', fromSeq, throughSeq: lastSeq };
   }
   return { leaves, taken };
 }

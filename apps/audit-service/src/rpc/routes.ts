@@ -22,8 +22,8 @@ export function routes(ports: RoutePorts): ServiceImplementation {
   return implement(
     auditv1.AuditService,
     {
-      queryRecords: async (request) => {
-        const { records, nextPageToken } = await queryRecords(ports.records, recordQuery(request));
+      queryRecords: async (request, { signal }) => {
+        const { records, nextPageToken } = await queryRecords(ports.records, recordQuery(request), signal);
         return { records: records.map(recordMessage), nextPageToken };
       },
       async *tailRecords(request, { signal }) {

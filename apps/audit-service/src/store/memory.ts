@@ -48,6 +48,12 @@ export function memoryStore(): AuditStore {
         new Map(leaves.slice(from, to).map(({ producer, seq }) => [producer, seq])),
       position: async (producer, below) =>
         leaves.slice(0, below).findLast((leaf) => leaf.producer === producer)?.seq ?? 0n,
+      hashesOf: async (of, fromSeq, toSeq) =>
+        new Map(
+          leaves
+            .filter(({ producer, seq }) => producer === of && seq >= fromSeq && seq <= toSeq)
+            .map(({ seq, leafHash }) => [seq, leafHash]),
+        ),
     },
     records: {
       async query(filter, after, limit) {

@@ -1,20 +1,49 @@
-/** Reading records: keyset pages in the order of the log. */
+/**
+ * Reading records: keyset pages in the order of the log.
+ *
+ * The embedded profile has one connection for all services, no way to cancel a statement, and a planner that nobody
+ * gives statistics. So no statement may walk the log, whatever the filter and the plan: a query goes through the log in
+ * slices of leaves, and others have their turn between two. How wide the next slice is follows from how long the last
+ * one took.
+ */
 import type { Database } from '@sallyport/service/database';
-import { sql, type RawBuilder } from 'kysely';
+import { sql, type Kysely, type RawBuilder } from 'kysely';
 import type { RecordReader } from '../app/ports.ts';
-import type { Position, RecordFilter } from '../domain/leaf.ts';
+import type { FoundRecord, Position, RecordFilter } from '../domain/leaf.ts';
 import { bytesOfHex, escapeText, foundOf, recordOf, type FoundRow, type Schema } from './rows.ts';
+
+/** Leaves of a slice, at first and at most; a frame of 256 messages is one leaf with 256 records. */
+const FIRST_SLICE = 256;
+const MAX_SLICE = 16_384;
+/** A slice that took less is followed by a wider one, and one that took more by a narrower one. */
+const QUICK_MS = 20;
+const SLOW_MS = 100;
+/** Rows of a time window that are looked through to find where in the log it lies. */
+const WINDOW_ROWS = 65_536;
 
 export function recordReader({ kysely }: Database<Schema>): RecordReader {
   return {
-    async query(filter, after, limit) {
-      const { rows } = await sql<FoundRow>`
-        select r.*, l.producer, l.producer_seq, ${joined(filter)}
-        from record r left join leaf l on l.leaf_index = r.leaf_index ${outcomes(filter)}
-        where ${sql.join(conditions(filter, after), sql` and `)}
-        order by r.leaf_index, r.item
-        limit ${limit}`.execute(kysely);
-      return rows.map(foundOf);
+    async query(filter, after, limit, signal) {
+      const span = await spanOf(kysely, filter);
+      const found: FoundRecord[] = [];
+      let from = after.leafIndex < span.from ? { leafIndex: span.from, item: -1 } : after;
+      for (let width = FIRST_SLICE; found.length < limit && from.leafIndex < span.to;) {
+        signal?.throwIfAborted();
+        const to = Math.min(from.leafIndex + width, span.to);
+        const startedMs = performance.now();
+        const { rows } = await sql<FoundRow>`
+          select r.*, l.producer, l.producer_seq, ${joined(filter)}
+          from record r join leaf l on l.leaf_index = r.leaf_index ${outcomes(filter)}
+          where ${sql.join(conditions(filter, from, to), sql` and `)}
+          order by r.leaf_index, r.item
+          limit ${limit - found.length}`.execute(kysely);
+        for (const row of rows) found.push(foundOf(row));
+        const tookMs = performance.now() - startedMs;
+        if (tookMs < QUICK_MS) width = Math.min(width * 4, MAX_SLICE);
+        else if (tookMs > SLOW_MS) width = Math.max(Math.floor(width / 4), FIRST_SLICE);
+        from = { leafIndex: to, item: -1 };
+      }
+      return found;
     },
     async ofLeaves(indices) {
       const rows = await kysely
@@ -52,6 +81,32 @@ export function recordReader({ kysely }: Database<Schema>): RecordReader {
 
 type Part = RawBuilder<unknown>;
 
+/** The leaves, `to` exclusive, outside of which the filter's time finds nothing. */
+async function spanOf(kysely: Kysely<Schema>, filter: RecordFilter): Promise<{ from: number; to: number }> {
+  const { rows: ends } = await sql<{ last: bigint | null }>`
+    select (select leaf_index from leaf order by leaf_index desc limit 1) as last`.execute(kysely);
+  const last = ends[0]?.last ?? null;
+  const all = { from: 0, to: last === null ? 0 : Number(last) + 1 };
+  if (filter.sinceMs === undefined) return all;
+  // Producers' clocks and spools differ, so time is only roughly in the order of the log: every row of the window
+  // counts. Columns and order of the index, so that it is read from there, and no further than the limit.
+  const { rows } = await sql<{ count: bigint; first: bigint | null; last: bigint | null }>`
+    select count(*) as count, min(leaf_index) as first, max(leaf_index) as last from (
+      select leaf_index from record where ${sql.join(timeConditions(filter, sql`time_ms`), sql` and `)}
+      order by time_ms, leaf_index, item limit ${WINDOW_ROWS}) w`.execute(kysely);
+  const [window] = rows;
+  if (window === undefined || window.count >= WINDOW_ROWS) return all;
+  if (window.first === null || window.last === null) return { from: 0, to: 0 };
+  return { from: Number(window.first), to: Math.min(Number(window.last) + 1, all.to) };
+}
+
+function timeConditions({ sinceMs, untilMs }: RecordFilter, column: Part): Part[] {
+  const parts: Part[] = [];
+  if (sinceMs !== undefined) parts.push(sql`${column} >= ${BigInt(sinceMs)}::int8`);
+  if (untilMs !== undefined) parts.push(sql`${column} < ${BigInt(untilMs)}::int8`);
+  return parts;
+}
+
 function joined(filter: RecordFilter): Part {
   return filter.joinOutcomes
     ? sql`o.outcome as joined_outcome, o.leaf_index as joined_leaf`
@@ -72,14 +127,13 @@ function outcomes(filter: RecordFilter): Part {
     order by f.correlation, f.session_id, f.seq, f.leaf_index, f.item limit 1) o on true`;
 }
 
-function conditions(filter: RecordFilter, after: Position): Part[] {
+function conditions(filter: RecordFilter, after: Position, to: number): Part[] {
   const parts: Part[] = [
     sql`(r.leaf_index, r.item) > (${BigInt(after.leafIndex)}::int8, ${after.item}::int4)`,
+    sql`r.leaf_index < ${BigInt(to)}::int8`,
+    ...timeConditions(filter, sql`r.time_ms`),
   ];
-  const { sinceMs, untilMs, principal, action, outcome, destination, decision, sessionId, correlation } =
-    filter;
-  if (sinceMs !== undefined) parts.push(sql`r.time_ms >= ${BigInt(sinceMs)}`);
-  if (untilMs !== undefined) parts.push(sql`r.time_ms < ${BigInt(untilMs)}`);
+  const { principal, action, outcome, destination, decision, sessionId, correlation } = filter;
   if (principal !== undefined) parts.push(sql`r.principal = ${principal}`);
   if (action !== undefined) parts.push(sql`r.action = ${action}`);
   if (destination !== undefined) parts.push(sql`r.destination = ${escapeText(destination)}`);

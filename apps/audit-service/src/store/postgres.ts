@@ -137,6 +137,16 @@ function leafReader({ kysely }: Database<Schema>): LeafReader {
         .executeTakeFirst();
       return row?.producer_seq ?? 0n;
     },
+    async hashesOf(producer, fromSeq, toSeq) {
+      const rows = await kysely
+        .selectFrom('leaf')
+        .select(['producer_seq', 'leaf_hash'])
+        .where('producer', '=', producer)
+        .where('producer_seq', '>=', fromSeq)
+        .where('producer_seq', '<=', toSeq)
+        .execute();
+      return new Map(rows.map(({ producer_seq, leaf_hash }) => [producer_seq, leaf_hash]));
+    },
   };
 }
 

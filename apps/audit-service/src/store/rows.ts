@@ -119,8 +119,8 @@ export function recordOf(row: RecordRow): StoredRecord {
 }
 
 export type FoundRow = RecordRow & {
-  producer: string | null;
-  producer_seq: bigint | null;
+  producer: string;
+  producer_seq: bigint;
   joined_outcome: string | null;
   joined_leaf: bigint | null;
 };
@@ -131,7 +131,7 @@ export function foundOf(row: FoundRow): FoundRecord {
     ...(row.joined_outcome === null ? {} : { outcome: row.joined_outcome }),
     ...(row.joined_leaf === null ? {} : { outcomeLeafIndex: Number(row.joined_leaf) }),
     leafIndex: Number(row.leaf_index),
-    producer: row.producer ?? '',
-    producerSeq: row.producer_seq ?? 0n,
+    producer: row.producer,
+    producerSeq: row.producer_seq,
   };
 }

@@ -124,6 +124,18 @@ export function storeContract(name: string, fresh: () => Promise<AuditStore>): v
       expect(await store.leaves.position(auth, 4)).toBe(0n);
     });
 
+    test('knows the leaf hash of a producer’s event', async () => {
+      const store = await filled(await fresh());
+      const hashes = (await store.leaves.hashes(0, 6)).map(({ leafHash }) => leafHash);
+      expect(await store.leaves.hashesOf(gateway, 2n, 3n)).toEqual(
+        new Map([
+          [2n, hashes[1]],
+          [3n, hashes[2]],
+        ]),
+      );
+      expect(await store.leaves.hashesOf(auth, 2n, 9n)).toEqual(new Map([[2n, hashes[5]]]));
+    });
+
     test('keeps the newest checkpoint', async () => {
       const store = await fresh();
       const of = (size: number, verifierKey: string) => ({ size, note: Uint8Array.of(size), verifierKey });
