@@ -132,6 +132,13 @@ export default {
       to: { path: String.raw`\.test\.ts$|^(apps|packages)/[^/]+/test/|/node_modules/(vitest|fast-check)/` },
     },
     {
+      name: 'testing-is-for-tests',
+      comment: '@sallyport/service/testing stands in for the world in tests; sources get the real one.',
+      severity: 'error',
+      from: { pathNot: String.raw`${tests}|^packages/service/src/testing/` },
+      to: { path: '^packages/service/src/testing/' },
+    },
+    {
       name: 'no-dev-dependency-in-sources',
       comment: 'What sources import is a dependency, not a devDependency.',
       severity: 'error',

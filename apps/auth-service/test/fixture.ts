@@ -9,18 +9,22 @@ import { systemClock } from '@sallyport/service/clock';
 import { openPglite, type DatabaseHost } from '@sallyport/service/database';
 import { callerNotAllowed, unimplemented } from '@sallyport/service/errors';
 import {
-  grpcClient,
   implement,
   startGrpcServer,
   type CallContext,
   type GrpcClient,
   type GrpcServer,
 } from '@sallyport/service/grpc';
-import { createDevelopmentCa, issue, type DevelopmentCa, type Identity } from '@sallyport/service/identity';
-import type { Log } from '@sallyport/service/log';
-import { createMetrics } from '@sallyport/service/metrics';
+import { issue } from '@sallyport/service/identity';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
-import type { Tracer } from '@sallyport/service/telemetry';
+import {
+  createTestAuthority,
+  memoryLog,
+  testClients,
+  testRuntime,
+  type MemoryLog,
+  type TestAuthority,
+} from '@sallyport/service/testing';
 import { composeAuthService, type Overrides } from '../src/compose.ts';
 import { DAY, derOf, HOUR, TRUST_DOMAIN, type Leaf } from './pki.ts';
 import { fakeKeys, type FakeKeys } from './support.ts';
@@ -28,42 +32,18 @@ import { fakeKeys, type FakeKeys } from './support.ts';
 export const clock = systemClock();
 export type AuthClient = GrpcClient<typeof authv1.AuthService>;
 
-interface LogLine {
-  readonly level: string;
-  readonly message: string;
-  readonly fields: unknown;
-}
-
-function memoryLog(): Log & { readonly lines: LogLine[] } {
-  const lines: LogLine[] = [];
-  const at = (level: string) => (message: string, fields?: unknown) =>
-    void lines.push({ level, message, fields });
-  const log = {
-    lines,
-    trace: at('trace'),
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    fatal: at('fatal'),
-    child: () => log,
-  };
-  return log;
-}
-
 /** What outlives a run of the service. */
 export interface World extends AsyncDisposable {
   readonly home: string;
   readonly spoolDirectory: string;
   readonly bus: Bus;
-  readonly log: ReturnType<typeof memoryLog>;
+  readonly log: MemoryLog;
   readonly keys: FakeKeys;
   readonly keyServer: GrpcServer;
   /** Names of spans and their attributes. */
   readonly spans: unknown[];
-  readonly ca: DevelopmentCa;
+  readonly authority: TestAuthority;
   readonly gateway: GatewayIdentity;
-  identity(path: string): Promise<Identity>;
   /** An Ed25519 leaf for the channel. */
   leaf(path: string): Promise<Leaf>;
   openDatabase(): Promise<DatabaseHost>;
@@ -74,26 +54,11 @@ export async function createWorld(): Promise<World> {
   const home = await mkdtemp(join(tmpdir(), 'auth-service-'));
   stack.defer(() => rm(home, { recursive: true }));
   await mkdir(join(home, 'database'));
-  const ca = await createDevelopmentCa({ trustDomain: TRUST_DOMAIN, clock });
+  const authority = await createTestAuthority(TRUST_DOMAIN);
   const bus = stack.use(memoryBus({ clock }));
-  const identities = new Map<string, Promise<Identity>>();
-  const identity = (path: string) => {
-    const isService = path.startsWith('svc/');
-    const known =
-      identities.get(path) ??
-      issue({
-        ca,
-        clock,
-        spiffeId: `spiffe://${TRUST_DOMAIN}/${path}`,
-        keyAlgorithm: isService ? 'P-256' : 'Ed25519',
-        usages: isService ? ['server', 'client'] : ['client'],
-      });
-    identities.set(path, known);
-    return known;
-  };
   const leaf = async (path: string): Promise<Leaf> => {
     const issued = await issue({
-      ca,
+      ca: authority.ca,
       clock,
       spiffeId: `spiffe://${TRUST_DOMAIN}/${path}`,
       keyAlgorithm: 'Ed25519',
@@ -104,8 +69,7 @@ export async function createWorld(): Promise<World> {
   const channel = await leaf('svc/gateway');
   const keys = fakeKeys();
   const log = memoryLog();
-  const trust = { caPem: ca.certPem, trustDomain: TRUST_DOMAIN };
-  const keyServer = stack.use(await stubKeyService(keys, await identity('svc/key-service'), trust, log));
+  const keyServer = stack.use(await stubKeyService(keys, authority, log));
   return {
     home,
     spoolDirectory: join(home, 'spool'),
@@ -114,14 +78,13 @@ export async function createWorld(): Promise<World> {
     keys,
     keyServer,
     spans: [],
-    ca,
+    authority,
     gateway: createGatewayIdentity({
       chainDer: channel.chainDer,
       trustDomain: TRUST_DOMAIN,
       certificateKey: channel.key,
       notAfterMs: clock.now() + DAY,
     }),
-    identity,
     leaf,
     openDatabase: () => openPglite({ dataDir: join(home, 'database') }),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
@@ -129,15 +92,15 @@ export async function createWorld(): Promise<World> {
 }
 
 /** key-service over the wire, as far as auth-service needs it: with the same owners, keys and refusals. */
-function stubKeyService(keys: FakeKeys, identity: Identity, trust: ServiceRuntime['trust'], log: Log) {
+async function stubKeyService(keys: FakeKeys, authority: TestAuthority, log: MemoryLog) {
   const no = () => Promise.reject(unimplemented('a stub'));
   const owned = (context: CallContext, name: string, expected: string) => {
     if (context.caller.kind !== 'service' || context.caller.name !== 'auth-service' || name !== expected)
       throw callerNotAllowed(`${name} is not yours`);
   };
   return startGrpcServer({
-    identity,
-    trust,
+    identity: await authority.identity('svc/key-service'),
+    trust: authority.trust,
     port: 0,
     services: [
       implement(keyv1.KeyService, {
@@ -198,28 +161,7 @@ export async function startAuthService(
   database: DatabaseHost,
   overrides: Overrides & { readonly keyAddress?: string } = {},
 ): Promise<Started> {
-  const span = {
-    context: { traceId: '1'.repeat(32), spanId: '1'.repeat(16), sampled: false },
-    set: (attributes: unknown) => void world.spans.push(attributes),
-    event: (...event: unknown[]) => void world.spans.push(event),
-    fail: (code: string) => void world.spans.push(code),
-  };
-  const tracer: Tracer = {
-    span: (name, attributes, fn) => {
-      world.spans.push({ name, attributes });
-      return fn(span);
-    },
-    active: () => undefined,
-  };
-  const runtime: ServiceRuntime = {
-    identity: await world.identity('svc/auth-service'),
-    trust: { caPem: world.ca.certPem, trustDomain: TRUST_DOMAIN },
-    bus: world.bus,
-    clock,
-    log: world.log,
-    metrics: createMetrics({ service: 'auth-service' }),
-    tracer,
-  };
+  const runtime = await testRuntime('auth-service', world);
   const { keyAddress = world.keyServer.address, ...rest } = overrides;
   const composed = await composeAuthService(
     {
@@ -228,7 +170,7 @@ export async function startAuthService(
       spoolDirectory: world.spoolDirectory,
       keyAddress,
       policyAddress: '127.0.0.1:1',
-      anchorsPem: world.ca.certPem,
+      anchorsPem: world.authority.ca.certPem,
       trustDomain: TRUST_DOMAIN,
       sessionLifetimeMs: 8 * HOUR,
     },
@@ -236,25 +178,17 @@ export async function startAuthService(
     { database },
     { authorizePrincipal, ...rest },
   );
-  const clients = new Map<string, AuthClient>();
+  const clients = testClients(authv1.AuthService, {
+    authority: world.authority,
+    expectedServer: 'auth-service',
+    port: composed.port,
+  });
   return {
     ...composed,
     runtime,
-    as: async (path) => {
-      const client =
-        clients.get(path) ??
-        grpcClient(authv1.AuthService, {
-          address: `127.0.0.1:${composed.port}`,
-          expectedServer: 'auth-service',
-          identity: await world.identity(path),
-          trust: runtime.trust,
-          deadlineMs: 10_000,
-        });
-      clients.set(path, client);
-      return client;
-    },
+    as: (path) => clients.as(path),
     [Symbol.asyncDispose]: async () => {
-      for (const client of clients.values()) await client.close();
+      await clients[Symbol.asyncDispose]();
       await composed[Symbol.asyncDispose]();
     },
   };

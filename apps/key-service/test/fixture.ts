@@ -9,12 +9,17 @@ import { keyv1 } from '@sallyport/proto';
 import { memoryBus, type Bus } from '@sallyport/service/bus';
 import { systemClock } from '@sallyport/service/clock';
 import { openPglite, type DatabaseHost } from '@sallyport/service/database';
-import { grpcClient, type GrpcClient, type PrincipalCall } from '@sallyport/service/grpc';
-import { createDevelopmentCa, issue, type DevelopmentCa, type Identity } from '@sallyport/service/identity';
-import type { Log } from '@sallyport/service/log';
-import { createMetrics } from '@sallyport/service/metrics';
+import type { GrpcClient, PrincipalCall } from '@sallyport/service/grpc';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
-import type { Tracer } from '@sallyport/service/telemetry';
+import {
+  createTestAuthority,
+  memoryLog,
+  memoryTrail,
+  testClients,
+  testRuntime,
+  type MemoryLog,
+  type TestAuthority,
+} from '@sallyport/service/testing';
 import { composeKeyService, type Overrides } from '../src/compose.ts';
 import { HOUR } from './support.ts';
 
@@ -22,52 +27,27 @@ export const TRUST_DOMAIN = 'sallyport.test';
 export const clock = systemClock();
 export type KeyClient = GrpcClient<typeof keyv1.KeyService>;
 
-export interface LogLine {
-  readonly level: string;
-  readonly message: string;
-  readonly fields: unknown;
-}
-
-function memoryLog(): Log & { readonly lines: LogLine[] } {
-  const lines: LogLine[] = [];
-  const at = (level: string) => (message: string, fields?: unknown) =>
-    void lines.push({ level, message, fields });
-  const log = {
-    lines,
-    trace: at('trace'),
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    fatal: at('fatal'),
-    child: () => log,
-  };
-  return log;
-}
-
 /** What outlives a run of the service. */
 export interface World extends AsyncDisposable {
   readonly home: string;
   readonly rootKeyFile: string;
   readonly spoolDirectory: string;
   readonly bus: Bus;
-  readonly log: ReturnType<typeof memoryLog>;
+  readonly log: MemoryLog;
   /** All audit events, in order. */
   readonly events: AuditEvent[];
   /** Principals' calls as the edge reported them. */
   readonly calls: PrincipalCall[];
   /** Names of spans and their attributes. */
   readonly spans: unknown[];
-  identity(path: string): Promise<Identity>;
-  readonly ca: DevelopmentCa;
+  readonly authority: TestAuthority;
   openDatabase(): Promise<DatabaseHost>;
 }
 
 export async function createWorld(): Promise<World> {
   const home = await mkdtemp(join(tmpdir(), 'key-service-'));
-  const ca = await createDevelopmentCa({ trustDomain: TRUST_DOMAIN, clock });
+  const authority = await createTestAuthority(TRUST_DOMAIN);
   const bus = memoryBus({ clock });
-  const identities = new Map<string, Promise<Identity>>();
   await mkdir(join(home, 'database'));
   return {
     home,
@@ -78,21 +58,7 @@ export async function createWorld(): Promise<World> {
     events: [],
     calls: [],
     spans: [],
-    ca,
-    identity: (path) => {
-      const isService = path.startsWith('svc/');
-      const known =
-        identities.get(path) ??
-        issue({
-          ca,
-          clock,
-          spiffeId: `spiffe://${TRUST_DOMAIN}/${path}`,
-          keyAlgorithm: isService ? 'P-256' : 'Ed25519',
-          usages: isService ? ['server', 'client'] : ['client'],
-        });
-      identities.set(path, known);
-      return known;
-    },
+    authority,
     openDatabase: () => openPglite({ dataDir: join(home, 'database') }),
     [Symbol.asyncDispose]: async () => {
       await bus.close();
@@ -118,28 +84,7 @@ export async function startKeyService(
   database: DatabaseHost,
   overrides: Overrides = {},
 ): Promise<Started> {
-  const span = {
-    context: { traceId: '1'.repeat(32), spanId: '1'.repeat(16), sampled: false },
-    set: (attributes: unknown) => void world.spans.push(attributes),
-    event: (...event: unknown[]) => void world.spans.push(event),
-    fail: (code: string) => void world.spans.push(code),
-  };
-  const tracer: Tracer = {
-    span: (name, attributes, fn) => {
-      world.spans.push({ name, attributes });
-      return fn(span);
-    },
-    active: () => undefined,
-  };
-  const runtime: ServiceRuntime = {
-    identity: await world.identity('svc/key-service'),
-    trust: { caPem: world.ca.certPem, trustDomain: TRUST_DOMAIN },
-    bus: world.bus,
-    clock,
-    log: world.log,
-    metrics: createMetrics({ service: 'key-service' }),
-    tracer,
-  };
+  const runtime = await testRuntime('key-service', world);
   const composed = await composeKeyService(
     {
       host: '127.0.0.1',
@@ -153,40 +98,25 @@ export async function startKeyService(
     { database },
     { authorizePrincipal, ...listTrail(world), ...overrides },
   );
-  const clients = new Map<string, KeyClient>();
+  const clients = testClients(keyv1.KeyService, {
+    authority: world.authority,
+    expectedServer: 'key-service',
+    port: composed.port,
+  });
   return {
     ...composed,
     runtime,
-    as: async (path) => {
-      const client =
-        clients.get(path) ??
-        grpcClient(keyv1.KeyService, {
-          address: `127.0.0.1:${composed.port}`,
-          expectedServer: 'key-service',
-          identity: await world.identity(path),
-          trust: runtime.trust,
-          deadlineMs: 10_000,
-        });
-      clients.set(path, client);
-      return client;
-    },
+    as: (path) => clients.as(path),
     [Symbol.asyncDispose]: async () => {
-      for (const client of clients.values()) await client.close();
+      await clients[Symbol.asyncDispose]();
       await composed[Symbol.asyncDispose]();
     },
   };
 }
 
-/** The audit trail as a list. */
 function listTrail(world: World): Overrides {
-  const trail = {
-    ready: async () => undefined,
-    record: async (event: AuditEvent) => void world.events.push(event),
-    dispose: async () => undefined,
-    [Symbol.asyncDispose]: async () => undefined,
-  };
   return {
-    startAuditTrail: async () => trail,
+    startAuditTrail: memoryTrail(world.events),
     recordPrincipalCalls: () => ({
       onDecision: async (call) => void world.calls.push(call),
       onOutcome: async () => undefined,

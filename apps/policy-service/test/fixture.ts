@@ -5,85 +5,27 @@ import { memoryBus, type Bus } from '@sallyport/service/bus';
 import { systemClock } from '@sallyport/service/clock';
 import { openPglite, type DatabaseHost } from '@sallyport/service/database';
 import { unimplemented } from '@sallyport/service/errors';
-import {
-  grpcClient,
-  implement,
-  startGrpcServer,
-  type GrpcClient,
-  type GrpcServer,
-} from '@sallyport/service/grpc';
-import {
-  createDevelopmentCa,
-  issue,
-  type DevelopmentCa,
-  type Identity,
-  type Trust,
-} from '@sallyport/service/identity';
-import type { Log } from '@sallyport/service/log';
-import { createMetrics } from '@sallyport/service/metrics';
+import { implement, startGrpcServer, type GrpcClient, type GrpcServer } from '@sallyport/service/grpc';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
-import type { Tracer } from '@sallyport/service/telemetry';
+import {
+  createTestAuthority,
+  memoryLog,
+  memoryTrail,
+  testClients,
+  testRuntime,
+  type MemoryLog,
+  type TestAuthority,
+} from '@sallyport/service/testing';
 import { composePolicyService, type Overrides } from '../src/compose.ts';
 import type { PolicyServiceConfig } from '../src/config.ts';
 import { migrations } from '../src/store/migrations.ts';
 import type { Schema } from '../src/store/rows.ts';
 import { fakeKeys, type FakeKeys } from './support.ts';
 
-const trustDomain = 'sallyport.test';
 export const clock = systemClock();
 
-export type LogLine = { readonly level: string; readonly message: string; readonly fields: unknown };
-
-export function memoryLog(): Log & { readonly lines: LogLine[] } {
-  const lines: LogLine[] = [];
-  const at = (level: string) => (message: string, fields?: unknown) =>
-    void lines.push({ level, message, fields });
-  const log = {
-    lines,
-    trace: at('trace'),
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    fatal: at('fatal'),
-    child: () => log,
-  };
-  return log;
-}
-
-const noSpan = {
-  context: { traceId: '1'.repeat(32), spanId: '1'.repeat(16), sampled: false },
-  set: () => undefined,
-  event: () => undefined,
-  fail: () => undefined,
-};
-const noTracer: Tracer = { span: (_name, _attributes, fn) => fn(noSpan), active: () => undefined };
-
-export type Authority = {
-  readonly ca: DevelopmentCa;
-  readonly trust: Trust;
-  /** `svc/gateway`, `user/alice`. */
-  identity(path: string): Promise<Identity>;
-};
-
-export async function createAuthority(): Promise<Authority> {
-  const ca = await createDevelopmentCa({ trustDomain, clock });
-  return {
-    ca,
-    trust: { caPem: ca.certPem, trustDomain },
-    identity: (path) =>
-      issue({
-        ca,
-        clock,
-        spiffeId: `spiffe://${trustDomain}/${path}`,
-        keyAlgorithm: path.startsWith('svc/') ? 'P-256' : 'Ed25519',
-        usages: path.startsWith('svc/') ? ['server', 'client'] : ['client'],
-      }),
-  };
-}
-
 /** key-service over the wire: Sign and ListPublicKeys for policy-service, nothing else. */
-export async function stubKeyService(authority: Authority, keys: FakeKeys): Promise<GrpcServer> {
+export async function stubKeyService(authority: TestAuthority, keys: FakeKeys): Promise<GrpcServer> {
   const no = () => Promise.reject(unimplemented('a stub'));
   return startGrpcServer({
     identity: await authority.identity('svc/key-service'),
@@ -112,14 +54,14 @@ export async function stubKeyService(authority: Authority, keys: FakeKeys): Prom
 
 /** What outlives the service: database, bus, key-service, certificates. */
 export type World = AsyncDisposable & {
-  readonly authority: Authority;
+  readonly authority: TestAuthority;
   readonly host: DatabaseHost;
   readonly bus: Bus;
   readonly keys: FakeKeys;
   readonly keyServer: GrpcServer;
   /** All audit events, in order. */
   readonly events: AuditEvent[];
-  readonly log: ReturnType<typeof memoryLog>;
+  readonly log: MemoryLog;
 };
 
 /** Forgets everything in the tables of policy-service, which must not be running. */
@@ -137,7 +79,7 @@ export async function emptyDatabase(host: DatabaseHost): Promise<void> {
 /** With `shared`, an emptied database of the caller's instead of one of its own. */
 export async function createWorld(shared?: DatabaseHost): Promise<World> {
   const stack = new AsyncDisposableStack();
-  const authority = await createAuthority();
+  const authority = await createTestAuthority();
   const host = shared ?? stack.use(await openPglite({ memory: true }));
   await emptyDatabase(host);
   const bus = stack.use(memoryBus({ clock }));
@@ -160,22 +102,6 @@ export type Started = ComposedService & {
   client(path: string): Promise<GrpcClient<typeof policyv1.PolicyService>>;
 };
 
-/** The audit trail as a list. `full` makes it refuse, as a full spool does. */
-export function memoryTrail(events: AuditEvent[], full: () => boolean = () => false): Overrides {
-  const refuse = async () => {
-    if (full()) throw new Error('spool full');
-  };
-  const trail = {
-    ready: refuse,
-    async record(event: AuditEvent) {
-      await refuse();
-      events.push(event);
-    },
-    [Symbol.asyncDispose]: async () => undefined,
-  };
-  return { startAuditTrail: async () => trail };
-}
-
 export async function startPolicyService(
   world: World,
   options: {
@@ -185,16 +111,8 @@ export async function startPolicyService(
     readonly realTrail?: boolean;
   } = {},
 ): Promise<Started> {
-  const { authority, bus, host, keyServer, log } = world;
-  const runtime: ServiceRuntime = {
-    identity: await authority.identity('svc/policy-service'),
-    trust: authority.trust,
-    bus,
-    clock,
-    log,
-    metrics: createMetrics({ service: 'policy-service' }),
-    tracer: noTracer,
-  };
+  const { authority, host, keyServer } = world;
+  const runtime = await testRuntime('policy-service', world);
   const composed = await composePolicyService(
     {
       host: '127.0.0.1',
@@ -209,25 +127,22 @@ export async function startPolicyService(
     },
     runtime,
     { database: host },
-    { ...(options.realTrail === true ? {} : memoryTrail(world.events)), ...options.overrides },
+    {
+      ...(options.realTrail === true ? {} : { startAuditTrail: memoryTrail(world.events) }),
+      ...options.overrides,
+    },
   );
-  const clients: AsyncDisposable[] = [];
+  const clients = testClients(policyv1.PolicyService, {
+    authority,
+    expectedServer: 'policy-service',
+    port: composed.port,
+  });
   return {
     ...composed,
     runtime,
-    async client(path) {
-      const client = grpcClient(policyv1.PolicyService, {
-        address: `127.0.0.1:${composed.port}`,
-        expectedServer: 'policy-service',
-        identity: await authority.identity(path),
-        trust: authority.trust,
-        deadlineMs: 10_000,
-      });
-      clients.push(client);
-      return client;
-    },
+    client: (path) => clients.as(path),
     async [Symbol.asyncDispose]() {
-      for (const client of clients) await client[Symbol.asyncDispose]();
+      await clients[Symbol.asyncDispose]();
       await composed[Symbol.asyncDispose]();
     },
   };

@@ -5,9 +5,10 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { decodeEvent, recordsOf, type AuditEvent } from '@sallyport/audit-log';
 import { eventsv1 } from '@sallyport/proto';
 import { openPglite, type DatabaseHost } from '@sallyport/service/database';
+import { memoryTrail } from '@sallyport/service/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { readPolicyModule } from '../src/clients/policy-module.ts';
-import { createWorld, memoryTrail, startPolicyService, type Started, type World } from './fixture.ts';
+import { createWorld, startPolicyService, type Started, type World } from './fixture.ts';
 
 let world: World;
 
@@ -114,15 +115,14 @@ test('a release with other built-in roles makes a new revision that every gatewa
 
 test('while the spool is full a change is refused and not stored', async () => {
   let full = false;
-  const { startAuditTrail } = memoryTrail(world.events, () => full);
   await using service = await startPolicyService(world, {
-    overrides: { ...(startAuditTrail === undefined ? {} : { startAuditTrail }) },
+    overrides: { startAuditTrail: memoryTrail(world.events, () => full) },
   });
   await ready(service);
   const admin = await service.client('user/admin');
   full = true;
-  await expect(admin.putRole({ role: { name: 'unseen' } })).rejects.toMatchObject({ reason: 'internal' });
-  await expect(service.readiness['audit']?.()).rejects.toThrow('spool full');
+  await expect(admin.putRole({ role: { name: 'unseen' } })).rejects.toMatchObject({ reason: 'spool_full' });
+  await expect(service.readiness['audit']?.()).rejects.toThrow('no room');
   full = false;
   const { roles, revision } = await admin.listRoles({});
   expect(roles.map(({ name }) => name)).not.toContain('unseen');

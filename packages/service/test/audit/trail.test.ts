@@ -15,7 +15,7 @@ import {
 } from '../../src/audit/index.ts';
 import { memoryBus, type Bus, type BusMessage } from '../../src/bus/index.ts';
 import { systemClock } from '../../src/clock/index.ts';
-import { memoryLog } from '../grpc/fixture.ts';
+import { memoryLog } from '../../src/testing/index.ts';
 
 const clock = systemClock();
 const SERVICE = 'spiffe://sallyport.test/svc/key-service';

@@ -10,6 +10,7 @@ import { Client, Metadata, credentials, status as grpcStatus, type ServiceError 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { implement, startGrpcServer, type GrpcServer } from '../../src/grpc/index.ts';
 import { errorOf } from '../../src/grpc/status.ts';
+import { memoryLog } from '../../src/testing/index.ts';
 import {
   accessDocument,
   expectedTable,
@@ -20,7 +21,7 @@ import {
   type AccessTable,
 } from './access-expectations.ts';
 import { certificateKinds } from './certificate-kinds.ts';
-import { ALLOWED, clock, createAuthority, memoryLog } from './fixture.ts';
+import { ALLOWED, clock, createAuthority } from './fixture.ts';
 
 const TABLE = new URL('./access-table.json', import.meta.url);
 const DOCUMENT = new URL('../../../../docs/access.md', import.meta.url);

@@ -17,7 +17,7 @@ import {
   type GrpcServerOptions,
   type Verdict,
 } from '../../src/grpc/index.ts';
-import type { Log } from '../../src/log/index.ts';
+import { memoryLog } from '../../src/testing/index.ts';
 
 export const TRUST_DOMAIN = 'sallyport.test';
 export const clock = systemClock();
@@ -51,30 +51,6 @@ export async function createAuthority(trustDomain = TRUST_DOMAIN): Promise<Autho
         usages: ['client'],
       }),
   };
-}
-
-export interface LogLine {
-  readonly level: string;
-  readonly message: string;
-  readonly fields: Readonly<Record<string, unknown>> | undefined;
-}
-
-/** A log that keeps its lines. */
-export function memoryLog(): Log & { readonly lines: LogLine[] } {
-  const lines: LogLine[] = [];
-  const at = (level: string) => (message: string, fields?: Readonly<Record<string, unknown>>) =>
-    void lines.push({ level, message, fields });
-  const log = {
-    lines,
-    trace: at('trace'),
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    fatal: at('fatal'),
-    child: () => log,
-  };
-  return log;
 }
 
 export const ALLOWED: Verdict = { allowed: true, reasons: ['test'], requires: [], revision: 7n };

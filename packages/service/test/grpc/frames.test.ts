@@ -13,7 +13,8 @@ import {
   type FrameStream,
   type GrpcServer,
 } from '../../src/grpc/index.ts';
-import { clock, createAuthority, memoryLog, until, type Authority } from './fixture.ts';
+import { memoryLog } from '../../src/testing/index.ts';
+import { clock, createAuthority, until, type Authority } from './fixture.ts';
 
 const { ChannelService, ConnectRequestSchema, ConnectResponseSchema } = channelv1;
 

@@ -10,7 +10,8 @@ import {
   type Handlers,
 } from '../../src/grpc/index.ts';
 import type { Issued } from '../../src/identity/index.ts';
-import { memoryLog, startServer, type Authority } from './fixture.ts';
+import { memoryLog } from '../../src/testing/index.ts';
+import { startServer, type Authority } from './fixture.ts';
 
 export type Policy = typeof policyv1.PolicyService;
 const { PolicyService } = policyv1;

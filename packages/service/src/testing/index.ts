@@ -1,0 +1,10 @@
+/** For tests only: .dependency-cruiser.mjs lets nothing else import it. */
+export { createTestAuthority } from './authority.ts';
+export type { TestAuthority } from './authority.ts';
+export { testClients } from './clients.ts';
+export type { TestClients } from './clients.ts';
+export { memoryLog } from './log.ts';
+export type { LogLine, MemoryLog } from './log.ts';
+export { testRuntime } from './runtime.ts';
+export type { TestSurroundings } from './runtime.ts';
+export { memoryTrail } from './trail.ts';
