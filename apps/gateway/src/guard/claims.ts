@@ -2,9 +2,11 @@
  * The ledger of one session: which requests were taken on, and how they ended, so that each takes effect at most once
  * (PROTOCOL.md "Resend").
  *
- * A claim is kept 5 to 10 minutes after it was made or concluded. A resend that was first sent longer ago than the
- * shortest of these and has no claim is `unknown`: it may have run and been forgotten.
+ * A claim is kept 5 to 10 minutes after it was made or concluded, and in any case until 65,536 others were made: 128 times
+ * what a client may have unacknowledged. A resend without a claim that was first sent before what was forgotten is
+ * `unknown`: it may have run.
  */
+import { FRESHNESS_MS } from '@sallyport/channel';
 import { constantTimeEqual } from '@sallyport/crypto';
 import type { RecordClaim, RecordVerdict } from '../app/ports.ts';
 
@@ -17,8 +19,10 @@ type Claim = {
 };
 
 const RETENTION_MS = 5 * 60_000;
-/** Twice the messages of an epoch would not fit anyway; a client that gets here is told to wait. */
-const MAX_CLAIMS = 262_144;
+/** A generation that is full is followed by the next before its time. */
+const MAX_GENERATION = 65_536;
+/** Only so many running at once would come to this; a client that gets here is told to wait. */
+const MAX_CLAIMS = 4 * MAX_GENERATION;
 const RESPONSE_MS = 120_000;
 const MAX_RESPONSE_BYTES = 64 * 1024;
 const MAX_KEPT_BYTES = 1024 * 1024;
@@ -27,6 +31,8 @@ export class Claims {
   #young = new Map<string, Claim>();
   #old = new Map<string, Claim>();
   #turnedAtMs: number | undefined;
+  /** Claims made before this may be gone. */
+  #forgottenBeforeMs = -Infinity;
   /** Claims with a response, oldest first. */
   readonly #kept = new Set<Claim>();
   #keptBytes = 0;
@@ -34,11 +40,12 @@ export class Claims {
   /** Forgets what is old enough; what still runs is never forgotten. */
   turn(nowMs: number): void {
     this.#turnedAtMs ??= nowMs;
-    if (nowMs - this.#turnedAtMs < RETENTION_MS) return;
+    if (nowMs - this.#turnedAtMs < RETENTION_MS && this.#young.size < MAX_GENERATION) return;
     const running = [...this.#old].filter(([, claim]) => claim.state === 'running');
     for (const claim of this.#old.values()) if (claim.state === 'done') this.#drop(claim);
     this.#old = this.#young;
     this.#young = new Map(running);
+    this.#forgottenBeforeMs = this.#turnedAtMs;
     this.#turnedAtMs = nowMs;
   }
 
@@ -49,7 +56,7 @@ export class Claims {
       if (!constantTimeEqual(known.digest, digest)) return 'correlation_reuse';
       return known.state;
     }
-    if (firstSentAtMs !== undefined && firstSentAtMs < nowMs - RETENTION_MS) return 'unknown';
+    if (firstSentAtMs !== undefined && firstSentAtMs < this.#knownFromMs(nowMs)) return 'unknown';
     if (this.#young.size + this.#old.size >= MAX_CLAIMS) return 'busy';
     this.#young.set(correlation, { digest, state: 'running' });
     return 'new';
@@ -82,6 +89,11 @@ export class Claims {
   response(correlation: string, nowMs: number): Uint8Array | undefined {
     const response = this.#find(correlation)?.response;
     return response !== undefined && nowMs <= response.keptUntilMs ? response.bytes : undefined;
+  }
+
+  /** What was first sent from here on has its claim, if it ever came: a message's time may be ahead by the freshness. */
+  #knownFromMs(nowMs: number): number {
+    return Math.max(nowMs - RETENTION_MS, this.#forgottenBeforeMs) + FRESHNESS_MS;
   }
 
   #find(correlation: string): Claim | undefined {

@@ -3,7 +3,7 @@
  * the Redis adapter does the same in one script and passes the same contract suite.
  *
  * Memory per session: 128 bytes of window, at most 2^20 nonces in three 30 s sets (the epoch's own bound on messages),
- * at most `MAX_CLAIMS` claims, 1 MiB of kept responses. All of it goes when the session ends or expires.
+ * some 131,072 claims, 1 MiB of kept responses. All of it goes when the session ends or expires.
  */
 import { FRESHNESS_MS, SequenceWindow } from '@sallyport/channel';
 import type { Clock } from '@sallyport/service/clock';
