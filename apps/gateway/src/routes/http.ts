@@ -36,21 +36,32 @@ export function httpRoute(config: HttpRouteConfig): HttpRoute {
   return {
     isIdempotent: true,
     async send(message) {
-      // Over all of it, body included: a drip of bytes is no answer.
-      const timeout = AbortSignal.timeout(timeoutMs);
-      const signal = AbortSignal.any([timeout, message.signal]);
+      // Over all of it, body included: a drip of bytes is no answer. A timer that is cleared, for what AbortSignal.timeout
+      // and AbortSignal.any make stays in memory for the whole of `timeoutMs`, answered or not.
+      const ending = new AbortController();
+      let isTimeout = false;
+      const timer = setTimeout(() => {
+        isTimeout = true;
+        ending.abort();
+      }, timeoutMs);
+      const giveUp = (): void => ending.abort();
+      message.signal.addEventListener('abort', giveUp);
+      if (message.signal.aborted) giveUp();
       try {
         const answer = await request(url, {
           method: 'POST',
           dispatcher: agent,
           headers: headersOf(message),
           body: message.body,
-          signal,
+          signal: ending.signal,
         });
         const body = new Uint8Array(await answer.body.arrayBuffer());
         return resultOf(answer.statusCode, answer.headers['content-type'], body);
       } catch (error) {
-        return failureOf(error, timeout.aborted, timeoutMs);
+        return failureOf(error, isTimeout, timeoutMs);
+      } finally {
+        clearTimeout(timer);
+        message.signal.removeEventListener('abort', giveUp);
       }
     },
     async [Symbol.asyncDispose]() {
