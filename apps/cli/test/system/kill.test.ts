@@ -23,7 +23,8 @@ const KILLS_UNDER_LOAD = 16;
 const KILLS_WHILE_STARTING = 6;
 const CLIENTS = ['alice', 'alice', 'admin'];
 const IN_FLIGHT = 6;
-const BUDGET_MS = 6 * 60_000;
+/** Of a machine that does other things too. */
+const BUDGET_MS = 8 * 60_000;
 
 type Row = Readonly<Record<string, unknown>>;
 
