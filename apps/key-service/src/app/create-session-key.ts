@@ -64,32 +64,36 @@ export async function createSessionKey(
   const parent = await ports.active.lend(ref, 1, { kind: 'service', name: caller });
   const sessionKey = ports.random(SYMMETRIC_KEY_BYTES);
   const leaseNotAfter = leaseEnd(now, ports.leaseMs, claims.notAfter);
-  const inserted = await ports.sessionKeys.insert(
-    {
-      kind: 'live',
-      sessionId,
-      tenant: claims.tenant,
-      parent: parent.keyId,
-      wrapped: await wrapChild(ports, parent, sessionKey, (header) =>
-        sessionKeyContext(parent, header, sessionId),
-      ),
-      createdAt: now,
-      leaseNotAfter,
-      notAfter: claims.notAfter,
-    },
-    sessionKeyEvent(
-      ports.random,
-      now,
-      { kind: 'service', name: caller },
-      'created',
-      'requested',
-    )(sessionId, claims.tenant),
-  );
-  if (!inserted) {
-    sessionKey.fill(0);
-    throw alreadyExists(`session ${toHex(sessionId)} had its key already`, { field: 'binding' });
+  try {
+    const inserted = await ports.sessionKeys.insert(
+      {
+        kind: 'live',
+        sessionId,
+        tenant: claims.tenant,
+        parent: parent.keyId,
+        wrapped: await wrapChild(ports, parent, sessionKey, (header) =>
+          sessionKeyContext(parent, header, sessionId),
+        ),
+        createdAt: now,
+        leaseNotAfter,
+        notAfter: claims.notAfter,
+      },
+      sessionKeyEvent(
+        ports.random,
+        now,
+        { kind: 'service', name: caller },
+        'created',
+        'requested',
+      )(sessionId, claims.tenant),
+    );
+    if (!inserted) {
+      throw alreadyExists(`session ${toHex(sessionId)} had its key already`, { field: 'binding' });
+    }
+    await ports.tell();
+  } catch (error) {
+    sessionKey.fill(0); // nobody gets it
+    throw error;
   }
-  await ports.tell();
   return { sessionKey, leaseNotAfter };
 }
 

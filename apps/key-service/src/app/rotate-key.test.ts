@@ -94,9 +94,11 @@ describe('a full spool', () => {
   it.each([
     ['a rotation', () => app.keys.rotateKey(keyRef('policy-bundle'), admin)],
     ['a new key', () => app.keys.encrypt('auth-service', 'auth/new', [item])],
-    ['a data key', () => app.keys.generateDataKey('audit-service', 'audit/new', item.aad)],
+    ['a data key', () => app.keys.generateDataKey('audit-service', 'audit/day', item.aad)],
   ])('refuses %s before anything is changed', async (_, change) => {
-    await testApp({ store, root }).keys.createSigningKeys();
+    const earlier = testApp({ store, root }).keys;
+    await earlier.createSigningKeys();
+    await earlier.encrypt('audit-service', 'audit/day', [item]);
     const versions = await store.keys.list();
     expect(await reasonOf(change())).toBe('spool_full');
     expect(await store.keys.list()).toEqual(versions);
