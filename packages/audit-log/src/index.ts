@@ -1,3 +1,4 @@
+export { makeDurableFolder } from './durable-folder.ts';
 export { AuditLogError } from './errors.ts';
 export type { AuditLogProblem } from './errors.ts';
 

@@ -1,7 +1,7 @@
 /** Tile stores: in memory, and as a folder laid out as the C2SP paths say, servable as it is. */
-import { constants } from 'node:fs';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { open, readFile, rename, rm, rmdir } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { makeDurableFolder, syncFolder } from '../durable-folder.ts';
 import { AuditLogError } from '../errors.ts';
 import { CHECKPOINT_PATH, parseTilePath } from './tile-path.ts';
 import type { TileStore } from './types.ts';
@@ -26,8 +26,9 @@ export function memoryTileStore(): TileStore {
   };
 }
 
-/** Files under `directory` (absolute), mode 0600 in folders of mode 0700. One writer at a time. */
-export function fileTileStore(directory: string): TileStore {
+/** Files under the folder `path`, mode 0600 in folders of mode 0700. One writer at a time. */
+export function fileTileStore(path: string): TileStore {
+  const directory = resolve(path);
   const knownFolders = new Set<string>();
   let temporaries = 0;
 
@@ -63,15 +64,22 @@ export function fileTileStore(directory: string): TileStore {
     await syncFolder(folder);
   }
 
-  /** A new folder's own name is durable only when its parent was synced. */
+  /** Level by level, each once: one that is there may have been made by a process that was killed before its sync. */
   async function makeFolder(folder: string): Promise<void> {
     if (knownFolders.has(folder)) return;
-    const firstMade = await mkdir(folder, { recursive: true, mode: 0o700 });
-    if (firstMade !== undefined) {
-      for (let made = folder; made.length >= firstMade.length; made = dirname(made))
-        await syncFolder(dirname(made));
-    }
+    if (folder !== directory) await makeFolder(dirname(folder));
+    await makeDurableFolder(folder);
     knownFolders.add(folder);
+  }
+
+  /** The folder of partial tiles goes with the last of them. */
+  async function remove(path: string): Promise<void> {
+    const file = join(directory, checked(path));
+    await rm(file, { force: true });
+    const folder = dirname(file);
+    if (!folder.endsWith('.p')) return;
+    knownFolders.delete(folder);
+    await rmdir(folder).catch(() => undefined); // others are in it, or it is gone
   }
 
   return {
@@ -82,13 +90,8 @@ export function fileTileStore(directory: string): TileStore {
       await write(path, bytes);
     },
     replace: write,
-    remove: (path) => rm(join(directory, checked(path)), { force: true }),
+    remove,
   };
-}
-
-async function syncFolder(path: string): Promise<void> {
-  await using folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  await folder.sync();
 }
 
 function sameOrConflict(path: string, existing: Uint8Array, bytes: Uint8Array): void {

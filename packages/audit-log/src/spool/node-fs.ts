@@ -1,14 +1,12 @@
 /** The spool's file operations on Node, all asynchronous. */
-import { constants } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { makeDurableFolder, syncFolder } from '../durable-folder.ts';
 import type { SpoolFile, SpoolFs } from './types.ts';
 
 export function nodeSpoolFs(): SpoolFs {
   return {
-    async makeDirectory(path) {
-      await mkdir(path, { recursive: true, mode: 0o700 });
-    },
+    makeDirectory: makeDurableFolder,
     list: (path) => readdir(path),
     async readFile(path) {
       try {
@@ -34,10 +32,7 @@ export function nodeSpoolFs(): SpoolFs {
     },
     rename,
     remove: (path) => rm(path, { force: true }),
-    async syncDirectory(path) {
-      await using directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-      await directory.sync();
-    },
+    syncDirectory: syncFolder,
   };
 }
 

@@ -46,7 +46,7 @@ export interface Spool {
 
 /** The file operations the spool needs; tests put failing ones in. All paths are absolute. */
 export interface SpoolFs {
-  /** Makes a folder with mode 0700, and its parents. */
+  /** Makes a folder with mode 0700, and its parents; their names are durable when it resolves. */
   makeDirectory(path: string): Promise<void>;
   list(path: string): Promise<readonly string[]>;
   readFile(path: string): Promise<Uint8Array | undefined>;

@@ -27,4 +27,11 @@ it('the folder has the layout of the specification, for the owner only, and no l
   ]);
   expect((await stat(join(directory, 'tile/0/x001/x234/067.p/8'))).mode & 0o777).toBe(0o600);
   expect((await stat(join(directory, 'tile/0'))).mode & 0o777).toBe(0o700);
+  await store.create('tile/0/x001/x234/067.p/9', Uint8Array.of(1));
+  await store.remove('tile/0/x001/x234/067.p/8');
+  expect(await readdir(join(directory, 'tile/0/x001/x234'))).toEqual(['067.p']);
+  await store.remove('tile/0/x001/x234/067.p/9'); // a full tile has none: no empty folder for each of them
+  expect(await readdir(join(directory, 'tile/0/x001/x234'))).toEqual([]);
+  await store.create('tile/0/x001/x234/067.p/9', Uint8Array.of(1));
+  expect(await store.read('tile/0/x001/x234/067.p/9')).toEqual(Uint8Array.of(1));
 });

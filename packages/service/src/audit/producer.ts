@@ -1,7 +1,8 @@
 /** The name of a spool's sequence: the service's SPIFFE id and an instance id that lives and dies with the folder. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { open, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeDurableFolder } from '@sallyport/audit-log';
 import { toHex } from '@sallyport/crypto';
 
 const FILE = 'instance';
@@ -13,7 +14,7 @@ const INSTANCE = /^[0-9a-f]{16}$/u;
  * Throws `Error` for a file that holds something else.
  */
 export async function producerOf(serviceId: string, directory: string): Promise<string> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDurableFolder(directory);
   const path = join(directory, FILE);
   const instance = (await readIfThere(path)) ?? (await create(directory, path));
   if (!INSTANCE.test(instance)) throw new Error(`${path} does not hold an instance id (16 hex digits)`);

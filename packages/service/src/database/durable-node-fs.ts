@@ -5,7 +5,8 @@
  * a committed row survives the death of the process but not of the machine. Here `fsync` reaches the disk, and Postgres
  * is told to use it (`durableStartParams`): one flush per commit, about 0.3 ms on an SSD.
  */
-import { closeSync, fdatasyncSync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, fdatasyncSync, fsyncSync, openSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { NodeFS } from '@electric-sql/pglite/nodefs';
 import { PGlite } from '@electric-sql/pglite';
 
@@ -43,6 +44,25 @@ export function syncFolder(path: string): void {
   const descriptor = openSync(path, 'r');
   try {
     fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Makes a folder and everything in it durable, as `initdb` does with what it made. */
+export function syncTree(path: string): void {
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    const inside = join(path, entry.name);
+    if (entry.isDirectory()) syncTree(inside);
+    else if (entry.isFile()) syncFile(inside);
+  }
+  syncFolder(path);
+}
+
+function syncFile(path: string): void {
+  const descriptor = openSync(path, 'r+');
+  try {
+    fdatasyncSync(descriptor);
   } finally {
     closeSync(descriptor);
   }

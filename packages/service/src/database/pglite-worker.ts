@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite, types } from '@electric-sql/pglite';
 import { packRows, unpackRows } from './byte-arena.ts';
-import { DurableNodeFs, durableStartParams, syncFolder } from './durable-node-fs.ts';
+import { DurableNodeFs, durableStartParams, syncFolder, syncTree } from './durable-node-fs.ts';
 import type { ServerErrorFields, WorkerReply, WorkerRequest, WorkerStart } from './pglite-messages.ts';
 
 if (parentPort === null) throw new Error('pglite-worker.ts runs as a worker thread only');
@@ -48,6 +48,7 @@ async function open(): Promise<PGlite> {
     const first = await openFolder(unfinished);
     await first.exec('CHECKPOINT');
     await first.close();
+    syncTree(unfinished); // the checkpoint flushes tables; what was unpacked around them nobody has
     renameSync(unfinished, dataDir);
     syncFolder(dirname(dataDir));
   }

@@ -4,7 +4,7 @@ import { SallyportError, callerNotAllowed, denied, invalidArgument, type Reason 
 import type { Caller, PrincipalCaller } from '../identity/index.ts';
 import { callerOf, type ActiveCall, type Edge } from './edge.ts';
 import type { CallContext } from './implement.ts';
-import type { PrincipalCall, Resource, Verdict } from './ports.ts';
+import type { PrincipalCall, PrincipalCallOutcome, Resource, Verdict } from './ports.ts';
 
 export interface Admitted {
   readonly request: Message;
@@ -152,13 +152,19 @@ function resourceOf(call: ActiveCall, request: Message): Resource {
 const FAILURES: ReadonlySet<Reason> = new Set<Reason>([
   'internal',
   'unavailable',
-  'deadline_exceeded',
-  'cancelled',
   'upstream_failed',
   'upstream_timeout',
-  'outcome_unknown',
   'log_inconsistent',
 ]);
+
+/** The handler was not waited for, or does not know itself: nobody may say that nothing happened. */
+const UNCERTAIN: ReadonlySet<Reason> = new Set<Reason>(['deadline_exceeded', 'cancelled', 'outcome_unknown']);
+
+function outcomeOf(reason: Reason | undefined): PrincipalCallOutcome['outcome'] {
+  if (reason === undefined) return 'success';
+  if (UNCERTAIN.has(reason)) return 'unknown';
+  return FAILURES.has(reason) ? 'failure' : 'refused';
+}
 
 async function concludePrincipalCall(
   edge: Edge,
@@ -170,7 +176,7 @@ async function concludePrincipalCall(
   const reason =
     thrown === undefined ? undefined : thrown instanceof SallyportError ? thrown.reason : 'internal';
   await edge.onOutcome(record, {
-    outcome: reason === undefined ? 'success' : FAILURES.has(reason) ? 'failure' : 'refused',
+    outcome: outcomeOf(reason),
     reason,
     durationMs: edge.clock.monotonic() - call.startedAt,
   });

@@ -63,7 +63,7 @@ type PerRequest<S extends DescService, Result> = {
 export interface ImplementOptions<S extends DescService> {
   /** What policy is asked about, per method. Default: kind `method`, name `sallyport.key.v1.KeyService/RotateKey`. */
   readonly resources?: PerRequest<S, Resource>;
-  /** Run before authorisation is asked and before the handler; throws `SallyportError` `invalid_argument`. */
+  /** Run when the call is admitted, before the handler; throws `SallyportError` `invalid_argument`. */
   readonly validate?: PerRequest<S, void>;
 }
 

@@ -49,7 +49,8 @@ export interface PrincipalCall {
 
 /** How a decided and admitted call of a principal ended. */
 export interface PrincipalCallOutcome {
-  readonly outcome: 'success' | 'refused' | 'failure';
+  /** `unknown`: it was given up while its handler ran, which may have done its work nevertheless. */
+  readonly outcome: 'success' | 'refused' | 'failure' | 'unknown';
   /** `undefined` for a success. */
   readonly reason: Reason | undefined;
   readonly durationMs: number;

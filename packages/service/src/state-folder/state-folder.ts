@@ -7,8 +7,11 @@
  */
 import {
   chmodSync,
+  closeSync,
+  fsyncSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readFileSync,
   realpathSync,
   renameSync,
@@ -102,7 +105,8 @@ export function lockStateFolder(path: string, options: StateFolderOptions): Stat
 
 function prepare(path: string, notices: string[]): string {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    const firstMade = mkdirSync(path, { recursive: true, mode: 0o700 });
+    if (firstMade !== undefined) syncNames(firstMade, path);
   } catch (cause) {
     throw new StateFolderError(
       'unusable',
@@ -141,6 +145,18 @@ function prepare(path: string, notices: string[]): string {
     );
   }
   return folder;
+}
+
+/** From `path` up to `firstMade`: a folder's name is durable when the folder that holds it was synced. */
+function syncNames(firstMade: string, path: string): void {
+  for (let made = path; made.length >= firstMade.length; made = dirname(made)) {
+    const parent = openSync(dirname(made), 'r');
+    try {
+      fsyncSync(parent);
+    } finally {
+      closeSync(parent);
+    }
+  }
 }
 
 function closeToOthers(folder: string, mode: number, notices: string[]): void {

@@ -310,6 +310,23 @@ describe("a principal's call", () => {
     ]);
   });
 
+  test('whose handler may still do its work when time is up has an unknown outcome', async () => {
+    const outcomes: PrincipalCallOutcome[] = [];
+    const running = Promise.withResolvers<void>();
+    await using r = await rig(
+      {
+        putRole: async () => {
+          running.resolve();
+          return new Promise(() => {});
+        },
+      },
+      { onOutcome: async (_call, outcome) => void outcomes.push(outcome), limits: { maxDeadlineMs: 60 } },
+    );
+    await failure(r.client(alice).putRole({ role: { name: 'ops' } }));
+    await running.promise;
+    expect(outcomes).toMatchObject([{ outcome: 'unknown', reason: 'deadline_exceeded' }]);
+  });
+
   test('whose outcome cannot be recorded is not answered', async () => {
     await using r = await rig(
       { putRole: async () => ({ revision: 1n }) },
