@@ -83,7 +83,8 @@ async function send(args: readonly string[], world: World = {}): Promise<Ran> {
           env: {},
           signal: new AbortController().signal,
         };
-        await work(context, command.opts() as never, ...(given.slice(0, -2) as string[]));
+        const options: unknown = command.opts();
+        await work(context, options as never, ...(given.slice(0, -2) as string[]));
       },
     ports,
   );

@@ -1,5 +1,6 @@
 /** What the pipeline needs from the world. Adapters: `guard/`, `routes/`, `clients/`. */
-import type { SequenceRange } from '@sallyport/channel';
+import type { ReceivedState } from '../domain/received.ts';
+import type { RouteResult } from '../domain/route-result.ts';
 
 /** A message on its way to a destination. */
 export type RouteRequest = {
@@ -14,26 +15,6 @@ export type RouteRequest = {
   /** Aborts when the gateway can wait no longer for answers; what was sent may have taken effect. */
   readonly signal: AbortSignal;
 };
-
-/** What came of it. A failure is a value: the outcome is recorded either way. */
-export type RouteResult =
-  | {
-      readonly kind: 'response';
-      readonly contentType: string;
-      readonly body: Uint8Array;
-      /** For the record: an HTTP status, or "ok". */
-      readonly status: string;
-    }
-  | {
-      readonly kind: 'failure';
-      readonly reason: 'upstream_failed' | 'upstream_timeout' | 'too_large';
-      /** For the record: an HTTP status or a word such as "connect". */
-      readonly status: string;
-      /** For the caller: what happened and where, without anything of the upstream's insides. */
-      readonly detail: string;
-      /** False when the upstream may have acted on it. */
-      readonly isWithoutEffect: boolean;
-    };
 
 /** How the gateway reaches a destination. */
 export type Route = {
@@ -77,16 +58,6 @@ export type RecordVerdict =
 /** Why a whole frame is refused, with nothing consumed. */
 export type FrameRefusal = 'session_unknown' | 'revoked' | 'expired' | 'superseded' | 'epoch_required';
 
-/** What an acknowledgement tells the client about what has arrived. */
-export type ReceivedState = {
-  /** The highest sequence accepted. */
-  readonly highest: number;
-  /** Sequences that can no longer arrive. */
-  readonly lost: number;
-  /** Below `highest` and not yet here, ascending, at most 32 ranges. */
-  readonly missing: readonly SequenceRange[];
-};
-
 export type GuardVerdict =
   | {
       readonly kind: 'admitted';
@@ -128,3 +99,5 @@ export type ConcludedRequest = {
   /** Kept for a resend of what is done. */
   readonly response: Uint8Array | undefined;
 };
+
+export type { ReceivedState, RouteResult };

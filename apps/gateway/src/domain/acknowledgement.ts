@@ -3,7 +3,7 @@
  * named as missing. Pure.
  */
 import { MAX_ACK_RANGES, type SequenceRange } from '@sallyport/channel';
-import type { ReceivedState } from '../app/ports.ts';
+import type { ReceivedState } from './received.ts';
 
 export type Final = { readonly receivedThrough: number; readonly missing: readonly SequenceRange[] };
 

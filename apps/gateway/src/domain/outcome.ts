@@ -1,7 +1,7 @@
 /** From what a route said to what is recorded and what the client gets. Pure. */
 import type { MessageOutcome } from '@sallyport/audit-log';
 import { sha256, toHex } from '@sallyport/crypto';
-import type { RouteResult } from '../app/ports.ts';
+import type { RouteResult } from './route-result.ts';
 import { carriedContentType } from './content-type.ts';
 import { auditLabel } from './label.ts';
 import { refusal, type Reply } from './reply.ts';
