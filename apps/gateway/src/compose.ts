@@ -21,6 +21,7 @@ import { createPipeline } from './app/pipeline.ts';
 import type { ReplayGuard } from './app/ports.ts';
 import { startRejections } from './app/rejections.ts';
 import { createSessions } from './app/sessions.ts';
+import { createShares, type ShareLimits } from './app/shares.ts';
 import { UnderWay } from './app/under-way.ts';
 import { gatewayRecords } from './clients/audit.ts';
 import { bundleKeys, startPolicyFeed } from './clients/policy-feed.ts';
@@ -46,6 +47,8 @@ export type Overrides = {
   readonly guard?: ReplayGuard;
   /** How often counts of refused frames are recorded. Default 1,000. */
   readonly rejectionIntervalMs?: number;
+  /** What one principal may hold. */
+  readonly shareLimits?: ShareLimits;
 };
 
 export type ComposedGateway = ComposedService & { readonly httpsPort: number };
@@ -57,6 +60,8 @@ const REJECTION_INTERVAL_MS = 1_000;
 const DELEGATION_MS = 24 * 60 * 60_000;
 const MAX_HALF_OPEN = 256;
 const MAX_UNDER_WAY = { maxMessages: 262_144, maxBytes: 512 * 1024 * 1024 } as const;
+/** Of one principal, in all its sessions. */
+const SHARE_LIMITS = { maxSessions: 1_024, maxMessages: 65_536, maxBytes: 128 * 1024 * 1024 } as const;
 /** For answers of routes at shutdown, and then for the record of what they did not answer. */
 const DRAIN_MS = 5_000;
 const GIVE_UP_MS = 1_000;
@@ -183,6 +188,7 @@ export async function composeGateway(
     createSessionKey: keyCalls.createSessionKey,
     decide,
     guard,
+    shares: createShares(overrides.shareLimits ?? SHARE_LIMITS, underWay),
     recordOpening: records.opening,
     discard: (id: string, cause: string) => inBackground(closeSession(id, cause)),
     onProblem: (error: unknown) => log.warn('a session could not be opened', { error }),
@@ -218,7 +224,6 @@ export async function composeGateway(
               rejections,
               metrics: measure,
               halfOpen,
-              underWay,
               now,
               onSessionEnd: (live, cause) => {
                 inBackground(closeSession(live.id, cause));

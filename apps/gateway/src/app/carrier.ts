@@ -12,7 +12,6 @@ import type { OpenedSession, SessionOpening } from './open-session.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Rejections } from './rejections.ts';
 import type { Sessions } from './sessions.ts';
-import type { UnderWay } from './under-way.ts';
 
 export type CarrierPorts = {
   readonly beginSession: (peer: { address: string; exporter: Uint8Array | undefined }) => SessionOpening;
@@ -21,7 +20,6 @@ export type CarrierPorts = {
   readonly rejections: Pick<Rejections, 'count'>;
   readonly metrics: Pick<PipelineMetrics, 'handshake'>;
   readonly halfOpen: HalfOpen;
-  readonly underWay: UnderWay;
   readonly now: () => number;
   readonly onSessionEnd: (live: LiveSession, cause: string) => void;
   readonly onDefect: (error: unknown) => void;
@@ -46,8 +44,10 @@ export type Carrier = {
   end(): void;
 };
 
-/** In a row (docs/protocol.md section 8.1). */
+/** docs/protocol.md section 8.1. */
 const MAX_BAD_FRAMES = 16;
+/** Without a session for this long it only takes a place. */
+const IDLE_MS = 30_000;
 /** Sessions that ended on this carrier and whose last frames may still come. */
 const MAX_FORMER = 256;
 
@@ -60,6 +60,7 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
   let badFrames = 0;
   let isBlocked = false;
   let isOver = false;
+  let idleTimer = setTimeout(idle, IDLE_MS);
 
   const count = (cause: string): void => rejections.count(peerAddress, cause);
 
@@ -94,17 +95,30 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
       now: ports.now,
       write,
       isWritable: () => !isBlocked && !isOver,
-      underWay: ports.underWay,
-      onEnd: forget,
+      underWay: opened.share.underWay,
+      onEnd: (ended, cause) => {
+        opened.share.leave();
+        forget(ended, cause);
+      },
     });
     sessions.add(live);
     own.set(live.id, live);
     if (isOver) return live.detach('carrier_closed');
+    clearTimeout(idleTimer);
     write(opened.frame);
+  }
+
+  function idle(): void {
+    count('idle');
+    end();
   }
 
   function forget(live: LiveSession, cause: string): void {
     own.delete(live.id);
+    if (own.size === 0 && !isOver) {
+      clearTimeout(idleTimer);
+      idleTimer = setTimeout(idle, IDLE_MS);
+    }
     sessions.remove(live);
     former.add(live.id);
     for (const oldest of former) {
@@ -133,6 +147,7 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
   function close(): void {
     if (isOver) return;
     isOver = true;
+    clearTimeout(idleTimer);
     handshakes.close();
     for (const live of [...own.values()]) live.detach('carrier_closed');
   }

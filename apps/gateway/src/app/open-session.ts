@@ -24,6 +24,7 @@ import {
 } from '@sallyport/policy-engine';
 import { SallyportError } from '@sallyport/service/errors';
 import type { GuardSession, ReplayGuard } from './ports.ts';
+import type { Share, Shares } from './shares.ts';
 
 export type Authenticated = {
   readonly binding: SignedBinding;
@@ -41,7 +42,8 @@ export type OpenSessionPorts = {
     binding: SignedBinding,
   ) => Promise<{ readonly key: KeyObject; readonly leaseNotAfterMs: number }>;
   readonly decide: (request: DecisionRequest) => Decision;
-  readonly guard: Pick<ReplayGuard, 'attach'>;
+  readonly guard: Pick<ReplayGuard, 'attach' | 'close'>;
+  readonly shares: Pick<Shares, 'take'>;
   /** Durable when it resolves. */
   readonly recordOpening: (opening: Opening) => Promise<void>;
   /** Tells the services that keep the session that it did not open after all. Never throws. */
@@ -64,6 +66,8 @@ export type OpenedSession = {
   readonly session: Session;
   readonly guard: GuardSession;
   readonly principal: Principal;
+  /** To be left when the session is over. */
+  readonly share: Share;
 };
 
 /** `cause` is for metrics and audit; `frame` is all that the client hears. */
@@ -102,12 +106,25 @@ export function beginSession(
     const parsed = parseBinding(binding.bytes);
     if (!parsed.ok) return rejected('internal', 'binding_unreadable', '');
     const sessionId = toHex(parsed.sid);
+    const share = ports.shares.take(`${parsed.tenant} ${parsed.principal}`);
+    if (share === undefined) {
+      ports.discard(sessionId, 'too_many_sessions');
+      return rejected(
+        'busy',
+        'too_many_sessions',
+        `${parsed.principal} has too many sessions`,
+        RETRY_AFTER_MS,
+      );
+    }
     try {
       const result = await authorize(binding, parsed, pskExport);
-      if (result.kind === 'refused') ports.discard(sessionId, result.cause);
+      if (result.kind === 'opened') return { ...result, share };
+      ports.discard(sessionId, result.cause);
+      share.leave();
       return result;
     } catch (error) {
       ports.discard(sessionId, 'service_unavailable');
+      share.leave();
       throw error;
     }
   }
@@ -116,7 +133,7 @@ export function beginSession(
     binding: SignedBinding,
     parsed: SessionBinding,
     pskExport: Uint8Array | undefined,
-  ): Promise<OpenedSession | Refused> {
+  ): Promise<Omit<OpenedSession, 'share'> | Refused> {
     const { tenant } = parsed;
     const principal = freezePrincipal({
       id: parsed.principal,
@@ -141,7 +158,7 @@ export function beginSession(
     key: KeyObject;
     leaseNotAfterMs: number;
     principal: Principal;
-  }): Promise<OpenedSession | Refused> {
+  }): Promise<Omit<OpenedSession, 'share'> | Refused> {
     const guard = await ports.guard.attach(toHex(input.parsed.sid), input.parsed.notAfterMs);
     const accepted = handshake.accept({
       binding: input.binding,
@@ -149,7 +166,10 @@ export function beginSession(
       lease: { notAfterMs: input.leaseNotAfterMs },
       pskExport: input.pskExport,
     });
-    if (!accepted.ok) return { kind: 'refused', frame: accepted.alert, cause: accepted.cause };
+    if (!accepted.ok) {
+      await ports.guard.close(guard);
+      return { kind: 'refused', frame: accepted.alert, cause: accepted.cause };
+    }
     return {
       kind: 'opened',
       frame: accepted.frame,
@@ -160,7 +180,7 @@ export function beginSession(
   }
 
   function rejected(
-    code: 'denied' | 'unavailable' | 'internal',
+    code: 'denied' | 'busy' | 'unavailable' | 'internal',
     cause: string,
     detail: string,
     retryAfterMs = 0,
