@@ -45,7 +45,7 @@ export type Authority = {
   identity(path: string): Promise<Identity>;
 };
 
-export async function createAuthority(): Promise<Authority> {
+async function createAuthority(): Promise<Authority> {
   const ca = await createDevelopmentCa({ trustDomain, clock });
   return {
     ca,
@@ -76,6 +76,9 @@ export type World = AsyncDisposable & {
 
 const TABLES = ['leaf', 'record', 'checkpoint'] as const;
 
+/** Certificates take no part in what is tested here: one authority for a file. */
+let sharedAuthority: Promise<Authority> | undefined;
+
 /** With `shared`, an emptied database of the caller's instead of one of its own. */
 export async function createWorld(shared?: DatabaseHost): Promise<World> {
   const stack = new AsyncDisposableStack();
@@ -83,7 +86,7 @@ export async function createWorld(shared?: DatabaseHost): Promise<World> {
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   const host = shared ?? stack.use(await openPglite({ memory: true }));
   const world: World = {
-    authority: await createAuthority(),
+    authority: await (sharedAuthority ??= createAuthority()),
     host,
     folder,
     logDirectory: join(folder, 'log'),
@@ -105,7 +108,7 @@ export async function createWorld(shared?: DatabaseHost): Promise<World> {
       await stack.disposeAsync();
     },
   };
-  for (const table of TABLES) await world.sql(`delete from ${table}`);
+  await world.sql(`truncate ${TABLES.join(', ')}`);
   return world;
 }
 
@@ -154,23 +157,28 @@ export async function startAuditService(world: World, overrides: Overrides = {})
     { database: host },
     { keys, authorizePrincipal: auditorsOnly, ...overrides },
   );
-  const clients: AsyncDisposable[] = [];
+  const clients = new Map<string, Promise<AuditClient>>();
+  const connect = async (path: string): Promise<AuditClient> =>
+    grpcClient(auditv1.AuditService, {
+      address: `127.0.0.1:${composed.port}`,
+      expectedServer: 'audit-service',
+      identity: await authority.identity(path),
+      trust: authority.trust,
+      deadlineMs: 10_000,
+    });
   return {
     ...composed,
     runtime,
-    async client(path = 'user/auditor') {
-      const client = grpcClient(auditv1.AuditService, {
-        address: `127.0.0.1:${composed.port}`,
-        expectedServer: 'audit-service',
-        identity: await authority.identity(path),
-        trust: authority.trust,
-        deadlineMs: 10_000,
-      });
-      clients.push(client);
-      return client;
+    /** One connection for each caller: tests ask again and again. */
+    client(path = 'user/auditor') {
+      const known = clients.get(path);
+      if (known !== undefined) return known;
+      const made = connect(path);
+      clients.set(path, made);
+      return made;
     },
     async [Symbol.asyncDispose]() {
-      for (const client of clients) await client[Symbol.asyncDispose]();
+      for (const client of clients.values()) await (await client)[Symbol.asyncDispose]();
       await composed[Symbol.asyncDispose]();
     },
   };
