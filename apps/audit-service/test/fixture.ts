@@ -9,61 +9,28 @@ import { memoryBus, type Bus } from '@sallyport/service/bus';
 import { systemClock } from '@sallyport/service/clock';
 import { openPglite, type DatabaseHost } from '@sallyport/service/database';
 import { SallyportError } from '@sallyport/service/errors';
-import { grpcClient, type AuthorizePrincipal, type GrpcClient } from '@sallyport/service/grpc';
-import {
-  createDevelopmentCa,
-  issue,
-  type DevelopmentCa,
-  type Identity,
-  type Trust,
-} from '@sallyport/service/identity';
-import { createMetrics } from '@sallyport/service/metrics';
+import type { AuthorizePrincipal, GrpcClient } from '@sallyport/service/grpc';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
-import type { Tracer } from '@sallyport/service/telemetry';
+import {
+  createTestAuthority,
+  memoryLog,
+  testClients,
+  testRuntime,
+  type TestAuthority,
+} from '@sallyport/service/testing';
 import { toHex } from '@sallyport/crypto';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import { composeAuditService, type Overrides } from '../src/compose.ts';
 import { migrations } from '../src/store/migrations.ts';
 import type { Schema } from '../src/store/rows.ts';
-import { fakeKeys, memoryLog, trustDomain, type FakeKeys } from './support.ts';
+import { fakeKeys, trustDomain, type FakeKeys } from './support.ts';
 
 export const clock = systemClock();
 export const origin = `${trustDomain}/audit`;
 
-const noSpan = {
-  context: { traceId: '1'.repeat(32), spanId: '1'.repeat(16), sampled: false },
-  set: () => undefined,
-  event: () => undefined,
-  fail: () => undefined,
-};
-const noTracer: Tracer = { span: (_name, _attributes, fn) => fn(noSpan), active: () => undefined };
-
-export type Authority = {
-  readonly ca: DevelopmentCa;
-  readonly trust: Trust;
-  /** `svc/gateway`, `user/alice`. */
-  identity(path: string): Promise<Identity>;
-};
-
-async function createAuthority(): Promise<Authority> {
-  const ca = await createDevelopmentCa({ trustDomain, clock });
-  return {
-    ca,
-    trust: { caPem: ca.certPem, trustDomain },
-    identity: (path) =>
-      issue({
-        ca,
-        clock,
-        spiffeId: `spiffe://${trustDomain}/${path}`,
-        keyAlgorithm: path.startsWith('svc/') ? 'P-256' : 'Ed25519',
-        usages: path.startsWith('svc/') ? ['server', 'client'] : ['client'],
-      }),
-  };
-}
-
 /** What outlives the service: database, folders, key-service, certificates. The bus does not, as in a process. */
 export type World = AsyncDisposable & {
-  readonly authority: Authority;
+  readonly authority: TestAuthority;
   readonly host: DatabaseHost;
   readonly folder: string;
   readonly logDirectory: string;
@@ -77,7 +44,7 @@ export type World = AsyncDisposable & {
 const TABLES = ['leaf', 'record', 'checkpoint'] as const;
 
 /** Certificates take no part in what is tested here: one authority for a file. */
-let sharedAuthority: Promise<Authority> | undefined;
+let sharedAuthority: Promise<TestAuthority> | undefined;
 
 /** With `shared`, an emptied database of the caller's instead of one of its own. */
 export async function createWorld(shared?: DatabaseHost): Promise<World> {
@@ -86,7 +53,7 @@ export async function createWorld(shared?: DatabaseHost): Promise<World> {
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   const host = shared ?? stack.use(await openPglite({ memory: true }));
   const world: World = {
-    authority: await (sharedAuthority ??= createAuthority()),
+    authority: await (sharedAuthority ??= createTestAuthority(trustDomain)),
     host,
     folder,
     logDirectory: join(folder, 'log'),
@@ -133,15 +100,7 @@ const auditorsOnly: AuthorizePrincipal = async (caller) => ({
 
 export async function startAuditService(world: World, overrides: Overrides = {}): Promise<Started> {
   const { authority, host, keys, log } = world;
-  const runtime: ServiceRuntime = {
-    identity: await authority.identity('svc/audit-service'),
-    trust: authority.trust,
-    bus: world.bus,
-    clock,
-    log,
-    metrics: createMetrics({ service: 'audit-service' }),
-    tracer: noTracer,
-  };
+  const runtime = await testRuntime('audit-service', { authority, bus: world.bus, log });
   const composed = await composeAuditService(
     {
       host: '127.0.0.1',
@@ -157,28 +116,17 @@ export async function startAuditService(world: World, overrides: Overrides = {})
     { database: host },
     { keys, authorizePrincipal: auditorsOnly, ...overrides },
   );
-  const clients = new Map<string, Promise<AuditClient>>();
-  const connect = async (path: string): Promise<AuditClient> =>
-    grpcClient(auditv1.AuditService, {
-      address: `127.0.0.1:${composed.port}`,
-      expectedServer: 'audit-service',
-      identity: await authority.identity(path),
-      trust: authority.trust,
-      deadlineMs: 10_000,
-    });
+  const clients = testClients(auditv1.AuditService, {
+    authority,
+    expectedServer: 'audit-service',
+    port: composed.port,
+  });
   return {
     ...composed,
     runtime,
-    /** One connection for each caller: tests ask again and again. */
-    client(path = 'user/auditor') {
-      const known = clients.get(path);
-      if (known !== undefined) return known;
-      const made = connect(path);
-      clients.set(path, made);
-      return made;
-    },
+    client: (path = 'user/auditor') => clients.as(path),
     async [Symbol.asyncDispose]() {
-      for (const client of clients.values()) await (await client)[Symbol.asyncDispose]();
+      await clients[Symbol.asyncDispose]();
       await composed[Symbol.asyncDispose]();
     },
   };

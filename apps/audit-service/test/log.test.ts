@@ -105,7 +105,7 @@ test('committed is not acknowledged: while nothing can be signed the spool keeps
   expect((await verified(service)).findings).toEqual([]);
 }, 40_000);
 
-type Crash = { readonly at: string; readonly tiles: (real: TileStore, crash: () => void) => TileStore };
+type Crash = { readonly at: string; readonly tiles: (real: TileStore, crash: () => never) => TileStore };
 
 const crashes: readonly Crash[] = [
   {
@@ -150,10 +150,21 @@ test.each(crashes)(
       await ready(service); // the empty checkpoint is there
     }
     {
+      let isOff = false;
       const crash = () => {
+        isOff = true;
         throw new Error('power cut');
       };
-      await using service = await startAuditService(world, { tiles: (real) => tiles(real, crash) });
+      // And stays off: a second attempt of the same process would find the checkpoint there and rightly go on from it.
+      const whileOn = (store: TileStore): TileStore => ({
+        read: (path) => (isOff ? crash() : store.read(path)),
+        create: (path, bytes) => (isOff ? crash() : store.create(path, bytes)),
+        replace: (path, bytes) => (isOff ? crash() : store.replace(path, bytes)),
+        remove: (path) => (isOff ? crash() : store.remove(path)),
+      });
+      await using service = await startAuditService(world, {
+        tiles: (real) => whileOn(tiles(real, crash)),
+      });
       await using producer = await startProducer(world, 'gateway');
       for (const n of range(1, 300)) await producer.record(callEvent(Number(n)));
       await eventually(

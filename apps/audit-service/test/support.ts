@@ -4,7 +4,6 @@ import { apiActivityEvent, encodeEvent, frameEvent } from '@sallyport/audit-log'
 import { ED25519 } from '@sallyport/crypto';
 import { keyv1 } from '@sallyport/proto';
 import { unavailable } from '@sallyport/service/errors';
-import type { Log } from '@sallyport/service/log';
 import type { KeyCalls } from '../src/clients/keys.ts';
 import type { Batch } from '../src/domain/batch.ts';
 
@@ -58,25 +57,6 @@ export function fakeKeys(): FakeKeys {
     },
   };
   return keys;
-}
-
-export type LogLine = { readonly level: string; readonly message: string; readonly fields: unknown };
-
-export function memoryLog(): Log & { readonly lines: LogLine[] } {
-  const lines: LogLine[] = [];
-  const at = (level: string) => (message: string, fields?: unknown) =>
-    void lines.push({ level, message, fields });
-  const log = {
-    lines,
-    trace: at('trace'),
-    debug: at('debug'),
-    info: at('info'),
-    warn: at('warn'),
-    error: at('error'),
-    fatal: at('fatal'),
-    child: () => log,
-  };
-  return log;
 }
 
 const context = (n: number) => ({

@@ -1,7 +1,7 @@
 import type { AuditEvent } from '@sallyport/audit-log';
 import { manualClock } from '@sallyport/service/clock';
+import { memoryLog } from '@sallyport/service/testing';
 import { expect, test } from 'vitest';
-import { memoryLog } from '../../test/support.ts';
 import { findingReporter, type Finding } from './report-finding.ts';
 
 const finding = (key: string): Finding => ({

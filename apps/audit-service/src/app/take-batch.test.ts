@@ -1,6 +1,7 @@
 import { encodeEvent, sequenceGapEvent } from '@sallyport/audit-log';
+import { memoryLog } from '@sallyport/service/testing';
 import { expect, test } from 'vitest';
-import { auth, batchOf, callBody, gateway, memoryLog, trustDomain } from '../../test/support.ts';
+import { auth, batchOf, callBody, gateway, trustDomain } from '../../test/support.ts';
 import type { Offer } from '../domain/plan-commit.ts';
 import { memoryStore } from '../store/memory.ts';
 import { groupCommit } from './group-commit.ts';
