@@ -102,7 +102,7 @@ export function readyText(home: Home, seconds: string, isReady = true): string {
     `  secure channel    localhost:${home.ports.channel} (gRPC)`,
     `  trust root        ${home.caFile}`,
     '',
-    'Development identities, made for this state folder only:',
+    'Development identities, made for this state folder only, with the roles they had at first:',
     ...people,
     '',
     'Try, in another terminal:',

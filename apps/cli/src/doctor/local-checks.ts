@@ -112,7 +112,10 @@ async function identityVerdict(
 async function rootKey({ rootKeyFile }: Home): Promise<Verdict> {
   const found = await stat(rootKeyFile).catch(() => undefined);
   if (found === undefined)
-    return problem(`there is no root key ${rootKeyFile}`, 'npm start makes it on first start.');
+    return problem(
+      `there is no root key ${rootKeyFile}`,
+      'If there is a database, bring it back from its backup: only it opens the keys. The very first npm start makes it.',
+    );
   if ((found.mode & WIDER_THAN_OWNER) !== 0) {
     return problem(`others can read the root key ${rootKeyFile}`, `chmod 600 '${rootKeyFile}'`);
   }
