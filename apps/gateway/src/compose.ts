@@ -20,6 +20,7 @@ import { createOutcomes } from './app/outcomes.ts';
 import { createPipeline } from './app/pipeline.ts';
 import type { ReplayGuard } from './app/ports.ts';
 import { startRejections } from './app/rejections.ts';
+import { createSessionEnds } from './app/session-ends.ts';
 import { createSessions } from './app/sessions.ts';
 import { createShares, type ShareLimits } from './app/shares.ts';
 import { UnderWay } from './app/under-way.ts';
@@ -174,6 +175,11 @@ export async function composeGateway(
   });
 
   const keyCalls = keyClient(keys);
+  const ends = createSessionEnds({
+    closeSession: async (id, cause) => void (await auth.closeSession({ sessionId: bytesOf(id), cause })),
+    destroyKeys: async (ids) => void (await keys.destroySessionKeys({ sessionIds: ids.map(bytesOf) })),
+    onProblem: (error) => log.warn('a session end could not be told', { error }),
+  });
   const closing = new Set<Promise<unknown>>();
   const inBackground = (work: Promise<unknown>): void => {
     const task: Promise<unknown> = work.catch(onDefect).finally(() => closing.delete(task));
@@ -190,7 +196,7 @@ export async function composeGateway(
     guard,
     shares: createShares(overrides.shareLimits ?? SHARE_LIMITS, underWay),
     recordOpening: records.opening,
-    discard: (id: string, cause: string) => inBackground(closeSession(id, cause)),
+    discard: ends.add,
     onProblem: (error: unknown) => log.warn('a session could not be opened', { error }),
   };
   building.use(await followRevocations({ auth, bus, sessions, guard, log }));
@@ -226,7 +232,7 @@ export async function composeGateway(
               halfOpen,
               now,
               onSessionEnd: (live, cause) => {
-                inBackground(closeSession(live.id, cause));
+                ends.add(live.id, cause);
                 // The ledger of what is still under way is needed until its outcome is recorded.
                 inBackground(live.underWay.idle().then(() => guard.close(live.guard)));
               },
@@ -250,18 +256,6 @@ export async function composeGateway(
     }),
   );
 
-  /** Tells the services that keep the session; what cannot be told expires by itself. */
-  async function closeSession(id: string, cause: string): Promise<void> {
-    const sessionId = bytesOf(id);
-    const told = await Promise.allSettled([
-      auth.closeSession({ sessionId, cause }),
-      keys.destroySessionKeys({ sessionIds: [sessionId] }),
-    ]);
-    for (const result of told) {
-      if (result.status === 'rejected') log.warn('a session end could not be told', { error: result.reason });
-    }
-  }
-
   const http = building.use(
     await startHttpServer({ host: config.host, port: config.httpsPort, identity, readiness, metrics }),
   );
@@ -276,6 +270,7 @@ export async function composeGateway(
     sessions.endAll('unavailable', 'gateway_stopping');
     for (const carrier of carriers) carrier.end();
     await Promise.all(closing);
+    await within(DRAIN_MS, ends.idle());
   });
 
   const parts = building.move();
