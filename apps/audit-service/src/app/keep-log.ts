@@ -105,6 +105,7 @@ export function keepLog(ports: KeepLogPorts): LogKeeper {
     await ports.checkpoints.save({ size: log.size, note, verifierKey });
     signedSize = log.size;
     await acknowledgeUpTo(log.size);
+    await log.prune();
   }
 
   async function acknowledgeUpTo(size: number): Promise<void> {

@@ -22,6 +22,11 @@ export interface LogBuilder {
    * log again at the size that is known.
    */
   append(entries: readonly Uint8Array[]): Promise<{ readonly size: number; readonly root: Uint8Array }>;
+  /**
+   * Removes the partial tiles of every other size than this one: call it once a checkpoint of this size is stored. What
+   * is left is exactly what the checkpoint covers, so a verifier reads every byte there is.
+   */
+  prune(): Promise<void>;
 }
 
 /**
@@ -74,6 +79,8 @@ class TileBuilder implements LogBuilder {
   /** Partial tiles on the store, by the path of the full tile that will replace them. */
   readonly #partials = new Map<string, string[]>();
   #usable = true;
+  /** Whether partial tiles of sizes that this builder never had may lie about: an earlier process left them. */
+  #mayHaveStrays = true;
 
   constructor(
     store: TileStore,
@@ -122,6 +129,34 @@ class TileBuilder implements LogBuilder {
     }
     this.#usable = true;
     return { size: this.size, root: this.root };
+  }
+
+  async prune(): Promise<void> {
+    const current = new Set<string>();
+    for (const { level, index, hashes } of this.#edge.partialTiles())
+      current.add(tilePath(level, index, hashes.length));
+    if (this.#entries.length > 0) current.add(tilePath('entries', this.#bundleIndex(), this.#entries.length));
+    if (this.#mayHaveStrays) {
+      for (const path of this.#edgePaths()) if (!current.has(path)) await this.#store.remove(path);
+      this.#mayHaveStrays = false;
+    }
+    for (const [full, partials] of this.#partials) {
+      for (const path of partials) if (!current.has(path)) await this.#store.remove(path);
+      const kept = partials.filter((path) => current.has(path));
+      if (kept.length === 0) this.#partials.delete(full);
+      else this.#partials.set(full, kept);
+    }
+  }
+
+  /** Every partial tile that the right edge could have, at this size or another. */
+  *#edgePaths(): Generator<string> {
+    const edges: [number | 'entries', number][] = [['entries', this.size]];
+    for (let level = 0, count = this.size; count > 0; level++, count = hashesAtLevel(this.size, level))
+      edges.push([level, count]);
+    for (const [level, count] of edges) {
+      const index = Math.floor(count / TILE_WIDTH);
+      for (let width = 1; width < TILE_WIDTH; width++) yield tilePath(level, index, width);
+    }
   }
 
   async #writePartials(): Promise<void> {
