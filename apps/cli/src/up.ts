@@ -15,7 +15,7 @@ import { systemClock, type Clock } from '@sallyport/service/clock';
 import { loadConfig } from '@sallyport/service/config';
 import { openPglite, type DatabaseHost } from '@sallyport/service/database';
 import type { ServiceName } from '@sallyport/service/identity';
-import { createLifecycle, type Lifecycle } from '@sallyport/service/lifecycle';
+import { createLifecycle, type Lifecycle, type Readiness } from '@sallyport/service/lifecycle';
 import { createLogger } from '@sallyport/service/log';
 import { createMetrics } from '@sallyport/service/metrics';
 import type { ServiceRuntime } from '@sallyport/service/runtime';
@@ -67,6 +67,7 @@ export async function up(options: UpOptions): Promise<RunningSystem | undefined>
   const clock = systemClock();
   const problems: string[] = [];
   let logFindings: readonly string[];
+  let isSetUp = false;
   const lifecycle = createLifecycle({
     onProblem: ({ name, step, error }) => problems.push(`${step} ${name}: ${(error as Error).message}`),
   });
@@ -81,11 +82,13 @@ export async function up(options: UpOptions): Promise<RunningSystem | undefined>
       memoryBus({ clock, durables: [{ name: 'audit-service', subject: 'audit.events' }] }),
     );
     onStep('Starting the services …');
-    await startServices({ options, config, clock, lifecycle, identities, database, bus });
+    const readiness = forTraffic(lifecycle.readiness, () => isSetUp);
+    await startServices({ options, config, clock, lifecycle, readiness, identities, database, bus });
     lifecycle.started();
     logFindings = await settled(lifecycle, options.signal, () => readLogFindings(home, identities.trust));
     await ensureDevelopmentPsk(home, identities.trust);
     await pinLogKey(home, identities.trust);
+    isSetUp = true;
   } catch (error) {
     await lifecycle.shutdown();
     throw startFailure(error, home);
@@ -104,6 +107,8 @@ type Parts = {
   readonly config: EmbeddedConfig;
   readonly clock: Clock;
   readonly lifecycle: Lifecycle;
+  /** What `/readyz` says. */
+  readonly readiness: Pick<Readiness, 'report'>;
   readonly identities: EmbeddedIdentities;
   readonly database: DatabaseHost;
   readonly bus: Bus;
@@ -202,7 +207,7 @@ async function startServices(parts: Parts): Promise<void> {
         routes: { ...httpRoutes(config), echo: { kind: 'echo' } },
       },
       runtime,
-      { channelIdentity: identities.gatewayChannel, readiness: lifecycle.readiness },
+      { channelIdentity: identities.gatewayChannel, readiness: parts.readiness },
     ),
   );
 }
@@ -281,6 +286,19 @@ function httpRoutes(config: EmbeddedConfig): Record<string, HttpRoute> {
 
 /** The check that fails, and goes on failing, when what is stored of the audit log does not fit together. */
 const LOG_CHECK = 'audit-service: log';
+
+/**
+ * Readiness for messages: everything that they need, and the first start's work done. A log that does not fit together
+ * is listed and does not count: events wait in the spools and traffic goes on (DESIGN.md section 12).
+ */
+function forTraffic(all: Pick<Readiness, 'report'>, isSetUp: () => boolean): Pick<Readiness, 'report'> {
+  return {
+    async report() {
+      const { checks } = await all.report();
+      return { ready: isSetUp() && checks.every(({ name, ok }) => ok || name === LOG_CHECK), checks };
+    },
+  };
+}
 
 /**
  * Resolves with nothing when every check passes, and with the findings when all that fails is a log that does not fit

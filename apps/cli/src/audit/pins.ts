@@ -3,7 +3,7 @@
  * `audit-log.vkey`, oldest first. The first is pinned when the log begins; `keys rotate audit-checkpoint` adds the next.
  */
 import { formatVerifierKey, parseVerifierKey, type VerifierKey } from '@sallyport/audit-log';
-import { CommandFailed } from '../exit.ts';
+import { CommandFailed, UsageError } from '../exit.ts';
 import { readIfPresent, writePrivate } from '../state/files.ts';
 
 export type Pins = {
@@ -14,16 +14,16 @@ export type Pins = {
   readonly keys: readonly VerifierKey[];
 };
 
-/** The pins of a file, or the one that was given instead. Throws `CommandFailed`, saying what to do. */
+/** The pins of a file, or the one that was given instead. Throws `CommandFailed` or, for what was given, `UsageError`. */
 export async function readPins(file: string, given?: string): Promise<Pins> {
   const text = given ?? (await readIfPresent(file)) ?? '';
   const lines = text.split('\n').filter((line) => line !== '');
   const keys = lines.map(parseVerifierKey).filter((key) => key !== undefined);
   const current = lines.at(-1);
   if (current === undefined || keys.length !== lines.length) {
-    const what = given === undefined ? file : '--key';
+    if (given !== undefined) throw new UsageError('--key is not a verifier key: <name>+<id>+<base64>.');
     throw new CommandFailed(
-      `There is no verifier key of the log in ${what}: it is one line, <name>+<id>+<base64>. Sallyport writes ${file} on its first start.`,
+      `There is no verifier key of the log in ${file}, one line <name>+<id>+<base64>: Sallyport writes it on its first start.`,
     );
   }
   return { current, earlier: lines.slice(0, -1), keys };

@@ -1,10 +1,12 @@
 /** `sallyport audit query|tail|verify|prove`. */
 import { timestampFromDate } from '@bufbuild/protobuf/wkt';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { auditv1 } from '@sallyport/proto';
 import { SallyportError } from '@sallyport/service/errors';
+import { parsePrincipalId } from '@sallyport/service/identity';
 import { recordJson, recordLine } from '../audit/records.ts';
 import { withService } from '../connect.ts';
+import { UsageError } from '../exit.ts';
 import { parseHex, parseInteger, parseTime } from '../format.ts';
 import { prove, verify } from '../audit/verify.ts';
 import type { CommandContext, Run } from './context.ts';
@@ -22,8 +24,10 @@ export function addAuditCommands(program: Command, run: Run): void {
     .option('--until <time>', 'to: an age or a date (default: now)')
     .option('--principal <id>', 'e.g. user:alice')
     .option('--action <name>', 'e.g. message.send')
-    .option('--decision <allow|deny>', 'what policy said')
-    .option('--outcome <name>', 'success, failure, refused or unknown')
+    .addOption(new Option('--decision <name>', 'what policy said').choices(['allow', 'deny']))
+    .addOption(
+      new Option('--outcome <name>', 'how it ended').choices(['success', 'failure', 'refused', 'unknown']),
+    )
     .option('--destination <name>', 'e.g. echo')
     .option('--session <id>', 'session id in hex')
     .option('--correlation <id>', 'correlation of a message in hex')
@@ -78,7 +82,7 @@ async function query(context: CommandContext, options: QueryOptions): Promise<vo
   const request = {
     since: timestampFromDate(parseTime(options.since, nowMs)),
     ...(options.until === undefined ? {} : { until: timestampFromDate(parseTime(options.until, nowMs)) }),
-    principal: options.principal ?? '',
+    principal: principalOption(options.principal),
     action: options.action ?? '',
     decision: options.decision ?? '',
     outcome: options.outcome ?? '',
@@ -108,7 +112,7 @@ async function tail(
   options: { principal?: string; destination?: string; event?: boolean },
 ): Promise<void> {
   const request = {
-    principal: options.principal ?? '',
+    principal: principalOption(options.principal),
     destination: options.destination ?? '',
     includeEvent: options.event === true,
   };
@@ -124,4 +128,13 @@ async function tail(
         throw error;
     }
   });
+}
+
+/** A typo here would read as "nothing happened". Throws `UsageError`. */
+function principalOption(text: string | undefined): string {
+  if (text === undefined) return '';
+  if (parsePrincipalId(text) !== undefined) return text;
+  throw new UsageError(
+    `"${text}" is not a principal: it is user:<id>, workload:<id> or device:<id>, e.g. user:alice.`,
+  );
 }

@@ -57,7 +57,7 @@ export function addPolicyCommands(program: Command, run: Run): void {
     .description('What would be decided, and why; exit code 1 when denied')
     .argument('<principal>', 'e.g. user:alice')
     .argument('<action>', 'e.g. message.send')
-    .argument('[resource]', 'e.g. echo', '')
+    .argument('[resource]', 'e.g. echo; needed for message.send', '')
     .option(...asOption)
     .action(run(checkAccess));
   policy
@@ -182,13 +182,17 @@ async function checkAccess(
   _options: object,
   principal = '',
   action = '',
-  resource = '',
+  given = '',
 ): Promise<void> {
+  if (action === 'message.send' && given === '') {
+    throw new UsageError('message.send needs a destination, e.g. policy check user:alice message.send echo');
+  }
+  const resource = given === '' ? 'any' : given;
   const { decision, roles } = await withService(context, SERVICE, NAME, (client) =>
     client.checkAccess({
       subject: { principal, tenant: 'default', method: 'certificate' },
       action,
-      resourceKind: action === 'message.send' ? 'destination' : '',
+      resourceKind: action === 'message.send' ? 'destination' : 'any',
       resourceName: resource,
     }),
   );

@@ -134,7 +134,7 @@ function showCounts({ output }: CommandContext, tally: Tally, seconds: number): 
     `sent       ${count(counts.sent)}`,
     `succeeded  ${count(counts.succeeded)}`,
     `refused    ${count(tally.refusedTotal)}${refusals.length === 0 ? '' : ` (${refusals.join(', ')})`}`,
-    `failed     ${count(counts.failed)}`,
+    `failed     ${count(counts.failed)}${counts.notSent === 0 ? '' : ` (${count(counts.notSent)} never sent)`}`,
     ...(counts.unknownOutcome === 0
       ? []
       : [

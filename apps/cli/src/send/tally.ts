@@ -18,7 +18,10 @@ export type Counts = {
   readonly succeeded: number;
   /** By the gateway's code. */
   readonly refused: Readonly<Record<string, number>>;
+  /** No answer, or never sent. Together with the two above: all lines. */
   readonly failed: number;
+  /** Of the failed: they never left, and certainly took no effect. */
+  readonly notSent: number;
   /** Of refused and failed: nobody knows whether they took effect. */
   readonly unknownOutcome: number;
 };
@@ -59,6 +62,7 @@ export class Tally {
       succeeded: this.#succeeded,
       refused: Object.fromEntries(this.#refused),
       failed: this.#failed,
+      notSent: this.#lines - this.#sent,
       unknownOutcome: this.#unknown,
     };
   }

@@ -1,4 +1,5 @@
 /** What answers on Sallyport's six ports, with answers that a test chooses: real TLS and real gRPC, no services. */
+import { formatVerifierKey } from '@sallyport/audit-log';
 import { createServer as createHttps, type Server as HttpsServer } from 'node:https';
 import { createServer as createTls, type Server as TlsServer } from 'node:tls';
 import { create } from '@bufbuild/protobuf';
@@ -38,7 +39,7 @@ export const healthy = (): Answers => ({
   revision: 3n,
   instances: [{ instance: 'g1', revision: 3n }],
   findings: [],
-  verifierKey: 'log+00000000+key',
+  verifierKey: formatVerifierKey('log', new Uint8Array(32).fill(1)),
   keyServer: 'key-service',
   isDenied: false,
   sessionsFail: false,

@@ -19,8 +19,8 @@ import { json, openSession } from '../support/session.ts';
 import { temporaryHome, type TemporaryHome } from '../support/temporary-home.ts';
 import { startUpstream } from '../support/upstream.ts';
 
-const KILLS_UNDER_LOAD = 16;
-const KILLS_WHILE_STARTING = 6;
+const KILLS_UNDER_LOAD = 20;
+const KILLS_WHILE_STARTING = 3;
 const CLIENTS = ['alice', 'alice', 'admin'];
 const IN_FLIGHT = 6;
 /** Of a machine that does other things too. */
