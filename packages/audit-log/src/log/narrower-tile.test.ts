@@ -69,7 +69,7 @@ describe('pruned partial tiles', () => {
   ] as const)(
     '$level/$index at width $width is served from what replaced it',
     async ({ level, index, width }) => {
-      const size = (level === 'entries' || level === 0 ? index * 256 + width : width * 256) as number;
+      const size: number = level === 'entries' || level === 0 ? index * 256 + width : width * 256;
       const then = memoryTileStore();
       await (await openLog(then, 0)).append(entries(0, size));
       const now = memoryTileStore();
