@@ -1,4 +1,4 @@
-/** What a session needs of a connection: whole frames, in order. */
+/** What sessions need of a connection: whole frames, in order; and what one session sees of it. */
 import type { ChannelError } from './errors.ts';
 
 export type Carrier = {
@@ -18,4 +18,18 @@ export type CarrierEvents = {
   readonly onDrain: () => void;
   /** Once, last. */
   readonly onClose: (error: ChannelError) => void;
+};
+
+/** One session's part of a carrier that others may share. */
+export type Link = {
+  /** Takes the frame in any case. */
+  write(frame: Uint8Array): void;
+  /** False while the carrier is full; the session is told when its turn has come. */
+  isWritable(): boolean;
+  /** The handshake has become a session. */
+  opened(): void;
+  /** The session is over and takes no more frames. Idempotent. */
+  close(): void;
+  /** Resolves when what `close` ends is gone. */
+  readonly closed: Promise<void>;
 };

@@ -15,54 +15,22 @@ import {
   type SealCause,
 } from '@sallyport/channel';
 import { randomBytes, toHex } from '@sallyport/crypto';
-import type { Carrier } from './carrier.ts';
+import type { Link } from './carrier.ts';
 import { ChannelError } from './errors.ts';
 import { refusalError } from './refusals.ts';
-import { Sender, sizesOf } from './sender.ts';
+import {
+  DEFAULT_TIMEOUT_MS,
+  problemWith,
+  type ChannelOptions,
+  type ChannelCounts,
+  type RequestOptions,
+  type Response,
+} from './request.ts';
+import { Sender } from './sender.ts';
 import type { Sendable } from './waiting.ts';
 
-export type RequestOptions = {
-  /** Default `application/octet-stream`. Up to 255 printable ASCII characters. */
-  readonly contentType?: string;
-  /** Default 30,000. */
-  readonly timeoutMs?: number;
-  /** W3C traceparent, handed through. */
-  readonly traceparent?: string;
-  /** Gives the request up; where it left already, it may still take effect. */
-  readonly signal?: AbortSignal;
-};
-
-export type Response = {
-  readonly contentType: string;
-  readonly body: Uint8Array;
-  /** Hex: names the message in the audit log. */
-  readonly correlation: string;
-};
-
-export type ChannelCounts = {
-  /** Requests that left. */
-  readonly sent: number;
-  /** Frames that carried them. */
-  readonly frames: number;
-  /** Messages of the gateway that were taken, acknowledgements included. */
-  readonly received: number;
-  /** Frames of the gateway that did not open or verify, and messages that came twice: none in an honest session. */
-  readonly rejected: number;
-};
-
-export type ChannelOptions = {
-  /** Messages per frame once frames queue up; 1 to 256. */
-  readonly batch: number;
-  /** Requests that may wait to leave. */
-  readonly maxWaiting: number;
-};
-
-const DEFAULT_TIMEOUT_MS = 30_000;
-// The longest that setTimeout keeps.
-const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 /** docs/protocol.md section 8.1. */
 const MAX_BAD_FRAMES = 16;
-const TEXT = /^[\x20-\x7e]{0,255}$/u;
 
 type Pending = Sendable & {
   readonly resolve: (response: Response) => void;
@@ -76,7 +44,7 @@ export class Channel implements AsyncDisposable {
   /** Who we are to the gateway. */
   readonly principal: string;
   readonly #established: Established;
-  readonly #carrier: Carrier;
+  readonly #link: Link;
   readonly #sender: Sender;
   readonly #received = new SequenceWindow();
   readonly #pending = new Map<string, Pending>();
@@ -90,14 +58,15 @@ export class Channel implements AsyncDisposable {
   #counts = { received: 0, rejected: 0 };
   #badFramesInARow = 0;
 
-  /** Made by `connect`. */
-  constructor(established: Established, carrier: Carrier, options: ChannelOptions) {
+  /** Made by `connect` and `Connection.open`. */
+  constructor(established: Established, link: Link, options: ChannelOptions) {
     const { session, binding } = established;
     this.#established = established;
-    this.#carrier = carrier;
+    this.#link = link;
     this.#sender = new Sender({
       session,
-      write: (frame) => carrier.write(frame),
+      write: (frame) => link.write(frame),
+      isWritable: () => link.isWritable(),
       batch: Math.min(options.batch, session.limits.maxMessagesPerFrame),
       maxWaiting: options.maxWaiting,
       acknowledgement: () => this.#acknowledgement(),
@@ -145,7 +114,7 @@ export class Channel implements AsyncDisposable {
         payload: body,
       };
       const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
-      const problem = this.#problemWith(message, timeoutMs, signal);
+      const problem = this.#problemWith(message, options);
       if (problem !== undefined) {
         reject(problem);
         return;
@@ -168,16 +137,22 @@ export class Channel implements AsyncDisposable {
     });
   }
 
-  /** Ends the session and tells the gateway: what is under way fails with `closed`. Idempotent. */
+  /** Ends it, by message, and a connection of its own too: what is under way fails with `closed`. Idempotent. */
   async close(): Promise<void> {
     if (this.#over !== undefined) return;
-    this.#sender.last(controlMessage({ kind: 'close', code: 'unavailable', retryAfterMs: 0, detail: '' }));
+    this.sayGoodbye();
     this.end(new ChannelError('closed', 'closed', 'the session was closed'));
-    await this.#carrier.closed;
+    await this.#link.closed;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** For the connection: tells the gateway that the session ends here. */
+  sayGoodbye(): void {
+    if (this.#over !== undefined) return;
+    this.#sender.last(controlMessage({ kind: 'close', code: 'unavailable', retryAfterMs: 0, detail: '' }));
   }
 
   /** For the carrier: a frame came. Never throws. */
@@ -217,33 +192,13 @@ export class Channel implements AsyncDisposable {
       cleanUp();
       reject(sequence === undefined ? error : error.whileUnderWay());
     }
-    this.#carrier.close();
+    this.#link.close();
   }
 
-  #problemWith(
-    message: OutgoingMessage,
-    timeoutMs: number,
-    signal: AbortSignal | undefined,
-  ): ChannelError | undefined {
-    const { maxFrameBytes, maxHeaderBytes } = this.#established.session.limits;
-    const wrong = (text: string): ChannelError => new ChannelError('usage', 'invalid_request', text);
+  #problemWith(message: OutgoingMessage, options: RequestOptions): ChannelError | undefined {
     if (this.#over !== undefined) return this.#over;
-    if (signal?.aborted === true) return new ChannelError('closed', 'closed', 'the request was given up');
-    if (!(timeoutMs > 0 && timeoutMs <= MAX_TIMEOUT_MS)) return wrong('timeoutMs is 1 to 2^31 - 1');
-    if (message.destination === '' || !TEXT.test(message.destination)) {
-      return wrong('a destination is 1 to 255 printable ASCII characters');
-    }
-    if (!TEXT.test(message.contentType))
-      return wrong('a content type is printable ASCII, at most 255 characters');
-    if (!TEXT.test(message.trace)) return wrong('a traceparent is printable ASCII, at most 255 characters');
-    const { headerBytes, frameBytes } = sizesOf(message);
-    if (headerBytes > maxHeaderBytes)
-      return wrong(`the gateway takes headers of ${maxHeaderBytes} bytes at most`);
-    if (frameBytes > maxFrameBytes) {
-      const most = Math.max(0, maxFrameBytes - frameBytes + message.payload.length);
-      const text = `a message has at most ${most} bytes here, this one ${message.payload.length}`;
-      return new ChannelError('usage', 'too_large', text);
-    }
+    const problem = problemWith(message, options, this.#established.session.limits);
+    if (problem !== undefined) return problem;
     return this.#sender.isFull
       ? new ChannelError('usage', 'busy', 'too many requests wait to be sent; wait for ready()')
       : undefined;
@@ -263,6 +218,8 @@ export class Channel implements AsyncDisposable {
     this.#badFramesInARow += 1;
     if (this.#badFramesInARow < MAX_BAD_FRAMES) return;
     const text = 'the gateway sends frames that do not verify';
+    // On a connection that lives on it would keep the session.
+    this.sayGoodbye();
     this.end(new ChannelError('connection', 'connection_lost', text));
   }
 

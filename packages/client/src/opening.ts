@@ -1,4 +1,4 @@
-/** A session on its way: the carrier's events drive the handshake, and then the channel that comes of it. */
+/** A session on its way: what comes for it drives the handshake, and then the channel that comes of it. */
 import {
   ClientHandshake,
   FRAME_TYPE,
@@ -7,9 +7,10 @@ import {
   type ClientHandshakeOptions,
   type Established,
 } from '@sallyport/channel';
-import type { Carrier, CarrierEvents } from './carrier.ts';
-import { Channel, type ChannelOptions } from './channel.ts';
+import type { Link } from './carrier.ts';
+import { Channel } from './channel.ts';
 import { ChannelError } from './errors.ts';
+import type { ChannelOptions } from './request.ts';
 
 export type OpeningOptions = {
   /** The exporter comes from the carrier. */
@@ -25,37 +26,62 @@ export class Opening {
   readonly result: Promise<Channel>;
   readonly #settle: { resolve: (channel: Channel) => void; reject: (error: unknown) => void };
   readonly #options: OpeningOptions;
+  readonly #link: Link;
   #handshake: ClientHandshake | undefined;
-  #carrier: Carrier | undefined;
   #channel: Channel | undefined;
   #queue: Uint8Array[] = [];
   #isWorking = false;
   #hasShownCredential = false;
+  #isGivenUp = false;
   #isOver = false;
 
-  constructor(options: OpeningOptions) {
+  constructor(options: OpeningOptions, link: Link) {
     const { promise, resolve, reject } = Promise.withResolvers<Channel>();
     this.result = promise;
     this.#settle = { resolve, reject };
     this.#options = options;
+    this.#link = link;
     // Who waits for it hears of it; who gave up does not have to.
     promise.catch(() => undefined);
   }
 
-  /** Throws what `openCarrier` throws. */
-  begin(openCarrier: (events: CarrierEvents) => Carrier): void {
-    this.#carrier = openCarrier({
-      // A carrier may call back before it is returned.
-      onOpen: (exporter) => queueMicrotask(() => this.#start(exporter)),
-      onFrame: (frame) => this.#onFrame(frame),
-      onDrain: () => this.#channel?.onDrain(),
-      onClose: (error) => this.fail(error),
-    });
-    if (this.#isOver) this.#carrier.close();
+  /** True when no frame means anything to it any more. */
+  get isOver(): boolean {
+    return this.#isOver || this.#channel?.closedBy !== undefined;
+  }
+
+  /** Says hello; false when it did not, and is over. */
+  start(exporter: Uint8Array | undefined): boolean {
+    if (this.#isOver || this.#handshake !== undefined) return false;
+    const { handshake } = this.#options;
+    if (exporter === undefined && handshake.isChannelBindingRequired === true) {
+      const text = 'channel binding is required, but this connection gives no TLS exporter';
+      this.end(new ChannelError('handshake', 'channel_binding_refused', text));
+      return false;
+    }
+    try {
+      this.#handshake = new ClientHandshake({ ...handshake, exporter });
+      this.#link.write(this.#handshake.start());
+      return true;
+    } catch (error) {
+      this.end(defect(error));
+      return false;
+    }
+  }
+
+  /**
+   * Nobody waits for it any more. Once the credential was shown the gateway may open the session all the same, and would
+   * keep it as long as the carrier lives: then it is closed as soon as it is open.
+   */
+  giveUp(error: ChannelError): void {
+    if (this.#channel !== undefined || this.#isOver) return;
+    if (!this.#hasShownCredential) return this.end(error);
+    this.#isGivenUp = true;
+    this.#settle.reject(error);
   }
 
   /** Ends it, in whichever state it is. Idempotent. */
-  fail(error: unknown): void {
+  end(error: unknown): void {
     if (this.#channel !== undefined) {
       this.#channel.end(error instanceof ChannelError ? error : defect(error));
       return;
@@ -64,33 +90,27 @@ export class Opening {
     this.#isOver = true;
     this.#queue = [];
     this.#settle.reject(error);
-    this.#carrier?.close();
+    this.#link.close();
   }
 
-  #start(exporter: Uint8Array | undefined): void {
-    if (this.#isOver || this.#handshake !== undefined) return;
-    const { handshake } = this.#options;
-    if (exporter === undefined && handshake.isChannelBindingRequired === true) {
-      const text = 'channel binding is required, but this connection gives no TLS exporter';
-      this.fail(new ChannelError('handshake', 'channel_binding_refused', text));
-      return;
-    }
-    try {
-      this.#handshake = new ClientHandshake({ ...handshake, exporter });
-      this.#carrier?.write(this.#handshake.start());
-    } catch (error) {
-      this.fail(defect(error));
-    }
+  /** Tells the gateway that the session ends, where there is one. */
+  sayGoodbye(): void {
+    this.#channel?.sayGoodbye();
   }
 
-  #onFrame(frame: Uint8Array): void {
+  onDrain(): void {
+    this.#channel?.onDrain();
+  }
+
+  /** Never throws. */
+  onFrame(frame: Uint8Array): void {
     if (this.#channel !== undefined) {
       this.#channel.onFrame(frame);
       return;
     }
     if (this.#isOver) return;
     if (this.#queue.length >= MAX_QUEUED_FRAMES) {
-      this.fail(new ChannelError('handshake', 'out_of_order', 'the gateway floods the handshake'));
+      this.end(new ChannelError('handshake', 'out_of_order', 'the gateway floods the handshake'));
       return;
     }
     this.#queue.push(frame);
@@ -110,7 +130,7 @@ export class Opening {
       } catch (error) {
         // The credential's own signer, which may be a device or a service.
         const text = 'the credential could not sign';
-        this.fail(new ChannelError('handshake', 'credential_signature', text, { cause: error }));
+        this.end(new ChannelError('handshake', 'credential_signature', text, { cause: error }));
       }
     }
     this.#isWorking = false;
@@ -119,32 +139,32 @@ export class Opening {
   async #onHandshakeFrame(frame: Uint8Array): Promise<void> {
     const handshake = this.#handshake;
     if (handshake === undefined) {
-      this.fail(new ChannelError('handshake', 'out_of_order', 'the gateway spoke first'));
+      this.end(new ChannelError('handshake', 'out_of_order', 'the gateway spoke first'));
       return;
     }
     const parsed = parseFrame(frame);
     const isLast = parsed.ok && (parsed.type === FRAME_TYPE.accept || parsed.type === FRAME_TYPE.reject);
     if (isLast || this.#hasShownCredential) {
       const result = handshake.onAccept(frame);
-      if (!result.ok) this.fail(handshakeError(result, this.#hasShownCredential));
+      if (!result.ok) this.end(handshakeError(result, this.#hasShownCredential));
       else if (!this.#isOver) this.#open(result);
       return;
     }
     const result = await handshake.onServerHello(frame);
     if (this.#isOver) return;
     if (!result.ok) {
-      this.fail(handshakeError(result, false));
+      this.end(handshakeError(result, false));
       return;
     }
     this.#hasShownCredential = true;
-    this.#carrier?.write(result.frame);
+    this.#link.write(result.frame);
   }
 
   #open(established: Established): void {
-    const carrier = this.#carrier;
-    if (carrier === undefined) return;
-    this.#channel = new Channel(established, carrier, this.#options.channel);
-    this.#settle.resolve(this.#channel);
+    this.#channel = new Channel(established, this.#link, this.#options.channel);
+    this.#link.opened();
+    if (this.#isGivenUp) void this.#channel.close();
+    else this.#settle.resolve(this.#channel);
   }
 }
 

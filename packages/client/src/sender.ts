@@ -14,8 +14,9 @@ export type SenderOptions = {
     Session,
     'sealFrame' | 'sendCredit' | 'limits' | 'acknowledge' | 'acknowledgeThrough'
   >;
-  /** False asks to wait for `drained`. */
-  readonly write: (frame: Uint8Array) => boolean;
+  readonly write: (frame: Uint8Array) => void;
+  /** False while the carrier is full; `drained` is called when it no longer is. */
+  readonly isWritable: () => boolean;
   /** Messages per frame. */
   readonly batch: number;
   readonly maxWaiting: number;
@@ -60,7 +61,6 @@ export class Sender {
   readonly #waiting: Waiting;
   readonly #outstanding = new OutstandingFrames();
   #isPumpDue = false;
-  #isBlocked = false;
   #isStopped = false;
   #owed = 0;
   #sent = 0;
@@ -121,7 +121,6 @@ export class Sender {
   }
 
   drained(): void {
-    this.#isBlocked = false;
     this.#pump(false);
     // One that fell due while nothing could be written.
     if (this.#owed > 0 && this.#acknowledgeTimer === undefined) this.#acknowledge();
@@ -152,7 +151,7 @@ export class Sender {
 
   #pump(isGathered: boolean): void {
     let mustGather = !isGathered;
-    while (this.#waiting.size > 0 && !this.#isBlocked && !this.#isStopped) {
+    while (this.#waiting.size > 0 && this.#options.isWritable() && !this.#isStopped) {
       const { sendCredit } = this.#options.session;
       if (sendCredit < 1) break;
       const isFrameFull = this.#waiting.size >= this.#options.batch;
@@ -194,17 +193,17 @@ export class Sender {
     this.#sent += taken.length;
     if (taken.length > 0) this.#frames += 1;
     if (isAcknowledging) this.#paid();
-    this.#isBlocked = !write(sealed.bytes);
+    write(sealed.bytes);
   }
 
   #acknowledge(): void {
     clearTimeout(this.#acknowledgeTimer);
     this.#acknowledgeTimer = undefined;
-    if (this.#owed === 0 || this.#isStopped || this.#isBlocked) return;
+    if (this.#owed === 0 || this.#isStopped || !this.#options.isWritable()) return;
     const sealed = this.#options.session.sealFrame([this.#options.acknowledgement()]);
     // At the end of an epoch nothing can be said any more; the gateway's answers still come, up to its window.
     this.#paid();
-    if (sealed.ok) this.#isBlocked = !this.#options.write(sealed.bytes);
+    if (sealed.ok) this.#options.write(sealed.bytes);
   }
 
   #paid(): void {
