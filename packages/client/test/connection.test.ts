@@ -37,6 +37,21 @@ describe('sessions of one connection', () => {
     expect(gateway.mostUnfinished).toBeLessThanOrEqual(8);
   });
 
+  test('the ninth handshake waits for a place, in the order of the calls', async () => {
+    const held: Uint8Array[] = [];
+    const keep: Behaviour = { changeAccept: (frame) => (held.push(frame), []) };
+    const gateway = new MultiGateway(world, (nth) => (nth < 8 ? keep : {}));
+    await using connection = gateway.open();
+    const opening = Array.from({ length: 9 }, () => connection.open(gateway.alice));
+    await vi.waitFor(() => expect(held.length).toBe(8));
+    await tick(20);
+    expect(gateway.gateways.length).toBe(8);
+    gateway.deliver(...held.slice(0, 1));
+    await works(...(await Promise.all([opening[8], opening[0]])).filter((channel) => channel !== undefined));
+    gateway.deliver(...held.slice(1));
+    await works(...(await Promise.all(opening)));
+  });
+
   test('a handshake that takes its time at the gateway holds up no other', async () => {
     const { held, behaviourOf } = holding('changeAccept');
     const gateway = new MultiGateway(world, behaviourOf);
