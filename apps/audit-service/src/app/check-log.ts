@@ -40,7 +40,8 @@ export type CheckedLog = {
 
 export async function checkLog(ports: CheckLogPorts): Promise<CheckedLog> {
   const findings: string[] = [];
-  const add = (text: string) => void (findings.length < MAX_FINDINGS && findings.push(text));
+  const add = (text: string) =>
+    void (findings.length < MAX_FINDINGS && !findings.includes(text) && findings.push(text));
   const file = await ports.tiles.read(CHECKPOINT_PATH);
   const saved = await ports.checkpoints.saved();
   const inFile = file && readCheckpoint('checkpoint file', file, ports, add);

@@ -96,7 +96,9 @@ export function readyText(home: Home, seconds: string, isReady = true): string {
     `  --psk ${DEVELOPMENT_PSK.name.padEnd(7)} ${DEVELOPMENT_PSK.principal.padEnd(16)} roles: ${DEVELOPMENT_PSK.roles.join(', ')} (for send)`,
   ];
   return [
-    isReady ? `Sallyport is ready (${seconds} s).` : `Sallyport runs (${seconds} s), not ready.`,
+    isReady
+      ? `Sallyport is ready (${seconds} s).`
+      : `Sallyport carries messages (${seconds} s), but its audit log does not fit together: see above.`,
     '',
     `  health, metrics   https://localhost:${home.ports.https}/readyz`,
     `  secure channel    localhost:${home.ports.channel} (gRPC)`,
