@@ -302,7 +302,7 @@ function forTraffic(all: Pick<Readiness, 'report'>, isSetUp: () => boolean): Pic
 
 /**
  * Resolves with nothing when every check passes, and with the findings when all that fails is a log that does not fit
- * together: the system then runs, not ready, so that `audit verify` can say what is wrong. Start-up takes seconds; a
+ * together: the system then runs all the same, so that `audit verify` can say what is wrong. Start-up takes seconds; a
  * minute means that something will not come.
  */
 async function settled(
