@@ -23,6 +23,7 @@ export interface Published {
   readonly subject: string;
   readonly payload: Uint8Array;
   readonly msgId: string | undefined;
+  readonly traceparent?: string;
 }
 
 interface Entry extends Published {
@@ -133,8 +134,14 @@ export class Consumer {
     }
     entry.deliveries += 1;
     const attempt = entry.deliveries;
-    const { subject, msgId, deliveries } = entry;
-    const message: BusMessage = { subject, payload: entry.payload.slice(), msgId, deliveries };
+    const { subject, msgId, deliveries, traceparent } = entry;
+    const message: BusMessage = {
+      subject,
+      payload: entry.payload.slice(),
+      msgId,
+      deliveries,
+      ...(traceparent === undefined ? {} : { traceparent }),
+    };
     entry.timer = setTimeout(() => this.#redeliver(entry), this.#delivery.ackTimeoutMs);
     const running = (async () => subscriber.handler(message))().then(
       () => this.#acknowledge(entry),

@@ -8,6 +8,7 @@ import { DeduplicationWindow } from './deduplication-window.ts';
 import { BusError } from './error.ts';
 import type { Bus, SubscribeOptions, Subscription } from './port.ts';
 import { parsePattern, parseSubject, subjectMatches } from './subject.ts';
+import { validTraceparent } from './trace.ts';
 
 export interface MemoryBusOptions {
   readonly clock: Clock;
@@ -77,7 +78,7 @@ export function memoryBus(options: MemoryBusOptions): Bus {
   }
 
   return {
-    async publish(subject, payload, { msgId } = {}) {
+    async publish(subject, payload, { msgId, traceparent } = {}) {
       requireOpen();
       const tokens = parseSubject(subject);
       if (payload.length > maxPayloadBytes) {
@@ -93,7 +94,8 @@ export function memoryBus(options: MemoryBusOptions): Bus {
           throw new BusError('full', `consumer ${name} is behind; try again`);
       }
       if (msgId !== undefined) seen.add(msgId);
-      const message = { subject, payload: payload.slice(), msgId }; // the publisher may reuse its buffer
+      // The publisher may reuse its buffer.
+      const message = { subject, payload: payload.slice(), msgId, ...validTraceparent(traceparent) };
       for (const [, { consumer }] of concerned) consumer.push(message);
       for (const consumer of ephemerals) {
         if (subjectMatches(consumer.pattern, tokens) && consumer.makeRoomFor(payload.length))

@@ -11,8 +11,10 @@ export interface BusMessage {
   /** Owned by the receiver; each subscription gets its own copy or an immutable view: do not write to it. */
   readonly payload: Uint8Array;
   readonly msgId: string | undefined;
-  /** 1 on the first delivery, then counting up. */
+  /** 1 on the first delivery, then counting up. A hint: a broker that restarts may begin anew. */
   readonly deliveries: number;
+  /** The publisher's W3C `traceparent`, when it gave a valid one. Advice for traces, and nothing else. */
+  readonly traceparent?: string;
 }
 
 /** Resolving acknowledges; rejecting asks for redelivery after a backoff. */
@@ -21,6 +23,8 @@ export type BusHandler = (message: BusMessage) => Promise<void>;
 export interface PublishOptions {
   /** A second publication with the same id within the deduplication window is taken and dropped. */
   readonly msgId?: string;
+  /** W3C `traceparent` of the publishing span. One that is not valid is left out: a trace never stops a message. */
+  readonly traceparent?: string;
 }
 
 export interface SubscribeOptions {

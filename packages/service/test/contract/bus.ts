@@ -326,6 +326,56 @@ export function busContract(
       });
     });
 
+    describe('trace context', () => {
+      const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+      async function carried(given: string | undefined, durable?: string): Promise<BusMessage> {
+        const bus = await fresh();
+        const got = Promise.withResolvers<BusMessage>();
+        await bus.subscribe(
+          's',
+          { ...quick, ...(durable === undefined ? {} : { durable }) },
+          async (message) => got.resolve(message),
+        );
+        await bus.publish('s', text('x'), given === undefined ? {} : { traceparent: given });
+        return got.promise;
+      }
+
+      test('travels with a message to a durable consumer', async () => {
+        expect(await carried(traceparent, 'd')).toMatchObject({ traceparent });
+      });
+
+      test('travels with an announcement', async () => {
+        expect(await carried(traceparent)).toMatchObject({ traceparent });
+      });
+
+      test('is not there when there is none', async () => {
+        expect(await carried(undefined, 'd')).not.toHaveProperty('traceparent');
+      });
+
+      test('comes again with a redelivery', async () => {
+        const bus = await fresh();
+        const got: (string | undefined)[] = [];
+        await bus.subscribe('s', { ...quick, durable: 'd' }, async (message) => {
+          got.push(message.traceparent);
+          if (got.length === 1) throw new Error('again');
+        });
+        await bus.publish('s', text('x'), { traceparent });
+        await vi.waitFor(() => expect(got).toEqual([traceparent, traceparent]), soon);
+      });
+
+      test.each([
+        ['empty', ''],
+        ['zero', `00-${'0'.repeat(32)}-${'0'.repeat(16)}-01`],
+        ['with a line of its own', `${traceparent}\r\nNats-Msg-Id: forged`],
+        ['long', `01${traceparent.slice(2)}-${'x'.repeat(600)}`],
+      ])('one that is %s is left out, and the message arrives', async (_what, given) => {
+        const message = await carried(given, 'd');
+        expect(read(message)).toBe('x');
+        expect(message).not.toHaveProperty('traceparent');
+        expect(message.msgId).toBeUndefined();
+      });
+    });
+
     describe('announcements', () => {
       test('reach everyone attached, and nobody else', async () => {
         const bus = await fresh();
