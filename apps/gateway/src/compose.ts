@@ -10,6 +10,7 @@ import { SallyportError } from '@sallyport/service/errors';
 import { grpcClient, startGrpcServer } from '@sallyport/service/grpc';
 import type { Identity } from '@sallyport/service/identity';
 import type { Readiness } from '@sallyport/service/lifecycle';
+import { startProbes, type Probes } from '@sallyport/service/process';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
 import { createCarrier, type Carrier } from './app/carrier.ts';
 import type { HalfOpen } from './app/handshakes.ts';
@@ -30,7 +31,6 @@ import { followRevocations } from './clients/revocations.ts';
 import { authClient, bytesOf, keyClient } from './clients/services.ts';
 import { configProblems, type GatewayConfig } from './config.ts';
 import { memoryReplayGuard } from './guard/memory.ts';
-import { startHttpServer } from './http/server.ts';
 import { buildRoutes } from './routes/build.ts';
 import { routes } from './rpc/routes.ts';
 
@@ -41,6 +41,8 @@ export type GatewayParts = {
   readonly channelIdentity: Identity;
   /** What `/readyz` reports; the process adds every service's checks to it. */
   readonly readiness: Pick<Readiness, 'report'>;
+  /** What already listens on `httpsPort`, where the process has it from its first moment on. */
+  readonly probes?: Pick<Probes, 'port'>;
 };
 
 /** The only seam for tests, and where the cluster profile puts Redis in. */
@@ -81,7 +83,7 @@ const READY_WITHIN_MS = 900;
 export async function composeGateway(
   config: GatewayConfig,
   runtime: ServiceRuntime,
-  { channelIdentity, readiness }: GatewayParts,
+  { channelIdentity, readiness, probes }: GatewayParts,
   overrides: Overrides = {},
 ): Promise<ComposedGateway> {
   const problems = configProblems(config);
@@ -256,9 +258,11 @@ export async function composeGateway(
     }),
   );
 
-  const http = building.use(
-    await startHttpServer({ host: config.host, port: config.httpsPort, identity, readiness, metrics }),
-  );
+  const http =
+    probes ??
+    building.use(
+      await startProbes({ host: config.host, port: config.httpsPort, identity, readiness, metrics }),
+    );
   // Disposed first: no new work, then what is under way ends, then the sessions and their carriers do.
   building.defer(async () => {
     server.setServing(false);

@@ -1,3 +1,5 @@
+export { checked } from './checked.ts';
+export type { Complaint } from './checked.ts';
 export { ConfigError, formatProblems } from './problem.ts';
 export type { ConfigProblem } from './problem.ts';
 export { loadConfig } from './load.ts';

@@ -1,5 +1,5 @@
 /**
- * The HTTPS port: health, readiness and metrics. The Model Context Protocol and the WebSocket carrier will join here.
+ * The HTTPS port of a process: health, readiness and metrics.
  *
  * Liveness is static, readiness asks the ports (STYLE.md rule 15). No caller is authenticated on these three, so they
  * say what an operator's probe needs and nothing about principals or messages.
@@ -7,12 +7,12 @@
 import { createServer, type Server } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { toHttpProblem, notFound, problemMediaType, SallyportError } from '@sallyport/service/errors';
-import type { Identity } from '@sallyport/service/identity';
-import type { Readiness } from '@sallyport/service/lifecycle';
-import type { Metrics } from '@sallyport/service/metrics';
+import { toHttpProblem, notFound, problemMediaType, SallyportError } from '../errors/index.ts';
+import type { Identity } from '../identity/index.ts';
+import type { Readiness } from '../lifecycle/index.ts';
+import type { Metrics } from '../metrics/index.ts';
 
-export type HttpServerOptions = {
+export type ProbesOptions = {
   readonly host: string;
   readonly port: number;
   readonly identity: Identity;
@@ -20,7 +20,7 @@ export type HttpServerOptions = {
   readonly metrics: Pick<Metrics, 'exposition' | 'contentType'>;
 };
 
-export type HttpServer = AsyncDisposable & { readonly port: number };
+export type Probes = AsyncDisposable & { readonly port: number };
 
 const HANDSHAKE_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -35,7 +35,7 @@ type Answer = {
 };
 
 /** Listens, or throws what listening threw. */
-export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+export async function startProbes(options: ProbesOptions): Promise<Probes> {
   const server = createServer(
     {
       cert: options.identity.certPem,
@@ -69,7 +69,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   };
 }
 
-async function answer(request: IncomingMessage, options: HttpServerOptions): Promise<Answer> {
+async function answer(request: IncomingMessage, options: ProbesOptions): Promise<Answer> {
   const pathname = (request.url ?? '/').split('?', 1)[0] ?? '/';
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     const value = { type: 'about:blank', title: 'Method not allowed', status: 405 };

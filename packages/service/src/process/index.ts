@@ -1,0 +1,2 @@
+export { startProbes } from './probes.ts';
+export type { Probes, ProbesOptions } from './probes.ts';
