@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sallyport/events/v1/events.proto.
  */
 export const file_sallyport_events_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("CiBzYWxseXBvcnQvZXZlbnRzL3YxL2V2ZW50cy5wcm90bxITc2FsbHlwb3J0LmV2ZW50cy52MSJUCgpBdWRpdEJhdGNoEhAKCHByb2R1Y2VyGAEgASgJEhEKCWZpcnN0X3NlcRgCIAEoBBIRCglmbG9vcl9zZXEYAyABKAQSDgoGYm9kaWVzGAQgAygMIkoKCEF1ZGl0QWNrEhAKCHByb2R1Y2VyGAEgASgJEhMKC3Rocm91Z2hfc2VxGAIgASgEEhcKD2NoZWNrcG9pbnRfc2l6ZRgDIAEoBCIjCg9CdW5kbGVBbm5vdW5jZWQSEAoIcmV2aXNpb24YASABKAQiSgoKS2V5Q2hhbmdlZBIMCgRuYW1lGAEgASgJEg4KBmtleV9pZBgCIAEoCRINCgVzdGF0ZRgDIAEoCRIPCgdwdXJwb3NlGAQgASgJIkMKDlNlc3Npb25SZXZva2VkEg4KBm51bWJlchgBIAEoBBISCgpzZXNzaW9uX2lkGAIgASgMEg0KBWNhdXNlGAMgASgJYgZwcm90bzM");
+  fileDesc("CiBzYWxseXBvcnQvZXZlbnRzL3YxL2V2ZW50cy5wcm90bxITc2FsbHlwb3J0LmV2ZW50cy52MSJUCgpBdWRpdEJhdGNoEhAKCHByb2R1Y2VyGAEgASgJEhEKCWZpcnN0X3NlcRgCIAEoBBIRCglmbG9vcl9zZXEYAyABKAQSDgoGYm9kaWVzGAQgAygMIkoKCEF1ZGl0QWNrEhAKCHByb2R1Y2VyGAEgASgJEhMKC3Rocm91Z2hfc2VxGAIgASgEEhcKD2NoZWNrcG9pbnRfc2l6ZRgDIAEoBCI3Cg1GZWVkSGVhcnRiZWF0EhMKC2xhc3RfbnVtYmVyGAEgASgEEhEKCXB1Ymxpc2hlchgCIAEoCSIjCg9CdW5kbGVBbm5vdW5jZWQSEAoIcmV2aXNpb24YASABKAQiWgoKS2V5Q2hhbmdlZBIMCgRuYW1lGAEgASgJEg4KBmtleV9pZBgCIAEoCRINCgVzdGF0ZRgDIAEoCRIPCgdwdXJwb3NlGAQgASgJEg4KBm51bWJlchgFIAEoBCJDCg5TZXNzaW9uUmV2b2tlZBIOCgZudW1iZXIYASABKAQSEgoKc2Vzc2lvbl9pZBgCIAEoDBINCgVjYXVzZRgDIAEoCWIGcHJvdG8z");
 
 /**
  * Subject "audit.events", durable consumer audit-service.
@@ -84,12 +84,42 @@ export const AuditAckSchema: GenMessage<AuditAck> = /*@__PURE__*/
   messageDesc(file_sallyport_events_v1_events, 1);
 
 /**
- * Subject "policy.bundle".
+ * Subject "<feed>.heartbeat", every 250 ms from each replica of the feed's publisher.
+ *
+ * @generated from message sallyport.events.v1.FeedHeartbeat
+ */
+export type FeedHeartbeat = Message<"sallyport.events.v1.FeedHeartbeat"> & {
+  /**
+   * The newest number of the feed, as the publisher's database had it just now.
+   *
+   * @generated from field: uint64 last_number = 1;
+   */
+  lastNumber: bigint;
+
+  /**
+   * SPIFFE id and instance of the publisher, for people.
+   *
+   * @generated from field: string publisher = 2;
+   */
+  publisher: string;
+};
+
+/**
+ * Describes the message sallyport.events.v1.FeedHeartbeat.
+ * Use `create(FeedHeartbeatSchema)` to create a new message.
+ */
+export const FeedHeartbeatSchema: GenMessage<FeedHeartbeat> = /*@__PURE__*/
+  messageDesc(file_sallyport_events_v1_events, 2);
+
+/**
+ * Subject "policy.bundle": a numbered feed.
  *
  * @generated from message sallyport.events.v1.BundleAnnounced
  */
 export type BundleAnnounced = Message<"sallyport.events.v1.BundleAnnounced"> & {
   /**
+   * Also its number in the feed; revisions may be skipped.
+   *
    * @generated from field: uint64 revision = 1;
    */
   revision: bigint;
@@ -100,10 +130,10 @@ export type BundleAnnounced = Message<"sallyport.events.v1.BundleAnnounced"> & {
  * Use `create(BundleAnnouncedSchema)` to create a new message.
  */
 export const BundleAnnouncedSchema: GenMessage<BundleAnnounced> = /*@__PURE__*/
-  messageDesc(file_sallyport_events_v1_events, 2);
+  messageDesc(file_sallyport_events_v1_events, 3);
 
 /**
- * Subject "keys.changed".
+ * Subject "keys.changed": a numbered feed.
  *
  * @generated from message sallyport.events.v1.KeyChanged
  */
@@ -129,6 +159,13 @@ export type KeyChanged = Message<"sallyport.events.v1.KeyChanged"> & {
    * @generated from field: string purpose = 4;
    */
   purpose: string;
+
+  /**
+   * 0 = from a publisher that does not number yet: read the directory.
+   *
+   * @generated from field: uint64 number = 5;
+   */
+  number: bigint;
 };
 
 /**
@@ -136,7 +173,7 @@ export type KeyChanged = Message<"sallyport.events.v1.KeyChanged"> & {
  * Use `create(KeyChangedSchema)` to create a new message.
  */
 export const KeyChangedSchema: GenMessage<KeyChanged> = /*@__PURE__*/
-  messageDesc(file_sallyport_events_v1_events, 3);
+  messageDesc(file_sallyport_events_v1_events, 4);
 
 /**
  * Subject "sessions.revoked": a numbered feed.
@@ -165,5 +202,5 @@ export type SessionRevoked = Message<"sallyport.events.v1.SessionRevoked"> & {
  * Use `create(SessionRevokedSchema)` to create a new message.
  */
 export const SessionRevokedSchema: GenMessage<SessionRevoked> = /*@__PURE__*/
-  messageDesc(file_sallyport_events_v1_events, 4);
+  messageDesc(file_sallyport_events_v1_events, 5);
 
