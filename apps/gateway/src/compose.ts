@@ -31,10 +31,13 @@ import { followRevocations } from './clients/revocations.ts';
 import { authClient, bytesOf, keyClient } from './clients/services.ts';
 import { configProblems, type GatewayConfig } from './config.ts';
 import { memoryReplayGuard } from './guard/memory.ts';
+import type { SharedGuardFactory } from './guard/redis.ts';
 import { buildRoutes } from './routes/build.ts';
 import { routes } from './rpc/routes.ts';
 
 export type { GatewayConfig, RouteConfig } from './config.ts';
+export { redisReplayGuard, type SharedGuard, type SharedGuardFactory } from './guard/redis.ts';
+export { redisTargetProblems, type RedisNode, type RedisTarget } from './guard/redis-target.ts';
 
 export type GatewayParts = {
   /** What the gateway shows in the channel's handshake. */
@@ -43,9 +46,11 @@ export type GatewayParts = {
   readonly readiness: Pick<Readiness, 'report'>;
   /** What already listens on `httpsPort`, where the process has it from its first moment on. */
   readonly probes?: Pick<Probes, 'port'>;
+  /** The cluster profile's: `redisReplayGuard(target)`. Absent, this process keeps its replay state to itself. */
+  readonly guard?: SharedGuardFactory;
 };
 
-/** The only seam for tests, and where the cluster profile puts Redis in. */
+/** The only seam for tests. */
 export type Overrides = {
   readonly guard?: ReplayGuard;
   /** How often counts of refused frames are recorded. Default 1,000. */
@@ -83,7 +88,7 @@ const READY_WITHIN_MS = 900;
 export async function composeGateway(
   config: GatewayConfig,
   runtime: ServiceRuntime,
-  { channelIdentity, readiness, probes }: GatewayParts,
+  { channelIdentity, readiness, probes, guard: sharedGuard }: GatewayParts,
   overrides: Overrides = {},
 ): Promise<ComposedGateway> {
   const problems = configProblems(config);
@@ -133,7 +138,8 @@ export async function composeGateway(
 
   const sessions = createSessions();
   const underWay = new UnderWay(MAX_UNDER_WAY);
-  const guard = overrides.guard ?? memoryReplayGuard({ clock });
+  const shared = sharedGuard === undefined ? undefined : building.use(await sharedGuard({ clock, log }));
+  const guard = overrides.guard ?? shared?.guard ?? memoryReplayGuard({ clock });
   const onDefect = (error: unknown): void => log.error('a defect of the gateway', { error });
   const measure = pipelineMetrics(metrics, {
     sessions: () => sessions.size,
@@ -288,6 +294,7 @@ export async function composeGateway(
           throw new SallyportError('policy_unavailable', 'no policy bundle has come yet');
       },
       audit: () => trail.ready(),
+      ...(shared === undefined ? {} : { guard: () => shared.ready() }),
       auth: () => auth.waitForReady(READY_WITHIN_MS),
       key: () => keys.waitForReady(READY_WITHIN_MS),
     },
