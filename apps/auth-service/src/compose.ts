@@ -14,6 +14,7 @@ import {
   startGrpcServer,
   type AuthorizePrincipal,
 } from '@sallyport/service/grpc';
+import { revocationFeed, startHeartbeat } from '@sallyport/service/feed';
 import { startUpkeep } from '@sallyport/service/lifecycle';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
 import { authUseCases } from './app/use-cases.ts';
@@ -108,8 +109,9 @@ export async function composeAuthService(
     help: 'Refused handshakes by their precise cause',
     labels: ['cause'],
   });
+  const store = postgresStore(database);
   const auth = authUseCases({
-    ...postgresStore(database),
+    ...store,
     keys: keyClient(keyCalls),
     verifyChain: chainVerifier(anchors, trustDomain),
     record: eventRecorder(trail, identity.spiffeId),
@@ -159,6 +161,17 @@ export async function composeAuthService(
       overrides.failureIntervalMs ?? FAILURE_INTERVAL_MS,
       log,
     ),
+  );
+
+  building.use(
+    startHeartbeat({
+      feed: revocationFeed,
+      bus,
+      last: () => store.feed.last(),
+      publisher: `${identity.spiffeId}#${toHex(randomBytes(4))}`,
+      clock,
+      log,
+    }),
   );
 
   const server = building.use(

@@ -66,6 +66,8 @@ export interface RevocationStore {
     after: bigint,
     limit: number,
   ): Promise<{ readonly revocations: readonly Revocation[]; readonly last: bigint }>;
+  /** The newest number of the feed; 0 = none yet. */
+  last(): Promise<bigint>;
   /** Those that still owe `step`, oldest first. */
   owed(step: OwedStep, limit: number): Promise<readonly Revocation[]>;
   pay(numbers: readonly bigint[], step: OwedStep): Promise<void>;

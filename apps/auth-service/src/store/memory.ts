@@ -99,6 +99,7 @@ export function memoryStore(): AuthStore {
           .map(revocationOf),
         last,
       }),
+      last: async () => last,
       owed: async (step, limit) =>
         feed
           .filter(({ owes }) => owes.has(step))

@@ -6,6 +6,10 @@ import { revokeOpen } from './transaction.ts';
 
 export function postgresFeed(database: Database<AuthSchema>): RevocationStore {
   const { kysely } = database;
+  const lastNumber = async (): Promise<bigint> => {
+    const row = await kysely.selectFrom('feed').select('last_number').executeTakeFirstOrThrow();
+    return row.last_number;
+  };
   return {
     revoke: (target, ended, event) =>
       database.transaction(async (tx) => {
@@ -22,10 +26,7 @@ export function postgresFeed(database: Database<AuthSchema>): RevocationStore {
       }),
     since: async (after, limit) => {
       // The end of the feed first: what is committed in between is left for the next question, not skipped.
-      const { last_number: last } = await kysely
-        .selectFrom('feed')
-        .select('last_number')
-        .executeTakeFirstOrThrow();
+      const last = await lastNumber();
       if (after >= last) return { revocations: [], last };
       const rows = await kysely
         .selectFrom('revocation')
@@ -40,6 +41,7 @@ export function postgresFeed(database: Database<AuthSchema>): RevocationStore {
         last,
       };
     },
+    last: lastNumber,
     owed: async (step, limit) => {
       const rows = await kysely
         .selectFrom('revocation')

@@ -245,6 +245,7 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
 
       it('goes on after a number, so many at a time, and has an end when it is empty', async () => {
         expect(await store.feed.since(0n, 10)).toEqual({ revocations: [], last: 0n });
+        expect(await store.feed.last()).toBe(0n);
         for (let at = 0; at < 5; at += 1) await opened();
         await store.feed.revoke({ kind: 'principal', principal: 'user:alice' }, ended, sessionEvent);
         const numbers = async (after: bigint, limit: number) =>
@@ -277,6 +278,7 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
         expect((await store.feed.since(0n, 10)).revocations).toHaveLength(2);
         await store.feed.forget(ended.at + 1);
         expect(await store.feed.since(0n, 10)).toEqual({ revocations: [], last: 3n });
+        expect(await store.feed.last()).toBe(3n);
       });
 
       it('takes thousands at once', async () => {
