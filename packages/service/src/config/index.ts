@@ -7,3 +7,4 @@ export type { LoadOptions } from './load.ts';
 export type { Infer, ScalarOptions, Schema } from './schema.ts';
 export { boolean, bytes, duration, integer, oneOf, path, port, secretFile, string, url } from './scalars.ts';
 export { list, object, optional, record } from './structures.ts';
+export { variants } from './variants.ts';

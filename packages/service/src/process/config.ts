@@ -18,7 +18,8 @@ import {
 import { systemClock, type Clock } from '../clock/index.ts';
 import type { ServiceName } from '../identity/index.ts';
 import { complain, passwordProblems, rootProblems } from './files.ts';
-import { identityConfig } from './identity-config.ts';
+import { identityConfig, type IdentityConfig } from './identity-config.ts';
+import type { LogLevel } from '../log/index.ts';
 
 /** `host:port`, or several with commas between: replicas of one service, the first that answers is used. */
 export const ADDRESS = /^(?:\[[0-9a-f:]+\]|[^\s:,/]+):\d{1,5}(?:,(?:\[[0-9a-f:]+\]|[^\s:,/]+):\d{1,5})*$/iu;
@@ -64,9 +65,52 @@ export function backendProblems(backend: Backend, nowMs: number): readonly Compl
 
 const clocked = (clock: Pick<Clock, 'now'>) => (backend: Backend) => backendProblems(backend, clock.now());
 
+const redisFields = object({
+  kind: oneOf(['standalone', 'sentinel', 'cluster']),
+  /** The server; or the sentinels; or any of the cluster's nodes: host:port each. */
+  nodes: list(string({ pattern: SERVER }), { minItems: 1, maxItems: 64 }),
+  /** Of the master, as the sentinels know it. */
+  name: optional(string({ maxLength: 64 })),
+  username: string({ env: 'SALLYPORT_REDIS_USERNAME', maxLength: 64 }),
+  passwordFile: secretFile({ env: 'SALLYPORT_REDIS_PASSWORD_FILE' }),
+  caFile: optional(path({ env: 'SALLYPORT_REDIS_CA_FILE' })),
+});
+export type RedisConfig = Infer<typeof redisFields>;
+
+/** The replay guard's Redis. */
+export const redisConfig = (clock: Pick<Clock, 'now'> = systemClock()) =>
+  checked(redisFields, (redis) => [
+    ...backendProblems(redis, clock.now()),
+    ...(redis.kind === 'standalone' && redis.nodes.length > 1
+      ? [complain('nodes', 'names several nodes, and kind is standalone', 'Name one, or another kind.')]
+      : []),
+    ...(redis.kind === 'sentinel' && redis.name === undefined
+      ? [complain('name', 'is missing', 'Write the name that the sentinels have for the master.')]
+      : []),
+  ]);
+
+/** `host:port` in its parts; IPv6 without its brackets. */
+export function serverOf(address: string): { readonly host: string; readonly port: number } {
+  const at = address.lastIndexOf(':');
+  return { host: address.slice(0, at).replace(/^\[(.*)\]$/u, '$1'), port: Number(address.slice(at + 1)) };
+}
+
 /** A service's own database: credentials and whom to believe. */
 export const databaseConfig = (clock: Pick<Clock, 'now'> = systemClock()) =>
   checked(databaseFields, clocked(clock));
+
+/** What `runService` needs of a configuration. */
+export type ProcessConfig = {
+  readonly identity: IdentityConfig;
+  readonly nats: NatsConfig;
+  readonly allowInsecureBackends: boolean;
+  readonly log: { readonly level: LogLevel };
+  readonly telemetry: { readonly otlpUrl: string | undefined };
+};
+
+/** PEM authorities in a file, e.g. those that clients' chains must end in. */
+export const trustRootsFile = (clock: Pick<Clock, 'now'> = systemClock()) =>
+  checked(path(), (file) => rootProblems('', file, clock.now()));
 
 /** The fields of every service's configuration. */
 export function processFields(service: ServiceName, clock: Pick<Clock, 'now'> = systemClock()) {

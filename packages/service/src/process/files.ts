@@ -9,7 +9,7 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE----
 
 /** A complaint about the key `key`; shortens the tables below. */
 export const complain = (key: string, what: string, hint: string): Complaint => ({
-  key: key.split('.'),
+  key: key === '' ? [] : key.split('.'),
   what,
   hint,
 });

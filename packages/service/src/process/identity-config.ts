@@ -68,7 +68,7 @@ export function readServiceIdentity(config: IdentityConfig): {
   };
 }
 
-function identityProblems(
+export function identityProblems(
   config: Infer<typeof files>,
   service: ServiceName,
   nowMs: number,
