@@ -7,4 +7,6 @@ export { memoryLog } from './log.ts';
 export type { LogLine, MemoryLog } from './log.ts';
 export { testRuntime } from './runtime.ts';
 export type { TestSurroundings } from './runtime.ts';
+export { serverFolders, serverSuite } from './servers.ts';
+export type { ServerFolders, ServerSuite } from './servers.ts';
 export { memoryTrail } from './trail.ts';
