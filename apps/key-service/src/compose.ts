@@ -1,5 +1,5 @@
 /** Builds key-service from its configuration, in order, and takes it down in reverse. */
-import { randomBytes } from '@sallyport/crypto';
+import { randomBytes, toHex } from '@sallyport/crypto';
 import { policyv1 } from '@sallyport/proto';
 import {
   recordPrincipalCalls,
@@ -14,6 +14,7 @@ import {
   startGrpcServer,
   type AuthorizePrincipal,
 } from '@sallyport/service/grpc';
+import { keyFeed, startHeartbeat } from '@sallyport/service/feed';
 import { startUpkeep, tellEvents } from '@sallyport/service/lifecycle';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
 import { checkRootKey, holdsWrappedKeys } from './app/start-keys.ts';
@@ -108,6 +109,17 @@ export async function composeKeyService(
       UPKEEP_INTERVAL_MS,
       log,
     ),
+  );
+
+  building.use(
+    startHeartbeat({
+      feed: keyFeed,
+      bus,
+      last: () => store.keys.lastNumber(),
+      publisher: `${identity.spiffeId}#${toHex(randomBytes(4))}`,
+      clock,
+      log,
+    }),
   );
 
   const recordCalls = overrides.recordPrincipalCalls ?? recordPrincipalCalls;

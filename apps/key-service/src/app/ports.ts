@@ -19,12 +19,14 @@ export interface KeyReader {
   byId(keyId: KeyId): Promise<KeyVersion | undefined>;
   /** All versions of all keys, by tenant, kind, name and version. */
   list(): Promise<readonly KeyVersion[]>;
+  /** The newest number of the feed of changed versions; 0 = none yet. */
+  lastNumber(): Promise<bigint>;
 }
 
 export interface KeyWriter {
   /**
    * In one transaction: stores `next` as the active version, deactivates `replaces` at the time `next` was created, and
-   * puts `events` into the outbox. `lost` when another call got there first: nothing changed then.
+   * puts `events` into the outbox, those of the feed numbered. `lost` when another call got there first: nothing changed then.
    */
   activate(
     next: KeyVersion,

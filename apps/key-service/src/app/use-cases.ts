@@ -44,6 +44,8 @@ export interface KeyUseCases {
   destroySessionKeys(caller: string, sessionIds: readonly Uint8Array[]): Promise<number>;
   sign(caller: string, purpose: string, message: Uint8Array): Promise<Signature>;
   listPublicKeys(purpose: string): Promise<readonly PublicKey[]>;
+  /** The newest number of the feed of changed keys. */
+  lastNumber(): Promise<bigint>;
   listKeys(): Promise<readonly DescribedKey[]>;
   rotateKey(ref: KeyRef, actor: Actor): Promise<DescribedVersion>;
 }
@@ -99,6 +101,7 @@ export function keyUseCases(ports: KeyAppPorts): KeyUseCases & KeyUpkeep {
     destroySessionKeys: (caller, sessionIds) => destroySessionKeys(sessions, caller, sessionIds),
     sign: (caller, purpose, message) => sign({ active, material }, caller, purpose, message),
     listPublicKeys: (purpose) => listPublicKeys({ keys, material }, purpose),
+    lastNumber: () => keys.lastNumber(),
     listKeys: () => listKeys({ keys, uses }),
     rotateKey: async (ref, actor) => describe(await rotateKey(versions, ref, actor, 'rotation'), uses),
     createSigningKeys: () => createSigningKeys(versions),

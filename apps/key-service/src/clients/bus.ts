@@ -2,21 +2,21 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { eventsv1 } from '@sallyport/proto';
 import type { Bus, Subscription } from '@sallyport/service/bus';
+import { announce, keyFeed } from '@sallyport/service/feed';
 import type { Log } from '@sallyport/service/log';
 import type { AnnounceKey } from '../app/ports.ts';
 import type { KeyEvent } from '../domain/key-event.ts';
 import { parseKeyId, type KeyId } from '../domain/key.ts';
 
-const SUBJECT = 'keys.changed';
 const STATE = {
   created: 'ACTIVE',
   deactivated: 'DEACTIVATED',
   destroyed: 'DESTROYED',
 } as const satisfies Record<KeyEvent['change'], string>;
 
-/** An announcement that does not get through is logged: consumers also poll, and no change waits for the bus. */
+/** An announcement that does not get through is logged: the next heartbeat shows what is missing. */
 export function keyAnnouncer(bus: Bus, log: Log): AnnounceKey {
-  return async ({ id, change, subject }) => {
+  return async ({ id, change, subject, number = 0n }) => {
     if (subject.type !== 'key') return;
     const payload = toBinary(
       eventsv1.KeyChangedSchema,
@@ -25,10 +25,11 @@ export function keyAnnouncer(bus: Bus, log: Log): AnnounceKey {
         keyId: subject.keyId,
         state: STATE[change],
         purpose: subject.kind === 'signing' ? subject.name : '',
+        number,
       }),
     );
     try {
-      await bus.publish(SUBJECT, payload, { msgId: id });
+      await announce(bus, keyFeed, payload, { msgId: id });
     } catch (error) {
       log.warn('a key change was not announced', { keyId: subject.keyId, error });
     }
@@ -40,7 +41,7 @@ export function followKeyChanges(
   bus: Pick<Bus, 'subscribe'>,
   onDeactivated: (keyId: KeyId) => Promise<void>,
 ): Promise<Subscription> {
-  return bus.subscribe(SUBJECT, {}, async ({ payload }) => {
+  return bus.subscribe(keyFeed.subject, {}, async ({ payload }) => {
     const changed = announcementOf(payload);
     const id = changed && parseKeyId(changed.keyId);
     if (id !== undefined && changed?.state !== STATE.created) await onDeactivated(id);

@@ -29,4 +29,11 @@ export interface KeyEvent {
   readonly change: 'created' | 'deactivated' | 'destroyed';
   readonly cause: KeyEventCause;
   readonly subject: KeySubject;
+  /** In the feed of changed versions, from 1 without gaps; the store numbers in the transaction of the change. */
+  readonly number?: bigint;
+}
+
+/** Whether consumers of keys hear of it: what became of a version, not of one session or one piece of data. */
+export function isFeedEvent({ subject }: KeyEvent): boolean {
+  return subject.type === 'key';
 }

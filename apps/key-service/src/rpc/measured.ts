@@ -46,6 +46,7 @@ export function measured(keys: KeyUseCases, metrics: Metrics): KeyUseCases {
     destroySessionKeys: counted('destroySessionKeys', keys.destroySessionKeys, (destroyed) => destroyed),
     sign: counted('sign', keys.sign),
     listPublicKeys: counted('listPublicKeys', keys.listPublicKeys, length),
+    lastNumber: keys.lastNumber,
     listKeys: counted('listKeys', keys.listKeys, length),
     rotateKey: counted('rotateKey', keys.rotateKey),
   };

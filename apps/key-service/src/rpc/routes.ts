@@ -36,9 +36,11 @@ export function routes(keys: KeyUseCases): ServiceImplementation {
         destroyed: await keys.destroySessionKeys(serviceName(context), request.sessionIds),
       }),
       sign: (request, context) => keys.sign(serviceName(context), request.purpose, request.message),
-      listPublicKeys: async (request) => ({
-        keys: (await keys.listPublicKeys(request.purpose)).map(toPublicKey),
-      }),
+      listPublicKeys: async (request) => {
+        // The number first: the directory may hold more than it says, never less.
+        const lastNumber = await keys.lastNumber();
+        return { keys: (await keys.listPublicKeys(request.purpose)).map(toPublicKey), lastNumber };
+      },
       listKeys: async () => ({ keys: (await keys.listKeys()).map(toKey) }),
       rotateKey: async (request, context) => ({
         active: toKeyVersion(await keys.rotateKey(refOf(request.name), actorOf(context))),

@@ -2,7 +2,7 @@
 import { toHex } from '@sallyport/crypto';
 import type { KeyStore } from './store.ts';
 import type { DataKey } from '../domain/data-key.ts';
-import type { KeyEvent } from '../domain/key-event.ts';
+import { isFeedEvent, type KeyEvent } from '../domain/key-event.ts';
 import { refText, type KeyId, type KeyVersion } from '../domain/key.ts';
 import {
   isRenewable,
@@ -19,6 +19,7 @@ export function memoryStore(): KeyStore {
   const sessions = new Map<string, SessionKey>();
   const dataKeys = new Map<string, DataKey>();
   const outbox = new Map<string, KeyEvent>();
+  let lastNumber = 0n;
 
   const enqueue = (event: KeyEvent) => void outbox.set(event.id, event);
   const find = (matches: (key: KeyVersion) => boolean) => versions.values().find(matches);
@@ -50,9 +51,11 @@ export function memoryStore(): KeyStore {
           versions.set(current.keyId, { ...current, state: 'deactivated', deactivatedAt: next.createdAt });
         }
         versions.set(next.keyId, next);
-        events.forEach(enqueue);
+        for (const event of events)
+          enqueue(isFeedEvent(event) ? { ...event, number: (lastNumber += 1n) } : event);
         return 'activated';
       },
+      lastNumber: async () => lastNumber,
       reserveUses: async (keyId, count, limit) => {
         const key = versions.get(keyId);
         if (key?.state !== 'active') return 'inactive';

@@ -59,4 +59,18 @@ export const migrations: readonly Migration[] = [
       );
     `,
   },
+  {
+    id: '0002-feed',
+    up: `
+      -- One row, locked by whoever numbers: numbers are visible in order and without gaps, as a sequence's are not.
+      create table feed (
+        only_row boolean primary key default true check (only_row),
+        last_number bigint not null
+      );
+      insert into feed (last_number) values (0);
+
+      -- Null: not of the feed, or from before there was one.
+      alter table outbox add column number bigint unique;
+    `,
+  },
 ];

@@ -2,7 +2,7 @@
 import { sql, type Transaction } from 'kysely';
 import type { Database } from '@sallyport/service/database';
 import type { DataKeyStore, KeyReader, KeyWriter, Outbox, SessionKeyStore } from '../app/ports.ts';
-import type { KeyEvent } from '../domain/key-event.ts';
+import { isFeedEvent, type KeyEvent } from '../domain/key-event.ts';
 import type { KeyStore } from './store.ts';
 import { dataKeyOf, keyVersionOf, keyVersionRow, sessionKeyOf, tenantOf, type KeySchema } from './rows.ts';
 
@@ -46,6 +46,10 @@ function keyReader({ kysely }: Database<KeySchema>): KeyReader {
         .execute();
       return rows.map(keyVersionOf);
     },
+    lastNumber: async () => {
+      const row = await kysely.selectFrom('feed').select('last_number').executeTakeFirstOrThrow();
+      return row.last_number;
+    },
   };
 }
 
@@ -73,7 +77,7 @@ function keyWriter(database: Database<KeySchema>): KeyWriter {
             .onConflict((conflict) => conflict.doNothing())
             .executeTakeFirst();
           if (numInsertedOrUpdatedRows !== 1n) throw new Lost();
-          await enqueue(tx, events);
+          await enqueue(tx, await numbered(tx, events));
         });
         return 'activated';
       } catch (error) {
@@ -270,8 +274,21 @@ async function enqueue(tx: Tx, events: readonly KeyEvent[]): Promise<void> {
   if (events.length === 0) return;
   await tx
     .insertInto('outbox')
-    .values(events.map((event) => ({ id: event.id, event })))
+    .values(events.map(({ number = null, ...event }) => ({ id: event.id, event, number })))
     .execute();
+}
+
+/** The last thing of a transaction but for the outbox: who numbers holds up everybody else who does. */
+async function numbered(tx: Tx, events: readonly KeyEvent[]): Promise<readonly KeyEvent[]> {
+  const count = BigInt(events.filter(isFeedEvent).length);
+  if (count === 0n) return events;
+  const feed = await tx
+    .updateTable('feed')
+    .set({ last_number: sql<bigint>`last_number + ${count}` })
+    .returning('last_number')
+    .executeTakeFirstOrThrow();
+  let number = feed.last_number - count;
+  return events.map((event) => (isFeedEvent(event) ? { ...event, number: (number += 1n) } : event));
 }
 
 function outbox({ kysely }: Database<KeySchema>): Outbox {
@@ -279,11 +296,11 @@ function outbox({ kysely }: Database<KeySchema>): Outbox {
     pending: async (limit) => {
       const rows = await kysely
         .selectFrom('outbox')
-        .select('event')
+        .select(['event', 'number'])
         .orderBy('position')
         .limit(limit)
         .execute();
-      return rows.map((row) => row.event);
+      return rows.map(({ event, number }) => (number === null ? event : { ...event, number }));
     },
     remove: async (ids) => {
       if (ids.length === 0) return;

@@ -55,6 +55,11 @@ interface OutboxTable {
   readonly id: string;
   /** Written by this service only. */
   readonly event: KeyEvent;
+  readonly number: bigint | null;
+}
+
+interface FeedTable {
+  readonly last_number: bigint;
 }
 
 export interface KeySchema {
@@ -62,6 +67,7 @@ export interface KeySchema {
   readonly session_key: SessionKeyTable;
   readonly data_key: DataKeyTable;
   readonly outbox: OutboxTable;
+  readonly feed: FeedTable;
 }
 
 export function keyVersionRow(key: KeyVersion): KeyVersionTable {

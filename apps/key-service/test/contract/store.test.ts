@@ -18,6 +18,7 @@ storeContract('PGlite', async () => {
   return {
     fresh: async () => {
       await sql`truncate key_version, session_key, data_key, outbox`.execute(database.kysely);
+      await sql`update feed set last_number = 0`.execute(database.kysely);
       return postgresStore(database);
     },
     [Symbol.asyncDispose]: async () => {

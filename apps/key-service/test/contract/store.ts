@@ -358,6 +358,39 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       });
     });
 
+    describe('feed', () => {
+      const changed = (key: KeyVersion): KeyEvent => ({
+        ...event(),
+        subject: { ...ref('policy-bundle'), type: 'key', version: key.version, keyId: key.keyId },
+      });
+
+      it('numbers what became of versions, from 1 without gaps, and nothing else', async () => {
+        expect(await store.keys.lastNumber()).toBe(0n);
+        const first = version('policy-bundle', 1);
+        const second = version('policy-bundle', 2);
+        await store.keys.activate(first, undefined, [changed(first)]);
+        await store.keys.activate(second, first, [changed(first), event(), changed(second)]);
+        expect((await store.outbox.pending(10)).map(({ number }) => number)).toEqual([1n, 2n, undefined, 3n]);
+        expect(await store.keys.lastNumber()).toBe(3n);
+      });
+
+      it('loses no number to a change that was not made', async () => {
+        const first = version('policy-bundle', 1);
+        await store.keys.activate(first, undefined, [changed(first)]);
+        const late = version('policy-bundle', 2);
+        expect(await store.keys.activate(late, { ...late, version: 7 }, [changed(late)])).toBe('lost');
+        expect(await store.keys.lastNumber()).toBe(1n);
+      });
+
+      it('keeps its number when what it told of is told', async () => {
+        const first = version('policy-bundle', 1);
+        const told = changed(first);
+        await store.keys.activate(first, undefined, [told]);
+        await store.outbox.remove([told.id]);
+        expect(await store.keys.lastNumber()).toBe(1n);
+      });
+    });
+
     describe('outbox', () => {
       it('gives events oldest first, until they are removed', async () => {
         const events = [event(), event(), event()];
