@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseControl, parseRefusal, type OutgoingMessage } from '@sallyport/channel';
 import { utf8 } from '@sallyport/crypto';
 import { freezePrincipal, type Decision } from '@sallyport/policy-engine';
-import type { Tracer } from '@sallyport/service/telemetry';
+import { silentTracer } from '@sallyport/service/telemetry';
 import { describe, expect, test } from 'vitest';
 import { NOW_MS, sessionPair } from '../../test/support/pair.ts';
 import { request } from '../../test/support/world.ts';
@@ -17,7 +17,6 @@ import { UnderWay } from './under-way.ts';
 const ALLOW = { decision: 'allow', reasons: ['role_grants'], requires: [], policyRevision: 7 };
 const DENY = { decision: 'deny', reasons: ['no roles here'], requires: ['role:sender'], policyRevision: 7 };
 const OK: RouteResult = { kind: 'response', contentType: 'text/plain', body: utf8('done'), status: '200' };
-const tracer: Tracer = { span: (_name, _attributes, run) => run({} as never), active: () => undefined };
 
 type Stage = {
   readonly destinations?: Readonly<Record<string, Route['send']>>;
@@ -75,7 +74,8 @@ async function stage(options: Stage = {}) {
           if (!parsed.ok) throw new Error(parsed.cause);
           const { control } = parsed;
           if (control.kind === 'close') log.push(`close ${control.code}`);
-          else if (control.receivedThrough > 0) acknowledged.push(control.receivedThrough);
+          else if (control.kind === 'ack' && control.receivedThrough > 0)
+            acknowledged.push(control.receivedThrough);
         }
       }
     },
@@ -110,7 +110,7 @@ async function stage(options: Stage = {}) {
       onLost: () => void log.push('outcome lost'),
       onDefect,
     }),
-    tracer,
+    tracer: silentTracer,
     metrics,
     now: options.now ?? (() => NOW_MS),
     monotonic: () => performance.now(),

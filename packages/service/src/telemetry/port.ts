@@ -15,11 +15,21 @@ export interface Span {
   fail(code: string): void;
 }
 
+/** A span that its owner ends: for work that does not nest in one function. Never active in an async context. */
+export interface OpenSpan extends Span {
+  /** Once; later calls do nothing. `atMs`: of `Tracer.nowMs`, default now. */
+  end(atMs?: number): void;
+}
+
 export interface SpanOptions {
   /** Default `internal`. */
   readonly kind?: SpanKind;
   /** A remote parent. Default: the span active in this async context; `null` begins a new trace. */
   readonly parent?: TraceContext | null;
+  /** Other spans that this one has to do with; at most 64 are kept. */
+  readonly links?: readonly TraceContext[];
+  /** Of `Tracer.nowMs`; default now. */
+  readonly startedAtMs?: number;
 }
 
 export interface Tracer {
@@ -30,6 +40,12 @@ export interface Tracer {
     fn: (span: Span) => Promise<T>,
     options?: SpanOptions,
   ): Promise<T>;
+  /** A span that the caller ends. What is not ended is never exported. */
+  start(name: string, attributes: Attributes, options?: SpanOptions): OpenSpan;
   /** The span active in this async context; `formatTraceparent` makes the header of it. */
   active(): TraceContext | undefined;
+  /** Milliseconds since the epoch with a fraction, for spans whose start or end is told afterwards. */
+  nowMs(): number;
+  /** False when nothing is ever recorded: then callers need not even ask for spans. */
+  readonly isRecording: boolean;
 }

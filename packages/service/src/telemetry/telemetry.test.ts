@@ -176,29 +176,6 @@ describe('providers', () => {
     expect(telemetry.finished()).toEqual([]);
   });
 
-  test('OTLP reaches a collector under the name of the service', async () => {
-    const bodies: string[] = [];
-    const collector = createServer((request, response) => {
-      request.setEncoding('utf8');
-      let body = '';
-      request.on('data', (part: string) => (body += part));
-      request.on('end', () => {
-        bodies.push(body);
-        response.setHeader('content-type', 'application/json').end('{}');
-      });
-    });
-    await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
-    const url = `http://127.0.0.1:${(collector.address() as AddressInfo).port}/v1/traces`;
-    const telemetry = createTelemetry({ service: 'key-service', exporter: { kind: 'otlp-http', url } });
-    await telemetry.tracer.span('rotate', {}, async () => undefined);
-    await telemetry.flush();
-    await telemetry.close();
-    collector.closeAllConnections();
-    collector.close();
-    expect(bodies.join('')).toContain('"rotate"');
-    expect(bodies.join('')).toContain('"key-service"');
-  });
-
   test('a collector that refuses is reported and stops nothing', async () => {
     const collector = createServer((_, response) => void response.writeHead(400).end());
     await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));

@@ -5,48 +5,40 @@
  * own name. There are no instrumentation hooks either (they need a preload, vanish when bundled, and fail silently);
  * spans are made where the code says so.
  */
-import {
-  ROOT_CONTEXT,
-  SpanKind as OtelSpanKind,
-  SpanStatusCode,
-  trace,
-  TraceFlags,
-  type Attributes as OtelAttributes,
-  type Context,
-  type Span as OtelSpan,
-} from '@opentelemetry/api';
+import { SpanStatusCode } from '@opentelemetry/api';
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import {
   AlwaysOffSampler,
   BasicTracerProvider,
-  BatchSpanProcessor,
   InMemorySpanExporter,
   ParentBasedSampler,
   SimpleSpanProcessor,
   TraceIdRatioBasedSampler,
   type ReadableSpan,
-  type SpanExporter,
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
-import { isSecretName, redact, redactText } from '../log/index.ts';
-import type { Attributes, AttributeValue, Span, SpanKind, SpanOptions, Tracer } from './port.ts';
+import type { Metrics } from '../metrics/index.ts';
+import { otlpProcessor, type OtlpOptions, type SpanCounts } from './export.ts';
+import type { Attributes, Tracer } from './port.ts';
+import { createTracer } from './tracer.ts';
 import type { TraceContext } from './traceparent.ts';
 
 export type Exporter =
-  | { readonly kind: 'none' }
-  /** `url` of the collector's trace endpoint, e.g. `https://collector:4318/v1/traces`. */
-  | { readonly kind: 'otlp-http'; readonly url: string; readonly headers?: Readonly<Record<string, string>> }
-  | { readonly kind: 'memory' };
+  { readonly kind: 'none' } | ({ readonly kind: 'otlp-http' } & OtlpOptions) | { readonly kind: 'memory' };
 
 export interface TelemetryOptions {
   readonly service: string;
+  /** Tells replicas apart. */
+  readonly instance?: string;
+  readonly version?: string;
   readonly exporter: Exporter;
   /** Share of new traces that is recorded, 0 to 1; a remote parent's choice is followed. Default 1. */
   readonly sampleRatio?: number;
   /** Told when a batch of spans could not be delivered and is lost; the SDK itself says nothing. */
   readonly onExportError?: (error: Error, lostSpans: number) => void;
+  /** Gets the counts of spans delivered and lost. */
+  readonly metrics?: Pick<Metrics, 'gauge' | 'counter'>;
 }
 
 export interface FinishedSpan {
@@ -57,6 +49,7 @@ export interface FinishedSpan {
   readonly attributes: Attributes;
   readonly failed: boolean;
   readonly events: readonly { readonly name: string; readonly attributes: Attributes }[];
+  readonly links: readonly Pick<TraceContext, 'traceId' | 'spanId'>[];
 }
 
 export interface Telemetry extends AsyncDisposable {
@@ -66,73 +59,6 @@ export interface Telemetry extends AsyncDisposable {
   /** Exports what has ended. Never rejects: tracing must not stop a service. */
   flush(): Promise<void>;
   close(): Promise<void>;
-}
-
-const kinds = {
-  internal: OtelSpanKind.INTERNAL,
-  server: OtelSpanKind.SERVER,
-  client: OtelSpanKind.CLIENT,
-  producer: OtelSpanKind.PRODUCER,
-  consumer: OtelSpanKind.CONSUMER,
-} as const satisfies Record<SpanKind, OtelSpanKind>;
-
-const maxAttributeText = 1024;
-
-function redactValue(name: string, value: AttributeValue): AttributeValue {
-  if (isSecretName(name)) return '[secret]';
-  if (typeof value === 'string') return redactText(value).slice(0, maxAttributeText);
-  if (Array.isArray(value) && typeof value[0] === 'string') {
-    return value.map((item) => redactText(String(item)).slice(0, maxAttributeText));
-  }
-  return value;
-}
-
-function redactAttributes(attributes: Attributes): OtelAttributes {
-  return Object.fromEntries(
-    Object.entries(attributes).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, redactValue(name, value) as string]],
-    ),
-  );
-}
-
-const contextOf = (span: OtelSpan): TraceContext => {
-  const { traceId, spanId, traceFlags } = span.spanContext();
-  return { traceId, spanId, sampled: (traceFlags & TraceFlags.SAMPLED) !== 0 };
-};
-
-function wrapSpan(span: OtelSpan): Span {
-  return {
-    context: contextOf(span),
-    set: (attributes) => void span.setAttributes(redactAttributes(attributes)),
-    event: (name, attributes = {}) => void span.addEvent(name, redactAttributes(attributes)),
-    fail: (code) => void span.setStatus({ code: SpanStatusCode.ERROR, message: redactText(code) }),
-  };
-}
-
-/** Name and message as the log would show them (https://opentelemetry.io/docs/specs/semconv/exceptions/). */
-function recordThrown(span: OtelSpan, error: unknown): void {
-  const shown = error instanceof Error ? (redact(error) as Readonly<Record<string, unknown>>) : {};
-  const { name, message } = shown;
-  const type = typeof name === 'string' ? name : typeof error;
-  span.addEvent('exception', {
-    'exception.type': type,
-    'exception.message': typeof message === 'string' ? message : '',
-  });
-  span.setStatus({ code: SpanStatusCode.ERROR, message: type });
-}
-
-/** The exporter, but a failed delivery is told to `onError` as well. */
-function watched(exporter: SpanExporter, onError: TelemetryOptions['onExportError']): SpanExporter {
-  return {
-    export(spans, done) {
-      exporter.export(spans, (result) => {
-        if (result.error !== undefined) onError?.(result.error, spans.length);
-        done(result);
-      });
-    },
-    shutdown: () => exporter.shutdown(),
-    forceFlush: async () => exporter.forceFlush?.(),
-  };
 }
 
 function finishedSpan(span: ReadableSpan): FinishedSpan {
@@ -148,56 +74,29 @@ function finishedSpan(span: ReadableSpan): FinishedSpan {
       name,
       attributes: (attributes ?? {}) as Attributes,
     })),
-  };
-}
-
-function createTracer(provider: BasicTracerProvider, contexts: AsyncLocalStorageContextManager): Tracer {
-  const inner = provider.getTracer('sallyport');
-
-  function parentContext(parent: SpanOptions['parent']): Context {
-    if (parent === undefined) return contexts.active();
-    if (parent === null) return ROOT_CONTEXT;
-    return trace.setSpanContext(ROOT_CONTEXT, {
-      traceId: parent.traceId,
-      spanId: parent.spanId,
-      traceFlags: parent.sampled ? TraceFlags.SAMPLED : TraceFlags.NONE,
-      isRemote: true,
-    });
-  }
-
-  return {
-    async span(name, attributes, fn, options = {}) {
-      const parent = parentContext(options.parent);
-      const kind = kinds[options.kind ?? 'internal'];
-      const span = inner.startSpan(name, { kind, attributes: redactAttributes(attributes) }, parent);
-      try {
-        return await contexts.with(trace.setSpan(parent, span), () => fn(wrapSpan(span)));
-      } catch (error) {
-        recordThrown(span, error);
-        throw error;
-      } finally {
-        span.end();
-      }
-    },
-    active() {
-      const span = trace.getSpan(contexts.active());
-      return span === undefined ? undefined : contextOf(span);
-    },
+    links: span.links.map(({ context }) => ({ traceId: context.traceId, spanId: context.spanId })),
   };
 }
 
 export function createTelemetry(options: TelemetryOptions): Telemetry {
-  const { service, exporter, sampleRatio = 1, onExportError } = options;
+  const { service, instance, version, exporter, sampleRatio = 1, onExportError, metrics } = options;
   if (!(sampleRatio >= 0 && sampleRatio <= 1)) throw new RangeError('sampleRatio is between 0 and 1');
   const memory = new InMemorySpanExporter();
+  const counts: SpanCounts = { exported: 0, lost: 0, waiting: 0 };
   const processors: SpanProcessor[] = [];
   if (exporter.kind === 'memory') processors.push(new SimpleSpanProcessor(memory));
   if (exporter.kind === 'otlp-http') {
-    const otlp = new OTLPTraceExporter({ url: exporter.url, headers: { ...exporter.headers } });
-    processors.push(new BatchSpanProcessor(watched(otlp, onExportError)));
+    processors.push(otlpProcessor(exporter, counts, (error, spans) => onExportError?.(error, spans)));
   }
+  if (metrics !== undefined) countSpans(metrics, counts);
   const provider = new BasicTracerProvider({
-    resource: resourceFromAttributes({ 'service.name': service, 'service.namespace': 'sallyport' }),
+    // https://opentelemetry.io/docs/specs/semconv/resource/
+    resource: resourceFromAttributes({
+      'service.name': service,
+      'service.namespace': 'sallyport',
+      ...(instance === undefined ? {} : { 'service.instance.id': instance }),
+      ...(version === undefined ? {} : { 'service.version': version }),
+    }),
     sampler:
       exporter.kind === 'none'
         ? new AlwaysOffSampler() // trace ids still travel, nothing is recorded
@@ -213,10 +112,32 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
   }
 
   return {
-    tracer: createTracer(provider, contexts),
+    tracer: createTracer(provider, contexts, exporter.kind !== 'none'),
     finished: () => memory.getFinishedSpans().map(finishedSpan),
     flush: () => provider.forceFlush().catch(() => undefined),
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+function countSpans(metrics: Pick<Metrics, 'counter' | 'gauge'>, counts: SpanCounts): void {
+  const spans = metrics.counter({
+    name: 'spans_total',
+    help: 'Spans by what became of them: exported, or lost for want of room or of a collector',
+    labels: ['result'],
+  });
+  const told = { exported: 0, lost: 0 };
+  spans.add({ result: 'exported' }, 0);
+  spans.add({ result: 'lost' }, 0);
+  metrics.gauge({
+    name: 'spans_waiting',
+    help: 'Spans in memory that wait for the collector',
+    collect() {
+      for (const result of ['exported', 'lost'] as const) {
+        spans.add({ result }, counts[result] - told[result]);
+        told[result] = counts[result];
+      }
+      return counts.waiting;
+    },
+  });
 }

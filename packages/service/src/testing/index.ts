@@ -5,6 +5,8 @@ export { testClients } from './clients.ts';
 export type { TestClients } from './clients.ts';
 export { memoryLog } from './log.ts';
 export type { LogLine, MemoryLog } from './log.ts';
+export { startOtlpReceiver } from './otlp-receiver.ts';
+export type { OtlpReceiver, ReceivedSpan } from './otlp-receiver.ts';
 export { testRuntime } from './runtime.ts';
 export type { TestSurroundings } from './runtime.ts';
 export { serverFolders, serverSuite } from './servers.ts';

@@ -3,7 +3,7 @@ import type { ServiceName } from '../identity/index.ts';
 import type { Log } from '../log/index.ts';
 import { createMetrics } from '../metrics/index.ts';
 import type { ServiceRuntime } from '../runtime/index.ts';
-import type { Tracer } from '../telemetry/index.ts';
+import { silentTracer, type Tracer } from '../telemetry/index.ts';
 import type { TestAuthority } from './authority.ts';
 
 export interface TestSurroundings {
@@ -38,10 +38,10 @@ function listTracer(spans: unknown[]): Tracer {
     fail: (code: string) => void spans.push(code),
   };
   return {
+    ...silentTracer,
     span: (name, attributes, fn) => {
       spans.push({ name, attributes });
       return fn(span);
     },
-    active: () => undefined,
   };
 }

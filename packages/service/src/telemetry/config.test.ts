@@ -1,0 +1,37 @@
+import { describe, expect, test } from 'vitest';
+import { loadConfig, object } from '../config/index.ts';
+import { parseHeaders, telemetryConfig } from './config.ts';
+
+describe('headers of a file', () => {
+  test('are read, comments and empty lines left out', () => {
+    expect(parseHeaders('# ours\n\nAuthorization: Bearer abc\r\nx-scope:tenant 1 \n', 'h')).toEqual({
+      authorization: 'Bearer abc',
+      'x-scope': 'tenant 1',
+    });
+  });
+
+  test.each([
+    ['no colon', 'authorization Bearer canary'],
+    ['no name', ': canary'],
+    ['no value', 'authorization:'],
+    ['a space in the name', 'author ization: canary'],
+    ['a control character', 'x: can\u0007ary'],
+  ])('%s is refused with its line and without its text', (_, line) => {
+    expect(() => parseHeaders(`a: b\n${line}`, 'headers')).toThrow('headers:2: not a header');
+    expect(() => parseHeaders(`a: b\n${line}`, 'headers')).not.toThrow(/canary/u);
+  });
+});
+
+describe('configuration', () => {
+  const read = (telemetry: Record<string, unknown>) =>
+    loadConfig(object({ telemetry: telemetryConfig }), { overrides: { telemetry } }).telemetry;
+
+  test('by default nothing leaves the process', () => {
+    expect(read({})).toEqual({ samplePercent: 1 });
+  });
+
+  test('files without a collector, and secrets in clear, are refused', () => {
+    expect(() => read({ caFile: '/ca.pem' })).toThrow('otlpUrl');
+    expect(() => read({ samplePercent: 101 })).toThrow('samplePercent');
+  });
+});
