@@ -15,24 +15,22 @@ export type FollowKeysOptions = Omit<FollowOptions, 'feed' | 'read' | 'poll'> & 
   readonly directory: Directory;
   /** Whose keys are of interest. */
   readonly purpose: string;
-  /**
-   * Given the directory after a change of any key, and at first. Bears repetition; its rejection brings the same again.
-   */
+  /** Given the keys of that purpose at first, and whenever they or their states are others; again if it rejects. */
   readonly onKeys: (keys: readonly keyv1.PublicKey[]) => Promise<void> | void;
 };
 
 /** Rejects with `BusError` when it cannot subscribe. */
 export function followKeys({ directory, purpose, onKeys, ...options }: FollowKeysOptions): Promise<Follower> {
-  let told: bigint | undefined;
+  let told: string | undefined;
   return followFeed({
     ...options,
     feed: keyFeed,
     read: announcementOf,
     async poll(_applied, deadlineMs) {
       const { keys, lastNumber } = await directory.listPublicKeys({ purpose }, { deadlineMs });
-      // 0 is also what a publisher says that does not number yet: then every answer may be news.
-      if (told !== lastNumber || lastNumber === 0n) await onKeys(keys);
-      told = lastNumber;
+      const state = keys.map((key) => `${key.keyId} ${key.state}`).join();
+      if (told !== state) await onKeys(keys);
+      told = state;
       return { through: lastNumber, last: lastNumber };
     },
   });
