@@ -5,6 +5,7 @@ import { randomBytes, toHex } from '@sallyport/crypto';
 import { keyv1, policyv1 } from '@sallyport/proto';
 import { recordPrincipalCalls, startAuditTrail } from '@sallyport/service/audit';
 import type { DatabaseHost } from '@sallyport/service/database';
+import { feedMeter, followKeys } from '@sallyport/service/feed';
 import {
   grpcClient,
   policyAuthorizer,
@@ -20,7 +21,7 @@ import { recordedGaps } from './app/recorded-gaps.ts';
 import { findingReporter } from './app/report-finding.ts';
 import { NotYet, takeBatch } from './app/take-batch.ts';
 import { busAcknowledger, followEvents } from './clients/bus.ts';
-import { followCheckpointKey, signingKeys, type KeyCalls } from './clients/keys.ts';
+import { checkpointPurpose, signingKeys, type KeyCalls } from './clients/keys.ts';
 import type { AuditServiceConfig } from './config.ts';
 import { routes } from './rpc/routes.ts';
 import { migrations } from './store/migrations.ts';
@@ -76,11 +77,12 @@ export async function composeAuditService(
     log,
   });
 
+  const keyCalls = overrides.keys ?? building.use(keyClient(config, runtime));
   const keeper = building.use(
     keepLog({
       tiles,
       ...store,
-      readKeys: signingKeys(overrides.keys ?? building.use(keyClient(config, runtime))),
+      readKeys: signingKeys(keyCalls),
       acknowledge: busAcknowledger(bus),
       onInconsistent: ([first = '']) =>
         reportFinding({
@@ -96,7 +98,19 @@ export async function composeAuditService(
       log,
     }),
   );
-  building.use(await followCheckpointKey(bus, () => keeper.renewKeys()));
+  building.use(
+    await followKeys({
+      directory: keyCalls,
+      purpose: checkpointPurpose,
+      // Missing one costs nothing: the next signature shows it.
+      onKeys: () => keeper.renewKeys(),
+      bus,
+      clock,
+      log,
+      meter: feedMeter(metrics),
+      pollDeadlineMs: keyDeadlineMs,
+    }),
+  );
 
   const news = committed();
   const rows = metrics.counter({ name: 'audit_records_total', help: 'Records committed.' });

@@ -1,7 +1,5 @@
 /** The log's signing key, which never leaves key-service. */
-import { fromBinary } from '@bufbuild/protobuf';
-import { eventsv1, keyv1 } from '@sallyport/proto';
-import type { Bus, Subscription } from '@sallyport/service/bus';
+import { keyv1 } from '@sallyport/proto';
 import { unavailable } from '@sallyport/service/errors';
 import type { ServiceCalls } from '@sallyport/service/grpc';
 import type { ReadSigningKeys } from '../app/ports.ts';
@@ -40,24 +38,4 @@ export function signingKeys(calls: KeyCalls): ReadSigningKeys {
       },
     };
   };
-}
-
-export const keysSubject = 'keys.changed';
-
-/** Calls `onChange` when something became of the checkpoint key. Missing one costs nothing: the next signature shows it. */
-export function followCheckpointKey(
-  bus: Pick<Bus, 'subscribe'>,
-  onChange: () => void,
-): Promise<Subscription> {
-  return bus.subscribe(keysSubject, {}, async ({ payload }) => {
-    if (purposeOf(payload) === checkpointPurpose) onChange();
-  });
-}
-
-function purposeOf(payload: Uint8Array): string | undefined {
-  try {
-    return fromBinary(eventsv1.KeyChangedSchema, payload).purpose;
-  } catch {
-    return undefined;
-  }
 }
