@@ -3,6 +3,7 @@ import { concatBytes, utf8 } from '@sallyport/crypto';
 import { failure, type Failure, type ShapeCause } from './causes.ts';
 import {
   FRESHNESS_MS,
+  MAX_BINDING_BYTES,
   MAX_EPOCH_MESSAGES,
   MAX_FRAME_BYTES,
   MAX_HEADER_BYTES,
@@ -13,7 +14,6 @@ import { skipExtensions } from './extensions.ts';
 import { parseRefusal, encodeRefusal, type Refusal } from './refusal.ts';
 import { asciiText, isPrintableAscii, lp16, lp8, Reader, u16, u32, u64 } from './wire.ts';
 
-const MAX_BINDING_BYTES = 4096;
 const MAX_SIGNATURE_BYTES = 4096;
 const MAX_EXTENSION_BYTES = 1024;
 

@@ -3,7 +3,7 @@
  * handshake ends by it, an established session takes it as news about the carrier at most.
  */
 import { concatBytes } from '@sallyport/crypto';
-import { failure, type Failure, type ShapeCause } from './causes.ts';
+import { failure, type Failure, type HandshakeCause, type MessageCause, type ShapeCause } from './causes.ts';
 import { FRAME_TYPE, nameOf, SID_LENGTH } from './constants.ts';
 import { encodeFrame } from './frame.ts';
 import { Reader, u16, u32 } from './wire.ts';
@@ -21,6 +21,21 @@ export interface Alert {
   readonly code: AlertCode;
   /** 0 = no advice. */
   readonly retryAfterMs: number;
+}
+
+/** Negotiation may say that it failed; everything else is one code. */
+export function alertFor(cause: HandshakeCause | MessageCause): 'unsupported' | 'invalid_message' {
+  switch (cause) {
+    case 'unknown_version':
+    case 'no_common_version':
+    case 'no_common_suite':
+    case 'channel_binding_refused':
+    case 'unsupported_method':
+    case 'unsupported_extension':
+      return 'unsupported';
+    default:
+      return 'invalid_message';
+  }
 }
 
 /** The whole frame. `sid` is all zero when no session is concerned. */

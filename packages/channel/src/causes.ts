@@ -37,6 +37,12 @@ export type HandshakeCause =
   | 'binding_signature'
   | 'binding_validity'
   | 'limits'
+  /** No binder of a ResumeHello is under the resumption secret. */
+  | 'binder'
+  /** The epoch of a ResumeAnswer does not follow the one it resumes. */
+  | 'epoch_mismatch'
+  /** A peer says to have received what cannot have been sent. */
+  | 'received_through'
   | 'alert'
   | 'rejected';
 
@@ -48,6 +54,8 @@ export type MessageCause =
   | 'wrong_epoch'
   | 'epoch_exhausted'
   | 'sequence_mismatch'
+  /** It belongs to what a resume has closed. */
+  | 'sequence_closed'
   | 'stale_time'
   | 'future_time'
   | 'decryption_failed'
@@ -55,7 +63,8 @@ export type MessageCause =
   | 'bad_signature';
 
 /** A frame is not sealed; nothing was consumed. */
-export type SealCause = 'bad_count' | 'bad_field' | 'oversized' | 'window_full' | 'epoch_exhausted';
+export type SealCause =
+  'bad_count' | 'bad_field' | 'oversized' | 'window_full' | 'epoch_exhausted' | 'epoch_left';
 
 /** An expected failure, as a value. */
 export interface Failure<Cause extends string> {

@@ -17,22 +17,15 @@ import {
 } from '@sallyport/crypto';
 import { areLimitsSound, parseAccept, parseReject, type Accept } from './accept.ts';
 import { parseAlert, type Alert } from './alert.ts';
+import { bindingOf, offeredBindings } from './channel-binding.ts';
 import { parseBinding, verifyBindingSignature, type SessionBinding } from './binding.ts';
 import { failure, type Failure, type HandshakeCause } from './causes.ts';
 import { encodeCredential } from './client-auth.ts';
 import { encodeClientHello, type ClientHello } from './client-hello.ts';
-import {
-  CHANNEL_BINDING,
-  FRAME_TYPE,
-  HELLO_NONCE_LENGTH,
-  METHOD,
-  PROTOCOL_VERSION,
-  SID_LENGTH,
-  type ChannelBindingType,
-} from './constants.ts';
+import { FRAME_TYPE, HELLO_NONCE_LENGTH, METHOD, PROTOCOL_VERSION, SID_LENGTH } from './constants.ts';
 import { encodeFrame, parseFrame, type Frame } from './frame.ts';
 import { GatewayClock } from './gateway-clock.ts';
-import { verifyDelegation } from './gateway-identity.ts';
+import { checkGatewayKey } from './gateway-trust.ts';
 import { isZero } from './is-zero.ts';
 import {
   deriveAcceptSecret,
@@ -44,7 +37,7 @@ import {
   sealPart,
   type HandshakeSecrets,
 } from './key-schedule.ts';
-import type { ClientHandshakeOptions, VerifiedGateway } from './client-options.ts';
+import type { ClientHandshakeOptions } from './client-options.ts';
 import { pskClientProof, pskExport, pskServerProof } from './psk.ts';
 import { wasOffered } from './raw-handshake.ts';
 import type { Refusal } from './refusal.ts';
@@ -119,7 +112,7 @@ export class ClientHandshake {
       kex: [...offers].map(([id, { share }]) => ({ id, share })),
       aead: suites.aead.map(({ id }) => id),
       signature: suites.signature.map(({ id }) => id),
-      channelBindings: this.#channelBindings().map((type) => CHANNEL_BINDING[type]),
+      channelBindings: offeredBindings(this.#options),
       method: METHOD[credential.method],
       pskId: credential.method === 'psk' ? credential.pskId : undefined,
       nonce: this.#random(HELLO_NONCE_LENGTH),
@@ -208,14 +201,6 @@ export class ClientHandshake {
     return { ok: true, session, binding, gatewayClock: proved.gatewayClock };
   }
 
-  #channelBindings(): ChannelBindingType[] {
-    const types: ChannelBindingType[] = this.#options.exporter === undefined ? [] : ['tls-exporter'];
-    if (this.#options.isChannelBindingRequired !== true) types.push('none');
-    if (types.length === 0)
-      throw new Error('channel binding is required, but the carrier gives no TLS exporter');
-    return types;
-  }
-
   #readFrame(bytes: Uint8Array, ...expected: readonly number[]): Frame | ClientFailure {
     const frame = parseFrame(bytes);
     if (!frame.ok) return this.#fail(frame.cause);
@@ -248,14 +233,8 @@ export class ClientHandshake {
     if (!parsed.ok) return this.#fail(parsed.cause);
     const { auth, at } = parsed;
 
-    // Our own clock, not the gateway's: a stolen key of the past would come with a time of the past.
-    const nowMs = clock();
-    const gateway = await this.#verifyChain(auth.chainDer, nowMs);
-    if (gateway === undefined) return this.#fail('gateway_certificate');
-    if (gateway.spiffeId !== this.#options.expectedGateway) return this.#fail('gateway_name');
-    if (!verifyDelegation(gateway.publicKey, auth.publicKey, auth.delegation, nowMs)) {
-      return this.#fail('gateway_delegation');
-    }
+    const cause = await checkGatewayKey(this.#options, auth, clock());
+    if (cause !== undefined) return this.#fail(cause);
     const gatewayKey = suite.signature.publicKeyFromRaw(auth.publicKey);
     const thSignature = transcript.append(plaintext.subarray(0, at.signature)).hash();
     const message = signatureInput('server auth', thSignature);
@@ -278,22 +257,12 @@ export class ClientHandshake {
     clearLength: number,
     clear: ServerHelloClear,
   ): Transcript {
-    const isBound = clear.channelBinding === CHANNEL_BINDING['tls-exporter'];
-    const value = isBound ? (this.#options.exporter ?? new Uint8Array(0)) : new Uint8Array(0);
     return new Transcript()
       .begin(FRAME_TYPE.clientHello, start.body.length)
       .append(start.body)
       .begin(FRAME_TYPE.serverHello, Math.max(0, body.length - TAG_LENGTH))
       .append(body.subarray(0, clearLength))
-      .bindChannel({ type: clear.channelBinding, value });
-  }
-
-  async #verifyChain(chainDer: readonly Uint8Array[], atMs: number): Promise<VerifiedGateway | undefined> {
-    try {
-      return await this.#options.verifyGatewayChain(chainDer, atMs);
-    } catch {
-      return undefined;
-    }
+      .bindChannel(bindingOf(clear.channelBinding, this.#options.exporter));
   }
 
   async #authenticate(proved: Proved): Promise<Uint8Array> {

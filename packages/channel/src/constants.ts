@@ -2,12 +2,14 @@
 
 export const PROTOCOL_VERSION = 1;
 
-/** docs/protocol.md section 3: frame types. 0x05, 0x06 (resume) are reserved. */
+/** docs/protocol.md section 3: frame types. */
 export const FRAME_TYPE = Object.freeze({
   clientHello: 0x01,
   serverHello: 0x02,
   clientAuth: 0x03,
   accept: 0x04,
+  resumeHello: 0x05,
+  resumeAnswer: 0x06,
   reject: 0x07,
   messages: 0x10,
   alert: 0x7f,
@@ -28,6 +30,7 @@ export const MAX_HANDSHAKE_BYTES = 16 * 1024;
 export const MAX_HEADER_BYTES = 2048;
 export const MAX_MESSAGES_PER_FRAME = 256;
 export const MAX_CERTIFICATES = 4;
+export const MAX_BINDING_BYTES = 4096;
 /** Messages of one epoch in one direction. */
 export const MAX_EPOCH_MESSAGES = 2 ** 20;
 /** Half of the receive window: how far a sequence may lie behind (exclusive) or ahead (inclusive) of the highest accepted. */

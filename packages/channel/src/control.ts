@@ -1,6 +1,6 @@
 /**
- * Payloads of control messages (kind 5, docs/protocol.md section 9.2). Types 3 (rekey) and 4 (finished) are reserved:
- * a receiver of version 1 without them refuses the message.
+ * Payloads of control messages (kind 5, docs/protocol.md section 9.2). Type 3 (rekey) is reserved: a receiver of version 1
+ * without it refuses the message.
  */
 import { concatBytes } from '@sallyport/crypto';
 import { failure, type Failure, type ShapeCause } from './causes.ts';
@@ -10,7 +10,8 @@ import type { OutgoingMessage } from './seal-frame.ts';
 import type { SequenceRange } from './sequence-window.ts';
 import { Reader, u16, u64, u8 } from './wire.ts';
 
-const CONTROL = Object.freeze({ ack: 1, close: 2 });
+const CONTROL = Object.freeze({ ack: 1, close: 2, finished: 4 });
+const MAC_LENGTH = 32;
 export const MAX_ACK_RANGES = 32;
 
 export interface Acknowledgement {
@@ -25,10 +26,18 @@ export interface Acknowledgement {
   readonly missing: readonly SequenceRange[];
 }
 
-export type Control = Acknowledgement | ({ readonly kind: 'close' } & Refusal);
+/** The client's proof that it resumed: the first record of the first frame of an epoch, and nowhere else. */
+export interface Finished {
+  readonly kind: 'finished';
+  /** 32 bytes. */
+  readonly mac: Uint8Array;
+}
+
+export type Control = Acknowledgement | ({ readonly kind: 'close' } & Refusal) | Finished;
 
 export function encodeControl(control: Control): Uint8Array {
   if (control.kind === 'close') return concatBytes(u8(CONTROL.close), encodeRefusal(control));
+  if (control.kind === 'finished') return concatBytes(u8(CONTROL.finished), control.mac);
   if (control.missing.length > MAX_ACK_RANGES)
     throw new RangeError(`an ack names at most ${MAX_ACK_RANGES} ranges`);
   return concatBytes(
@@ -49,6 +58,7 @@ export function parseControl(payload: Uint8Array): { ok: true; control: Control 
     const refusal = parseRefusal(payload.subarray(1));
     return refusal.ok ? { ok: true, control: { ...refusal, kind: 'close' } } : refusal;
   }
+  if (type === CONTROL.finished) return parseFinished(payload);
   return type === CONTROL.ack ? parseAck(payload) : failure('unknown_type');
 }
 
@@ -62,6 +72,13 @@ export function controlMessage(control: Control): OutgoingMessage {
     trace: '',
     payload: encodeControl(control),
   };
+}
+
+function parseFinished(payload: Uint8Array): { ok: true; control: Control } | Failure<ShapeCause> {
+  const reader = new Reader(payload, 1);
+  const mac = reader.bytes(MAC_LENGTH);
+  const cause = reader.end();
+  return cause === undefined ? { ok: true, control: { kind: 'finished', mac } } : failure(cause);
 }
 
 function parseAck(payload: Uint8Array): { ok: true; control: Control } | Failure<ShapeCause> {

@@ -13,8 +13,8 @@ import {
   type Direction,
   type Kind,
 } from './constants.ts';
-import { skipExtensions } from './extensions.ts';
-import { asciiText, isPrintableAscii, Reader, writeU32, writeU64 } from './wire.ts';
+import { readResend, RESEND_BLOCK_LENGTH, writeResend } from './extensions.ts';
+import { asciiText, isPrintableAscii, Reader, writeU16, writeU32, writeU64 } from './wire.ts';
 
 export const CONTENT_TAG_LENGTH = 32;
 /** Everything but the three texts, the extensions and their length bytes. */
@@ -40,6 +40,11 @@ export interface MessageHeader {
   readonly contentType: string;
   /** W3C traceparent, or empty. Unsigned advice of the sender: never an input of a policy. */
   readonly trace: string;
+  /**
+   * Present in a resend: when its request or notification was first sent, in gateway time (extension 0x8002). The sender's
+   * word, covered by tag and signature like the rest.
+   */
+  readonly firstSentAtMs?: number | undefined;
   /** Length of the plaintext, in bytes. */
   readonly length: number;
 }
@@ -60,10 +65,14 @@ export function headerLength({
   destination,
   contentType,
   trace,
-}: Pick<MessageHeader, 'kind' | 'destination' | 'contentType' | 'trace'>): number | undefined {
+  firstSentAtMs,
+}: Pick<MessageHeader, 'kind' | 'destination' | 'contentType' | 'trace' | 'firstSentAtMs'>):
+  number | undefined {
   if (destination.length > 0 !== namesDestination(kind)) return undefined;
   if (!isHeaderText(destination) || !isHeaderText(contentType) || !isHeaderText(trace)) return undefined;
-  return FIXED_LENGTH + LENGTH_BYTES + destination.length + contentType.length + trace.length;
+  if (firstSentAtMs !== undefined && !isResendable(kind, firstSentAtMs)) return undefined;
+  const extensions = firstSentAtMs === undefined ? 0 : RESEND_BLOCK_LENGTH;
+  return FIXED_LENGTH + LENGTH_BYTES + destination.length + contentType.length + trace.length + extensions;
 }
 
 /** Writes the header up to its tag at the start of `out`; returns how many bytes that are. `headerLength` allowed it. */
@@ -83,10 +92,13 @@ export function writeHeaderStart(out: Uint8Array, header: MessageHeader): number
     writeText(out, writeText(out, 72, header.destination), header.contentType),
     header.trace,
   );
-  out[at] = 0; // lp16 extensions: none are defined
-  out[at + 1] = 0;
-  writeU32(out, at + 2, header.length);
-  return at + 6;
+  const { firstSentAtMs } = header;
+  const extensions = firstSentAtMs === undefined ? 0 : RESEND_BLOCK_LENGTH;
+  writeU16(out, at, extensions);
+  if (firstSentAtMs !== undefined) writeResend(out, at + 2, firstSentAtMs);
+  const lengthAt = at + 2 + extensions;
+  writeU32(out, lengthAt, header.length);
+  return lengthAt + 4;
 }
 
 /** Reads one whole header. What is wrong with it is recorded on `reader`, whose byte strings are views. */
@@ -104,11 +116,15 @@ export function readHeader(reader: Reader, maxBytes: number): ReadHeader {
   const destination = readText(reader);
   const contentType = readText(reader);
   const trace = readText(reader);
-  skipExtensions(reader, maxBytes);
+  const firstSentAtMs = readResend(reader, maxBytes);
   const length = reader.u32();
   const tag = reader.bytes(CONTENT_TAG_LENGTH);
   const isNamed = destination.length > 0;
   if (direction === undefined || kind === undefined || isNamed !== namesDestination(kind))
+    reader.fail('bad_field');
+  // Only what takes effect is sent again, and never before it was first sent.
+  const isResend = firstSentAtMs !== undefined;
+  if (isResend && (kind === undefined || !namesDestination(kind) || firstSentAtMs > sentAtMs))
     reader.fail('bad_field');
   return {
     sid,
@@ -122,6 +138,7 @@ export function readHeader(reader: Reader, maxBytes: number): ReadHeader {
     destination,
     contentType,
     trace,
+    ...(isResend ? { firstSentAtMs } : {}),
     length,
     tag,
   };
@@ -133,6 +150,10 @@ export function parseHeader(bytes: Uint8Array, maxBytes: number): ReadHeader | u
   const reader = new Reader(bytes);
   const header = readHeader(reader, maxBytes);
   return reader.end() === undefined ? header : undefined;
+}
+
+function isResendable(kind: Kind, firstSentAtMs: number): boolean {
+  return namesDestination(kind) && Number.isSafeInteger(firstSentAtMs) && firstSentAtMs >= 0;
 }
 
 /** At most 255 characters of printable ASCII, so that characters and bytes are one. */

@@ -15,6 +15,8 @@ export type { Failure, HandshakeCause, MessageCause, SealCause, ShapeCause } fro
 export type { ClientAuth, Credential } from './client-auth.ts';
 export { ClientHandshake } from './client-handshake.ts';
 export type { ClientFailure, Established } from './client-handshake.ts';
+export { ClientResume } from './client-resume.ts';
+export type { ClientResumeOptions, ResumedByClient } from './client-resume.ts';
 export type { ClientCredential, ClientHandshakeOptions, VerifiedGateway } from './client-options.ts';
 export type { ClientHello } from './client-hello.ts';
 export {
@@ -36,7 +38,7 @@ export {
 } from './constants.ts';
 export type { ChannelBindingType, Direction, FrameType, Kind, Method } from './constants.ts';
 export { controlMessage, encodeControl, MAX_ACK_RANGES, parseControl } from './control.ts';
-export type { Acknowledgement, Control } from './control.ts';
+export type { Acknowledgement, Control, Finished } from './control.ts';
 export { evidenceOf, verifyEvidence, verifyOpening } from './evidence.ts';
 export type { Evidence, EvidenceCause, GatewayVoucher, VerifiedEvidence } from './evidence.ts';
 export { parseFrame } from './frame.ts';
@@ -50,6 +52,10 @@ export { derivePskKey, isPskClientProof, PSK_LENGTH, pskExport, pskServerProof }
 export type { PskIdentity } from './psk.ts';
 export { checkClientProof, checkGatewayProof, readHandshake, readPskProofRequest } from './raw-handshake.ts';
 export type { HandshakeView, PskProofRequest, RawHandshake } from './raw-handshake.ts';
+export { readResumeHello } from './resume-hello.ts';
+export type { ResumeHello } from './resume-hello.ts';
+export { encodeResumptionRecord, parseResumptionRecord, resumptionRecord } from './resumption-record.ts';
+export type { ResumptionRecord } from './resumption-record.ts';
 export { encodeRefusal, parseRefusal, REFUSAL } from './refusal.ts';
 export type { Refusal, RefusalCode } from './refusal.ts';
 export type { OutgoingMessage } from './seal-frame.ts';
@@ -62,7 +68,15 @@ export type {
   ServerFailure,
   ServerHandshakeOptions,
 } from './server-options.ts';
+export { ServerResume } from './server-resume.ts';
+export type {
+  Resumed,
+  ResumeFailure,
+  ResumeInput,
+  ServerResumeOptions,
+  VerifiedResume,
+} from './server-resume.ts';
 export { Session } from './session.ts';
-export type { SealedFrame } from './session.ts';
+export type { ResumptionSecret, SealedFrame } from './session.ts';
 export { DEFAULT_SUITES } from './suite.ts';
 export type { Suite, SuitePolicy } from './suite.ts';

@@ -77,9 +77,15 @@ export function deriveChannelKey(sessionKey: KeyObject, sid: Uint8Array, th3: Ui
 /** PX without a pre-shared key. */
 export const NO_PSK_EXPORT: Uint8Array = new Uint8Array(SECRET_LENGTH);
 
+/** D_c2s and D_s2c of one epoch. */
 export interface EpochKeys {
   readonly c2s: KeyObject;
   readonly s2c: KeyObject;
+}
+
+/** The keys of an epoch, and RS: what the next epoch is resumed with. */
+export interface EpochSecrets extends EpochKeys {
+  readonly resumption: KeyObject;
 }
 
 export interface MasterInput {
@@ -93,14 +99,74 @@ export interface MasterInput {
   readonly sid: Uint8Array;
 }
 
-/** D_c2s and D_s2c of epoch 0. */
-export function deriveFirstEpoch({ handshake, channelKey, pskExport, th4, sid }: MasterInput): EpochKeys {
+/** Epoch 0. */
+export function deriveFirstEpoch({ handshake, channelKey, pskExport, th4, sid }: MasterInput): EpochSecrets {
   const derived = expandToKey(handshake, 'derived', EMPTY);
   const input = concatBytes(channelKey, pskExport);
   const master = hkdfExtract(derived, input);
   input.fill(0);
-  const epoch = expandToKey(master, 'epoch', th4); // E_0
-  return { c2s: directionKey(epoch, 'c2s', sid, 0), s2c: directionKey(epoch, 's2c', sid, 0) };
+  return deriveEpoch(master, th4, sid, 0);
+}
+
+/**
+ * E_e and RS of one epoch from the secret that both hang on: MS after a handshake, MR after a resume. Neither follows from
+ * the other.
+ */
+function deriveEpoch(master: KeyObject, th: Uint8Array, sid: Uint8Array, epoch: number): EpochSecrets {
+  const secret = expandToKey(master, 'epoch', th); // E_e
+  return {
+    c2s: directionKey(secret, 'c2s', sid, epoch),
+    s2c: directionKey(secret, 's2c', sid, epoch),
+    resumption: expandToKey(master, 'resumption', th),
+  };
+}
+
+export interface ResumeSecrets {
+  /** HR */
+  readonly resume: KeyObject;
+  /** rs_c */
+  readonly client: KeyObject;
+  /** rs_s */
+  readonly server: KeyObject;
+}
+
+/** The binder of a ResumeHello under one RS; `th` = TH(binders). */
+export function binderMac(resumption: KeyObject, th: Uint8Array): Uint8Array {
+  return hmacSha256(expandToKey(resumption, 'binder', EMPTY), th);
+}
+
+/** Of RS and the fresh agreement; `th` = TH(after the clear part of ResumeAnswer and the channel binding). Wipes `sharedSecret`. */
+export function deriveResumeSecrets(
+  resumption: KeyObject,
+  sharedSecret: Uint8Array,
+  th: Uint8Array,
+): ResumeSecrets {
+  const resume = hkdfExtract(resumption, sharedSecret);
+  sharedSecret.fill(0);
+  return { resume, client: expandToKey(resume, 'c rs', th), server: expandToKey(resume, 's rs', th) };
+}
+
+/** SK', 32 bytes: what the gateway makes of key-service's session key for one epoch. */
+export function deriveEpochKey(sessionKey: KeyObject, sid: Uint8Array, epoch: number): Uint8Array {
+  return expandLabel(sessionKey, 'epoch', concatBytes(sid, u32(epoch)), SECRET_LENGTH);
+}
+
+export interface ResumedInput {
+  /** HR */
+  readonly resume: KeyObject;
+  /** SK' */
+  readonly epochKey: Uint8Array;
+  /** TH(after ResumeAnswer) */
+  readonly th6: Uint8Array;
+  readonly sid: Uint8Array;
+  /** e' */
+  readonly epoch: number;
+}
+
+/** Epoch e' and the RS that follows the one just used. */
+export function deriveResumedEpoch({ resume, epochKey, th6, sid, epoch }: ResumedInput): EpochSecrets {
+  const master = hkdfExtract(expandToKey(resume, 'derived', EMPTY), epochKey); // MR
+  return deriveEpoch(master, th6, sid, epoch);
 }
 
 function directionKey(

@@ -32,6 +32,8 @@ export interface OpenContext {
   readonly peerKey: KeyObject;
   readonly bindingHash: Uint8Array;
   readonly seeds: MessageSeeds;
+  /** Sequences up to this one are closed; the messages of the epoch are counted from it. */
+  readonly closedThrough: number;
   readonly limits: SessionLimits;
 }
 
@@ -161,7 +163,9 @@ function checkSession(context: OpenContext, frame: ParsedFrame): MessageCause | 
     if (header.sequence !== sequence) return 'sequence_mismatch';
     sequence += 1;
   }
-  return sequence - 1 > context.limits.maxEpochMessages ? 'epoch_exhausted' : undefined;
+  const { closedThrough, limits } = context;
+  if (frame.firstSequence <= closedThrough) return 'sequence_closed';
+  return sequence - 1 - closedThrough > limits.maxEpochMessages ? 'epoch_exhausted' : undefined;
 }
 
 function checkTime(context: OpenContext, frame: ParsedFrame, nowMs: number): MessageCause | undefined {

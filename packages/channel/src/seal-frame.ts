@@ -27,6 +27,8 @@ export interface OutgoingMessage {
   /** W3C traceparent, or empty. */
   readonly trace: string;
   readonly payload: Uint8Array;
+  /** Makes it a resend: when this request or notification first left, in gateway time, not later than now. */
+  readonly firstSentAtMs?: number | undefined;
 }
 
 export interface SealContext {
@@ -61,6 +63,7 @@ export function sealFrame(
   for (const message of messages) {
     const bytes = headerLength(message);
     if (bytes === undefined || message.correlation.length !== CORRELATION_LENGTH) return failure('bad_field');
+    if ((message.firstSentAtMs ?? 0) > stamp.sentAtMs) return failure('bad_field');
     if (bytes > limits.maxHeaderBytes) return failure('oversized');
     length += 4 + bytes + 4 + message.payload.length + row.tagLength;
     headerLengths.push(bytes);
@@ -120,6 +123,7 @@ function writeRecord(
     destination: message.destination,
     contentType: message.contentType,
     trace: message.trace,
+    firstSentAtMs: message.firstSentAtMs,
     length: payload.length,
   });
   const seed = context.seeds.keyOf(sequence);

@@ -53,6 +53,19 @@ export class SequenceWindow {
     this.#mark(sequence, true);
   }
 
+  /**
+   * Closes everything up to `sequence`, or up to H where that is higher: what has not come by then is lost. On attach,
+   * docs/protocol.md section 8.6.
+   */
+  closeThrough(sequence: number): void {
+    const through = Math.max(sequence, this.#highest);
+    const oldest = Math.max(1, this.#highest - WINDOW_SPAN + 1);
+    for (let open = oldest; open <= this.#highest; open += 1) if (!this.#isSeen(open)) this.#lost += 1;
+    this.#lost += through - this.#highest;
+    this.#highest = through;
+    this.#seen.fill(0xffff_ffff);
+  }
+
   /** What is missing below H and may still come, oldest first; at most `limit` ranges. */
   missing(limit: number): SequenceRange[] {
     const ranges: SequenceRange[] = [];

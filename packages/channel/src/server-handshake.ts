@@ -13,20 +13,19 @@ import {
   type RandomSource,
 } from '@sallyport/crypto';
 import { areLimitsSound, DEFAULT_LIMITS, encodeAcceptStart, encodeReject } from './accept.ts';
-import { encodeAlert } from './alert.ts';
+import { alertFor, encodeAlert } from './alert.ts';
 import { parseBinding, type SessionBinding } from './binding.ts';
+import { chooseBinding } from './channel-binding.ts';
 import { failure, type Failure, type HandshakeCause } from './causes.ts';
 import { parseClientAuth, type ClientAuth } from './client-auth.ts';
 import { parseClientHello, type ClientHello } from './client-hello.ts';
 import {
-  CHANNEL_BINDING,
   FRAME_TYPE,
   HELLO_NONCE_LENGTH,
   METHOD,
   nameOf,
   PROTOCOL_VERSION,
   SID_LENGTH,
-  type ChannelBindingType,
   type Method,
 } from './constants.ts';
 import { encodeFrame, frameHeader, parseFrame } from './frame.ts';
@@ -53,7 +52,7 @@ import type {
 } from './server-options.ts';
 import { Session } from './session.ts';
 import { chooseSuite, DEFAULT_SUITES, type Suite } from './suite.ts';
-import { Transcript, type ChannelBinding } from './transcript.ts';
+import { Transcript } from './transcript.ts';
 import { lp16 } from './wire.ts';
 
 const MAC_LENGTH = 32;
@@ -106,7 +105,7 @@ export class ServerHandshake {
     if (method === undefined || (method === 'psk' && this.#options.pskServerProof === undefined)) {
       return this.#fail('unsupported_method');
     }
-    const channelBinding = this.#chooseChannelBinding(hello);
+    const channelBinding = chooseBinding(this.#options, hello.channelBindings);
     if (channelBinding === undefined) return this.#fail('channel_binding_refused');
     const suite = chooseSuite(this.#options.suites ?? DEFAULT_SUITES, hello);
     const offered = suite && hello.kex.find(({ id }) => id === suite.kex.id);
@@ -265,18 +264,6 @@ export class ServerHandshake {
     return concatBytes(frameHeader(FRAME_TYPE.reject, state.sid), sealed);
   }
 
-  #chooseChannelBinding(hello: ClientHello): ChannelBinding | undefined {
-    const { exporter, isChannelBindingRequired } = this.#options;
-    const offers = (type: ChannelBindingType) => hello.channelBindings.includes(CHANNEL_BINDING[type]);
-    if (exporter !== undefined && offers('tls-exporter')) {
-      return { type: CHANNEL_BINDING['tls-exporter'], value: exporter };
-    }
-    if (isChannelBindingRequired !== true && offers('none')) {
-      return { type: CHANNEL_BINDING.none, value: new Uint8Array(0) };
-    }
-    return undefined;
-  }
-
   #fits(binding: SessionBinding, state: Greeted, client: ClientAuth, th3: Uint8Array): boolean {
     return (
       constantTimeEqual(binding.sid, state.sid) &&
@@ -291,21 +278,6 @@ export class ServerHandshake {
   #fail(cause: HandshakeCause): ServerFailure {
     this.#phase = { kind: 'over' };
     return { ...failure(cause), alert: encodeAlert(this.#sid, alertFor(cause)) };
-  }
-}
-
-/** Negotiation may say that it failed; everything else is one code. */
-function alertFor(cause: HandshakeCause): 'unsupported' | 'invalid_message' {
-  switch (cause) {
-    case 'unknown_version':
-    case 'no_common_version':
-    case 'no_common_suite':
-    case 'channel_binding_refused':
-    case 'unsupported_method':
-    case 'unsupported_extension':
-      return 'unsupported';
-    default:
-      return 'invalid_message';
   }
 }
 

@@ -135,7 +135,10 @@ export function parseServerAuthPrefix(
   return cause === undefined ? { ok: true, auth: { ...start, signature }, signatureAt } : failure(cause);
 }
 
-function readServerAuthStart(reader: Reader): Pick<ServerAuth, 'chainDer' | 'publicKey' | 'delegation'> {
+/** The fields before sig_s. */
+export function readServerAuthStart(
+  reader: Reader,
+): Pick<ServerAuth, 'chainDer' | 'publicKey' | 'delegation'> {
   return {
     chainDer: readChain(reader),
     publicKey: reader.lp16(MAX_PUBLIC_KEY_BYTES),

@@ -18,6 +18,7 @@ export const gatewayKeys = keysOf(12);
 const epochKeys = {
   c2s: secretKey(new Uint8Array(32).fill(0xc2)),
   s2c: secretKey(new Uint8Array(32).fill(0x2c)),
+  resumption: secretKey(new Uint8Array(32).fill(0x25)),
 };
 
 export const binding: SessionBinding = {

@@ -214,7 +214,7 @@ describe('its ServerHello in clear', () => {
     ['a byte too many', (f) => concatBytes(f, Uint8Array.of(0)), 'sealed_part'],
     ['more than 16 KiB', (f) => concatBytes(f, new Uint8Array(16_384)), 'oversized'],
     ['another type', set(() => 1, 4), 'unexpected_type'],
-    ['the reserved type of resume', set(() => 1, 6), 'unknown_type'],
+    ['the answer to a resume', set(() => 1, 6), 'unexpected_type'],
   ];
   function zeroShare(frame: Uint8Array): Uint8Array {
     const copy = frame.slice();

@@ -102,6 +102,8 @@ describe('a good frame', () => {
   });
 });
 
+const resendBlock = [0x80, 0x02, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1];
+
 describe('a frame is refused', () => {
   const otherSid = new Uint8Array(16).fill(9);
   const many = (count: number) => Array.from({ length: count }, () => request);
@@ -135,8 +137,8 @@ describe('a frame is refused', () => {
     ['of version 2', () => put(0, 2), 'unknown_version'],
     ['of type 0', () => put(1, 0), 'unknown_type'],
     ['of type 0x11', () => put(1, 0x11), 'unknown_type'],
-    ['of the reserved type 0x05 (resume)', () => put(1, 5), 'unknown_type'],
     ['of a handshake type', () => put(1, 3), 'unexpected_type'],
+    ['of the type of a resume', () => put(1, 5), 'unexpected_type'],
     ['without messages (n = 0)', () => put(26, 0, 0), 'bad_count'],
     ['with n = 257', () => forge({}, many(257)), 'bad_count'],
     ['with n = 65535', () => put(26, 255, 255), 'bad_count'],
@@ -206,7 +208,11 @@ describe('a frame is refused', () => {
 
   it.each([
     ['critical and unknown', [0x80, 0x01, 0, 0], 'unsupported_extension'],
-    ['critical and reserved (resend)', [0x80, 0x02, 0, 8, 0, 0, 0, 0, 0, 0, 0, 1], 'unsupported_extension'],
+    ['a resend, put there by another', resendBlock, 'decryption_failed'],
+    ['a resend of 7 bytes', [0x80, 0x02, 0, 7, 0, 0, 0, 0, 0, 0, 1], 'truncated'],
+    ['a resend of 9 bytes', [0x80, 0x02, 0, 9, 0, 0, 0, 0, 0, 0, 0, 1, 0], 'trailing_bytes'],
+    ['a resend twice', [...resendBlock, ...resendBlock], 'bad_field'],
+    ['a resend first sent in the future', [0x80, 0x02, 0, 8, 0, 0x1f, 255, 255, 0, 0, 0, 0], 'bad_field'],
     ['out of order', [0, 2, 0, 0, 0, 1, 0, 0], 'bad_field'],
     ['twice', [0, 1, 0, 0, 0, 1, 0, 0], 'bad_field'],
     ['cut', [0, 1, 0, 9], 'truncated'],

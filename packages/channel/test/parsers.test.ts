@@ -73,6 +73,12 @@ const parsers: readonly (readonly [
     parseControl,
     { control: { kind: 'close', ...refusal } },
   ],
+  [
+    'finished',
+    encodeControl({ kind: 'finished', mac: new Uint8Array(32).fill(8) }),
+    parseControl,
+    { control: { kind: 'finished', mac: new Uint8Array(32).fill(8) } },
+  ],
   ['alert', encodeAlert(undefined, 'busy', 9).subarray(18), parseAlert, { code: 'busy', retryAfterMs: 9 }],
 ];
 
@@ -170,7 +176,7 @@ describe('ClientAuth has exactly the fields of its method', () => {
 });
 
 describe('control', () => {
-  it.each([0, 3, 4, 5, 255])('type %i is refused', (type) => {
+  it.each([0, 3, 5, 255])('type %i is refused', (type) => {
     expect(parseControl(Uint8Array.of(type, 1, 2, 3))).toEqual({ ok: false, cause: 'unknown_type' });
   });
 
