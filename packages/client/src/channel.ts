@@ -256,6 +256,7 @@ export class Channel implements AsyncDisposable {
       this.end(new ChannelError('closed', code, text, { retryAfterMs }));
       return;
     }
+    if (control.kind !== 'ack') return;
     this.#established.gatewayClock.adjust(control.gatewayTimeMs);
     const settled = new Set(this.#sender.acknowledged(control));
     for (const [id, sequence] of this.#abandoned) if (settled.has(sequence)) this.#abandoned.delete(id);

@@ -242,6 +242,8 @@ const DETAIL_OF: Readonly<Record<string, string>> = {
 
 function takeControl(live: LiveSession, control: Control): void {
   if (control.kind === 'close') return live.detach('closed_by_client');
+  // The end of a resume, judged where the session was taken on; anywhere else it says nothing.
+  if (control.kind === 'finished') return;
   live.session.acknowledgeThrough(control.receivedThrough);
   live.outbox.flush();
 }

@@ -31,7 +31,11 @@ export function sessionPair(
   const common = {
     sid,
     suite: { kex, aead: AES_256_GCM, signature: ED25519 },
-    keys: { c2s: secretKey(randomBytes(32)), s2c: secretKey(randomBytes(32)) },
+    keys: {
+      c2s: secretKey(randomBytes(32)),
+      s2c: secretKey(randomBytes(32)),
+      resumption: secretKey(randomBytes(32)),
+    },
     binding,
     signedBinding: { bytes, keyId: 'binding-1', signature: randomBytes(64) },
     limits: { ...DEFAULT_LIMITS, ...options },
