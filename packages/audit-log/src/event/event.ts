@@ -134,6 +134,8 @@ export interface DecidedMessage {
   readonly reason: string;
   readonly policy_revision: string;
   readonly request_digest: string;
+  /** W3C trace context of the message, when it is traced. Nobody signed it: advice for whoever looks for its trace. */
+  readonly traceparent?: string;
 }
 
 /** What came of it, before the response leaves. */
@@ -147,6 +149,8 @@ export interface ConcludedMessage {
   readonly status: string;
   readonly response_digest?: string;
   readonly duration_ms: number;
+  /** As of a decision. */
+  readonly traceparent?: string;
 }
 
 export interface FrameDecisionDetail {
@@ -220,6 +224,8 @@ interface Envelope<Type extends AuditEventType, Data extends AuditData> {
   /** RFC 3339, UTC, milliseconds. */
   readonly time: string;
   readonly datacontenttype: 'application/json';
+  /** CloudEvents' distributed tracing extension; of an event that is about one thing. */
+  readonly traceparent?: string;
   readonly data: Data;
 }
 

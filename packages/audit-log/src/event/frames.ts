@@ -3,6 +3,7 @@ import { api, base, endpoint, envelope, session, user } from './parts.ts';
 import type { EventContext, PeerAddress } from './parts.ts';
 import type { AuditEvent, ConcludedMessage, DecidedMessage, Decision, Outcome } from './event.ts';
 import { MAX_DESTINATION_BYTES, MAX_FRAME_MESSAGES } from './limits.ts';
+import { boundedTraces, traced } from './traces.ts';
 import { check } from './values.ts';
 
 export interface MessageDecision {
@@ -19,6 +20,8 @@ export interface MessageDecision {
   readonly policyRevision: string;
   /** Hexadecimal, at most 32 bytes. */
   readonly requestDigest: string;
+  /** W3C; what is not one is left out, and so are those after the 32nd of a frame. */
+  readonly traceparent?: string;
 }
 
 export interface MessageOutcome {
@@ -31,6 +34,8 @@ export interface MessageOutcome {
   readonly status: string;
   readonly responseDigest?: string;
   readonly durationMs: number;
+  /** As of a decision. */
+  readonly traceparent?: string;
 }
 
 interface FrameInput {
@@ -68,7 +73,7 @@ export function frameEvent(context: EventContext, input: FrameDecisionInput | Fr
       data: {
         ...base(context, 6003, 6, 1, 'message', allowed ? 'success' : 'refused', undefined),
         ...common,
-        unmapped: { kind: 'frame_decision', messages: input.messages.map(decided) },
+        unmapped: { kind: 'frame_decision', messages: boundedTraces(input.messages).map(decided) },
       },
     };
   }
@@ -80,7 +85,7 @@ export function frameEvent(context: EventContext, input: FrameDecisionInput | Fr
     data: {
       ...base(context, 6003, 6, 1, 'message', worst ?? 'success', undefined),
       ...common,
-      unmapped: { kind: 'frame_outcome', messages: input.messages.map(concluded) },
+      unmapped: { kind: 'frame_outcome', messages: boundedTraces(input.messages).map(concluded) },
     },
   };
 }
@@ -124,6 +129,7 @@ function decided(message: MessageDecision): DecidedMessage {
     reason: check.label('reason', message.reason),
     policy_revision: check.label('policyRevision', message.policyRevision),
     request_digest: check.hex('requestDigest', message.requestDigest, 64),
+    ...traced(message.traceparent),
   };
 }
 
@@ -139,5 +145,6 @@ function concluded(message: MessageOutcome): ConcludedMessage {
       ? {}
       : { response_digest: check.hex('responseDigest', message.responseDigest, 64) }),
     duration_ms: check.duration('durationMs', message.durationMs),
+    ...traced(message.traceparent),
   };
 }

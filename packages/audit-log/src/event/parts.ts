@@ -1,5 +1,6 @@
 /** What events of several classes are made of. */
 import type { AuditEvent, Base, Decision, Metadata, Outcome, User } from './event.ts';
+import { traced } from './traces.ts';
 import { check } from './values.ts';
 
 /** What every event has: its own id, the instant, the recording service's SPIFFE id, the tenant. */
@@ -8,6 +9,8 @@ export interface EventContext {
   readonly timeMs: number;
   readonly source: string;
   readonly tenant: string;
+  /** W3C `traceparent` of what it records, when that is traced. What is not one is left out. */
+  readonly traceparent?: string;
 }
 
 export interface PeerAddress {
@@ -27,6 +30,7 @@ export function envelope<Type extends AuditEvent['type']>(context: EventContext,
     type,
     time: new Date(check.instant('timeMs', context.timeMs)).toISOString(),
     datacontenttype: 'application/json',
+    ...traced(context.traceparent),
   } as const;
 }
 

@@ -20,6 +20,8 @@ const seq: Shape = (value, path) =>
   typeof value === 'string' && VALUE.decimal.test(value) && BigInt(value) <= VALUE.maxU64 ? undefined : path;
 const instant = integer(0, VALUE.maxTimeMs);
 const count = integer(0, Number.MAX_SAFE_INTEGER);
+/** Bounded, and no more: advice that is malformed must not make a record unreadable. `tracesOf` looks closer. */
+const traceparent = text(MAX_LABEL_LENGTH);
 const decision = oneOf('allow', 'deny');
 const outcome = oneOf('success', 'failure', 'refused', 'unknown');
 
@@ -60,16 +62,19 @@ function data(
   return shape;
 }
 
-const decidedMessage = object({
-  seq,
-  correlation: hex,
-  destination: name,
-  action: label,
-  decision,
-  reason: label,
-  policy_revision: label,
-  request_digest: hex,
-});
+const decidedMessage = object(
+  {
+    seq,
+    correlation: hex,
+    destination: name,
+    action: label,
+    decision,
+    reason: label,
+    policy_revision: label,
+    request_digest: hex,
+  },
+  { traceparent },
+);
 
 const concludedMessage = object(
   {
@@ -81,7 +86,7 @@ const concludedMessage = object(
     status: label,
     duration_ms: positive,
   },
-  { response_digest: hex },
+  { response_digest: hex, traceparent },
 );
 
 function apiActivity(required: Readonly<Record<string, Shape>>, unmapped: Shape): Shape {
@@ -166,16 +171,21 @@ const DATA = {
 
 const shapes = new Map<unknown, Shape>(Object.entries(DATA));
 
-/** Fits an AuditEvent. */
-export const eventShape: Shape = (value, path) => {
-  const misfit = object({
+const envelope = object(
+  {
     specversion: oneOf('1.0'),
     id: identifier,
     source: identifier,
     type: oneOf(...Object.keys(DATA)),
     time: text(24),
     datacontenttype: oneOf('application/json'),
-  })(value, path);
+  },
+  { traceparent },
+);
+
+/** Fits an AuditEvent. */
+export const eventShape: Shape = (value, path) => {
+  const misfit = envelope(value, path);
   if (misfit !== undefined) return misfit;
   const { type, time, data: detail } = value as { type: unknown; time: string; data: unknown };
   const dataMisfit = shapes.get(type)?.(detail, `${path}.data`);
