@@ -37,6 +37,7 @@ export { MAX_DESTINATION_BYTES, MAX_EVENT_BYTES, MAX_FRAME_MESSAGES } from './ev
 export { RECORD_COLUMNS } from './event/record.ts';
 export type { AuditRecord } from './event/record.ts';
 export { recordsOf, recordsOfBody } from './event/records.ts';
+export { mayBeTraced, tracesOf } from './event/traces.ts';
 
 export { openSpool } from './spool/spool.ts';
 export type { SpoolOptions } from './spool/spool.ts';
