@@ -1,5 +1,6 @@
 /** Every adapter of policy-service, built once and in order; disposed in reverse. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { randomBytes, toHex } from '@sallyport/crypto';
 import { keyv1 } from '@sallyport/proto';
 import {
   recordPrincipalCalls,
@@ -11,7 +12,7 @@ import { ConfigError } from '@sallyport/service/config';
 import type { DatabaseHost } from '@sallyport/service/database';
 import { unavailable } from '@sallyport/service/errors';
 import { grpcClient, startGrpcServer, type AuthorizePrincipal } from '@sallyport/service/grpc';
-import { startUpkeep } from '@sallyport/service/lifecycle';
+import { bundleFeed, feedMeter, followKeys, startHeartbeat } from '@sallyport/service/feed';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
 import { decide } from './app/decide.ts';
 import type { Sleep } from './app/ports.ts';
@@ -21,7 +22,7 @@ import { start } from './app/start.ts';
 import { busAnnouncer, followAnnouncements } from './clients/announce.ts';
 import { changeRecorder } from './clients/audit.ts';
 import { signedBundles } from './clients/bundles.ts';
-import { activeBundleKey, followBundleKey, type KeyCalls } from './clients/bundle-key.ts';
+import { activeBundleKey, bundlePurpose, type KeyCalls } from './clients/bundle-key.ts';
 import { readPolicyModule, type PolicyModule } from './clients/policy-module.ts';
 import type { PolicyServiceConfig } from './config.ts';
 import { parseBinding, type Binding } from './domain/binding.ts';
@@ -39,8 +40,6 @@ const tenant = 'default';
 const keyDeadlineMs = 1_500;
 /** Below the edge's default deadline of 5 s: the answer "stored, not in force" must still arrive. */
 const forceWaitMs = 3_500;
-/** How long a rotated bundle key may go unnoticed when its announcement is lost. */
-const keyPollMs = 60_000;
 
 /** The only seam for tests. */
 export type Overrides = {
@@ -123,9 +122,37 @@ export async function composePolicyService(
       activeKeyId: async () => (await activeBundleKey(keys)).keyId,
       now,
     });
-  building.use(await followBundleKey(bus, renew));
-  // An announcement can be lost, or come while nobody listens.
-  building.use(startUpkeep([{ name: 'bundle key', run: renew }], keyPollMs, log));
+  building.use(
+    await followKeys({
+      directory: keys,
+      purpose: bundlePurpose,
+      onKeys: renew,
+      bus,
+      clock,
+      log,
+      meter: feedMeter(metrics),
+      pollDeadlineMs: keyDeadlineMs,
+    }),
+  );
+
+  let woken = 0n;
+  building.use(
+    startHeartbeat({
+      feed: bundleFeed,
+      bus,
+      async last() {
+        const revision = await store.publications.latestRevision();
+        // Another replica published it, and its word may be lost: what is named here must also be had here.
+        if (revision > woken && revision > (publisher.inForce()?.publication.revision ?? 0n))
+          publisher.wake();
+        woken = revision;
+        return revision;
+      },
+      publisher: `${identity.spiffeId}#${toHex(randomBytes(4))}`,
+      clock,
+      log,
+    }),
+  );
 
   const server = building.use(
     await startGrpcServer({

@@ -61,6 +61,8 @@ export type Publication = {
 
 export interface Publications {
   latest(): Promise<Publication | undefined>;
+  /** Of the one that is kept; 0 = none. */
+  latestRevision(): Promise<bigint>;
   /** Keeps `publication` unless one of a later revision is kept already. */
   save(publication: Publication): Promise<void>;
   /** The last revision that went out on the bus; 0 = none. */

@@ -1,16 +1,15 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { eventsv1 } from '@sallyport/proto';
 import type { Bus, Subscription } from '@sallyport/service/bus';
+import { announce, bundleFeed } from '@sallyport/service/feed';
 import type { Announce } from '../app/ports.ts';
 
-export const bundleSubject = 'policy.bundle';
-
-/** Tells everyone who listens that a revision is in force. */
+/** Tells everyone who listens that a revision is in force. Rejects after a second without the broker's word. */
 export function busAnnouncer(bus: Pick<Bus, 'publish'>): Announce {
   return (revision) => {
     const announced = create(eventsv1.BundleAnnouncedSchema, { revision });
     const payload = toBinary(eventsv1.BundleAnnouncedSchema, announced);
-    return bus.publish(bundleSubject, payload, { msgId: `policy-bundle-${revision}` });
+    return announce(bus, bundleFeed, payload, { msgId: `policy-bundle-${revision}` });
   };
 }
 
@@ -19,7 +18,7 @@ export function followAnnouncements(
   bus: Pick<Bus, 'subscribe'>,
   onRevision: (revision: bigint) => void,
 ): Promise<Subscription> {
-  return bus.subscribe(bundleSubject, {}, async ({ payload }) => {
+  return bus.subscribe(bundleFeed.subject, {}, async ({ payload }) => {
     const revision = revisionOf(payload);
     if (revision !== undefined) onRevision(revision);
   });

@@ -1,7 +1,6 @@
 /** Signing with the policy-bundle key, which never leaves key-service. */
-import { create, fromBinary } from '@bufbuild/protobuf';
-import { eventsv1, keyv1 } from '@sallyport/proto';
-import type { Bus, Subscription } from '@sallyport/service/bus';
+import { create } from '@bufbuild/protobuf';
+import { keyv1 } from '@sallyport/proto';
 import type { ServiceCalls } from '@sallyport/service/grpc';
 import { unavailable } from '@sallyport/service/errors';
 
@@ -35,24 +34,4 @@ export async function signWith(keys: KeyCalls, key: BundleKey, message: Uint8Arr
     throw unavailable('The bundle key was rotated while a bundle was being signed.');
   }
   return answer.signature;
-}
-
-export const keysSubject = 'keys.changed';
-
-/** Calls `onChange` when something became of a bundle key. Its rejection brings the event again. */
-export function followBundleKey(
-  bus: Pick<Bus, 'subscribe'>,
-  onChange: () => Promise<void>,
-): Promise<Subscription> {
-  return bus.subscribe(keysSubject, { durable: 'policy-service' }, async ({ payload }) => {
-    if (purposeOf(payload) === bundlePurpose) await onChange();
-  });
-}
-
-function purposeOf(payload: Uint8Array): string | undefined {
-  try {
-    return fromBinary(eventsv1.KeyChangedSchema, payload).purpose;
-  } catch {
-    return undefined;
-  }
 }

@@ -39,6 +39,7 @@ export function memoryStore(builtInRoles: readonly Role[]): PolicyStore {
     },
     publications: {
       latest: async () => publication,
+      latestRevision: async () => publication?.revision ?? 0n,
       async save(next) {
         if (publication === undefined || publication.revision <= next.revision) publication = next;
       },

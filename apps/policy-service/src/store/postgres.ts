@@ -88,6 +88,10 @@ export function postgresStore(database: Database<Schema>, builtInRoles: readonly
           builtAtMs: row.built_at.getTime(),
         };
       },
+      async latestRevision() {
+        const row = await kysely.selectFrom('bundle').select('revision').executeTakeFirst();
+        return row?.revision ?? 0n;
+      },
       async save({ revision, bundle, keyId, publicKey, builtAtMs }) {
         const row = { revision, bundle, key_id: keyId, public_key: publicKey, built_at: new Date(builtAtMs) };
         await kysely

@@ -193,6 +193,13 @@ export function storeContract(
       expect(await again.publications.latest()).toEqual(publication(4n));
     });
 
+    test('knows the revision of the kept one without reading it', async () => {
+      expect(await store.publications.latestRevision()).toBe(0n);
+      await store.publications.save(publication(7n));
+      await store.publications.save(publication(6n));
+      expect(await store.publications.latestRevision()).toBe(7n);
+    });
+
     test('never takes an announcement back', async () => {
       await store.publications.markAnnounced(5n);
       await store.publications.markAnnounced(4n);
