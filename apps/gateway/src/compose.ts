@@ -6,7 +6,7 @@ import { createGatewayIdentity, type GatewayIdentity } from '@sallyport/channel'
 import { BundleHolder, fileLastGoodStore, PolicyEngine } from '@sallyport/policy-engine';
 import { authv1, keyv1, policyv1 } from '@sallyport/proto';
 import { startAuditTrail } from '@sallyport/service/audit';
-import { SallyportError } from '@sallyport/service/errors';
+import { feedMeter } from '@sallyport/service/feed';
 import { grpcClient, startGrpcServer } from '@sallyport/service/grpc';
 import type { Identity } from '@sallyport/service/identity';
 import type { Readiness } from '@sallyport/service/lifecycle';
@@ -26,10 +26,12 @@ import { createSessions } from './app/sessions.ts';
 import { createShares, type ShareLimits } from './app/shares.ts';
 import { UnderWay } from './app/under-way.ts';
 import { gatewayRecords } from './clients/audit.ts';
-import { bundleKeys, startPolicyFeed } from './clients/policy-feed.ts';
-import { followRevocations } from './clients/revocations.ts';
+import { followBundleKeys } from './clients/bundle-keys.ts';
+import { checkPolicy, denyWhenStale } from './clients/policy-age.ts';
+import { startPolicyFeed } from './clients/policy-feed.ts';
+import { admitWhileFollowed, followRevocations } from './clients/revocations.ts';
 import { authClient, bytesOf, keyClient } from './clients/services.ts';
-import { configProblems, type GatewayConfig } from './config.ts';
+import { configProblems, DEFAULT_POLICY_MAX_AGE_MS, type GatewayConfig } from './config.ts';
 import { memoryReplayGuard } from './guard/memory.ts';
 import type { SharedGuardFactory } from './guard/redis.ts';
 import { buildRoutes } from './routes/build.ts';
@@ -124,17 +126,25 @@ export async function composeGateway(
     }),
   );
 
+  const meter = feedMeter(metrics);
+  const bundleKeys = building.use(await followBundleKeys({ directory: keys, bus, clock, log, meter }));
   const engine = new PolicyEngine({ monotonicMs: monotonic });
   await mkdir(config.bundleDirectory, { recursive: true, mode: 0o700 });
   const holder = new BundleHolder({
     engine,
-    keys: bundleKeys(keys, monotonic),
+    keys: bundleKeys.keys,
     store: fileLastGoodStore(join(config.bundleDirectory, 'last-good.tar.gz')),
     monotonicMs: monotonic,
     epochMs: now,
   });
   const instance = trail.spool.producer;
-  building.use(await startPolicyFeed({ policy, holder, bus, log, instance }));
+  building.use(await startPolicyFeed({ policy, holder, bus, clock, log, meter, instance }));
+  const maxAgeMs = config.policy?.maxAgeMs ?? DEFAULT_POLICY_MAX_AGE_MS;
+  metrics.gauge({
+    name: 'policy_bundle_age_seconds',
+    help: 'Since the bundle in force was last known to be the newest',
+    collect: () => (holder.current?.ageMs ?? 0) / 1_000,
+  });
 
   const sessions = createSessions();
   const underWay = new UnderWay(MAX_UNDER_WAY);
@@ -165,9 +175,16 @@ export async function composeGateway(
     onDefect,
   });
   const giveUp = new AbortController();
-  const decide = engine.decide.bind(engine);
+  const decide = denyWhenStale(engine.decide.bind(engine), () => holder.current, maxAgeMs);
+  const revocations = building.use(
+    await followRevocations({ auth, bus, clock, log, meter, sessions, guard, ...config.revocations }),
+  );
   const pipeline = createPipeline({
-    guard,
+    guard: {
+      admit: admitWhileFollowed(guard, revocations),
+      conclude: (session, results) => guard.conclude(session, results),
+      response: (session, correlation) => guard.response(session, correlation),
+    },
     decide,
     policyRevision: () => String(holder.revision),
     routes: destinations.byName,
@@ -207,7 +224,6 @@ export async function composeGateway(
     discard: ends.add,
     onProblem: (error: unknown) => log.warn('a session could not be opened', { error }),
   };
-  building.use(await followRevocations({ auth, bus, sessions, guard, log }));
   building.use(
     startLeases(
       {
@@ -289,10 +305,8 @@ export async function composeGateway(
     port: server.port,
     httpsPort: http.port,
     readiness: {
-      policy: async () => {
-        if (holder.revision === 0)
-          throw new SallyportError('policy_unavailable', 'no policy bundle has come yet');
-      },
+      policy: async () => checkPolicy(holder.current, maxAgeMs),
+      revocations: () => revocations.check(),
       audit: () => trail.ready(),
       ...(shared === undefined ? {} : { guard: () => shared.ready() }),
       auth: () => auth.waitForReady(READY_WITHIN_MS),

@@ -29,6 +29,8 @@ test.each<[string, Partial<GatewayConfig>]>([
   ['policyAddress', { policyAddress: '' }],
   ['host', { host: '' }],
   ['spoolDirectory', { spoolDirectory: '' }],
+  ['policy.maxAgeMs', { policy: { maxAgeMs: 0 } }],
+  ['revocations.deadAfterMs', { revocations: { deadAfterMs: 1e9 } }],
   ['routes.two words', { routes: { 'two words': { kind: 'echo' } } }],
   ['routes.', { routes: { '': { kind: 'echo' } } }],
   ['routes.o.url', { routes: { o: { ...orders, url: 'file:///etc/passwd' } } }],

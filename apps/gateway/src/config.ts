@@ -17,6 +17,14 @@ export type GatewayConfig = {
   readonly policyAddress: string;
   /** Holds the last good policy bundle. */
   readonly bundleDirectory: string;
+  readonly policy?: {
+    /** Decisions are denials when the bundle was last known to be the newest longer ago. Default 900,000 (docs/adr/0055). */
+    readonly maxAgeMs?: number;
+  };
+  readonly revocations?: {
+    /** Frames are refused, retryably, when nobody could say for so long what is revoked. Default 30,000. */
+    readonly deadAfterMs?: number;
+  };
   /** By destination. */
   readonly routes: Readonly<Record<string, RouteConfig>>;
 };
@@ -25,6 +33,11 @@ export type GatewayConfig = {
 const DESTINATION = /^[\x21-\x7e]{1,255}$/u;
 const ADDRESS = /^(?:\[[0-9a-f:]+\]|[^\s:]+):[0-9]{1,5}$/iu;
 const MAX_TIMEOUT_MS = 300_000;
+/** As often as revocation is checked again (PROTOCOL.md "Session lifetime"). */
+export const DEFAULT_POLICY_MAX_AGE_MS = 15 * 60_000;
+/** Below what a healthy feed shows, or with no bound that protects, neither says anything. */
+const POLICY_AGE_MS = { min: 1_000, max: 24 * 60 * 60_000 } as const;
+const DEAD_AFTER_MS = { min: 1_000, max: 10 * 60_000 } as const;
 const MAX_RESPONSE_BYTES = 1024 * 1024;
 
 /** All that is wrong, a sentence with its key each; empty = usable. */
@@ -39,6 +52,13 @@ export function configProblems(config: GatewayConfig): string[] {
     demand(ADDRESS.test(config[key]), key, 'host:port');
   for (const key of ['host', 'spoolDirectory', 'bundleDirectory'] as const)
     demand(config[key] !== '', key, 'given');
+  const bounded = (
+    value: number | undefined,
+    { min, max }: { min: number; max: number },
+    key: string,
+  ): void => demand(value === undefined || isWhole(value, min, max), key, `${min} to ${max}`);
+  bounded(config.policy?.maxAgeMs, POLICY_AGE_MS, 'policy.maxAgeMs');
+  bounded(config.revocations?.deadAfterMs, DEAD_AFTER_MS, 'revocations.deadAfterMs');
   for (const [name, route] of Object.entries(config.routes)) {
     const key = `routes.${name}`;
     demand(DESTINATION.test(name), key, 'named with 1 to 255 printable characters and no blanks');

@@ -26,6 +26,10 @@ function memoryStore(epoch: { nowMs: number }): MemoryStore {
       store.stored = { bytes, storedAtMs: epoch.nowMs };
       return Promise.resolve();
     },
+    touch: (atMs) => {
+      if (store.stored !== undefined) store.stored = { ...store.stored, storedAtMs: atMs };
+      return Promise.resolve();
+    },
   };
   return store;
 }
@@ -140,6 +144,31 @@ describe('a restart', () => {
     expect(await second.holder.restore()).toEqual({ kind: 'swapped', revision: 3, isPersisted: true });
     expect(second.holder.current).toMatchObject({ revision: 3, source: 'restored', ageMs: 60_000 });
     expect(second.engine.decide(alice).decision).toBe('allow');
+  });
+
+  test('finds it as old as it was remembered to be', async () => {
+    const first = start();
+    await first.holder.offer(await build({ revision: 3 }));
+    first.pass(60_000);
+    first.holder.confirm(3);
+    first.pass(1_000);
+    await first.holder.rememberAge();
+    first.pass(5_000);
+    const second = start(first);
+    await second.holder.restore();
+    expect(second.holder.current).toMatchObject({ revision: 3, ageMs: 6_000 });
+  });
+
+  test('never finds an older one young because a newer could not be stored', async () => {
+    const first = start();
+    await first.holder.offer(await build({ revision: 3 }));
+    first.pass(60_000);
+    first.store.isFull = true;
+    await first.holder.offer(await build({ revision: 4 }));
+    await first.holder.rememberAge();
+    const second = start(first);
+    await second.holder.restore();
+    expect(second.holder.current).toMatchObject({ revision: 3, ageMs: 60_000 });
   });
 
   test('does not open a way back to an older one', async () => {

@@ -14,6 +14,8 @@ import type { BundleProblem } from './verify-bundle.ts';
 export type LastGoodStore = {
   readonly read: () => Promise<{ readonly bytes: Uint8Array; readonly storedAtMs: number } | undefined>;
   readonly write: (bytes: Uint8Array) => Promise<void>;
+  /** What is stored is as good as if it had been stored at `atMs`. */
+  readonly touch: (atMs: number) => Promise<void>;
 };
 
 export type HolderOptions = {
@@ -51,7 +53,13 @@ export type HeldBundle = {
   readonly source: 'restored' | 'offered';
 };
 
-type Held = { revision: number; digest: string; source: HeldBundle['source']; confirmedAtMs: number };
+type Held = {
+  revision: number;
+  digest: string;
+  source: HeldBundle['source'];
+  confirmedAtMs: number;
+  isPersisted: boolean;
+};
 
 export class BundleHolder {
   readonly #options: HolderOptions;
@@ -92,6 +100,16 @@ export class BundleHolder {
     if (this.#held?.revision === revision) this.#held.confirmedAtMs = this.#options.monotonicMs();
   }
 
+  /**
+   * Stores how old the bundle in force is, so that a restart finds it no older. Does nothing while another one is stored:
+   * that would make an older policy look young. Rejects when the store does.
+   */
+  async rememberAge(): Promise<void> {
+    if (this.#held?.isPersisted !== true) return;
+    const ageMs = this.current?.ageMs ?? 0;
+    await this.#options.store.touch(this.#options.epochMs() - ageMs);
+  }
+
   async #consider(bytes: Uint8Array, source: HeldBundle['source'], ageMs: number): Promise<OfferResult> {
     let keys: BundleKeys;
     try {
@@ -113,12 +131,11 @@ export class BundleHolder {
     }
     const loaded = await this.#options.engine.load(bundle);
     if (!loaded.ok) return refuse('unfit', loaded.detail);
-    this.#held = { revision, digest, source, confirmedAtMs: this.#options.monotonicMs() - ageMs };
-    return {
-      kind: 'swapped',
-      revision,
-      isPersisted: source === 'restored' || (await this.#persist(bundle.bytes)),
-    };
+    const confirmedAtMs = this.#options.monotonicMs() - ageMs;
+    const held: Held = { revision, digest, source, confirmedAtMs, isPersisted: false };
+    this.#held = held;
+    held.isPersisted = source === 'restored' || (await this.#persist(bundle.bytes));
+    return { kind: 'swapped', revision, isPersisted: held.isPersisted };
   }
 
   /** A full disk must not keep a newer policy, perhaps a revocation, out of force: it is reported instead. */

@@ -1,6 +1,6 @@
 /** LastGoodStore in one file: written aside, flushed, moved into place, its folder flushed. A crash leaves old or new. */
 
-import { open, rename, stat, readFile } from 'node:fs/promises';
+import { open, rename, stat, readFile, utimes } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { LastGoodStore } from './holder.ts';
 
@@ -27,5 +27,6 @@ export function fileLastGoodStore(path: string): LastGoodStore {
       await using folder = await open(dirname(path), 'r');
       await folder.sync();
     },
+    touch: (atMs) => utimes(path, atMs / 1_000, atMs / 1_000),
   };
 }

@@ -1,39 +1,43 @@
 /**
- * The newest policy bundle: announced on the bus, pulled from policy-service, verified and swapped by the holder, and
- * polled besides, so that a lost announcement costs seconds and not the change (DESIGN.md section 12).
+ * The newest policy bundle, by the numbered feed of policy-service: pulled when a newer revision is named, verified and
+ * swapped by the holder. What is in force ages from the moment it was last known to be the newest (docs/adr/0055).
  */
-import { createPublicKey, type KeyObject } from 'node:crypto';
-import { keyv1, type policyv1 } from '@sallyport/proto';
-import type { BundleHolder, BundleKeys } from '@sallyport/policy-engine';
-import type { Bus } from '@sallyport/service/bus';
+import { fromBinary } from '@bufbuild/protobuf';
+import type { BundleHolder } from '@sallyport/policy-engine';
+import { eventsv1, type policyv1 } from '@sallyport/proto';
+import {
+  bundleFeed,
+  followFeed,
+  type Announcement,
+  type Follower,
+  type FollowOptions,
+  type Polled,
+} from '@sallyport/service/feed';
 import type { ServiceCalls } from '@sallyport/service/grpc';
-import type { Log } from '@sallyport/service/log';
 
-export const BUNDLE_SUBJECT = 'policy.bundle';
-const POLL_MS = 5_000;
-const FIRST_RETRY_MS = 50;
+/** A bundle is up to 4 MiB, and it is verified before it counts. */
+const PULL_DEADLINE_MS = 5_000;
+/** What was refused is refused again: not pulled anew at each turn. */
+const REFUSED_FOR_MS = 5_000;
+const REMEMBER_EVERY_MS = 60_000;
 
 type PolicyCalls = Pick<ServiceCalls<typeof policyv1.PolicyService>, 'getBundle' | 'reportRevision'>;
 
-export type PolicyFeedOptions = {
+export type PolicyFeedOptions = Pick<FollowOptions, 'bus' | 'clock' | 'meter'> & {
+  readonly log: Pick<FollowOptions['log'], 'info' | 'warn' | 'error'>;
   readonly policy: PolicyCalls;
-  readonly holder: BundleHolder;
-  readonly bus: Bus;
-  readonly log: Log;
+  readonly holder: Pick<BundleHolder, 'confirm' | 'offer' | 'rememberAge' | 'restore' | 'revision'>;
   /** Names this gateway in `sallyport policy status`. */
   readonly instance: string;
 };
 
-/** Begins pulling at once and goes on until disposed. */
-export async function startPolicyFeed(options: PolicyFeedOptions): Promise<AsyncDisposable> {
-  const { policy, holder, bus, log, instance } = options;
+/** Begins pulling at once and goes on until disposed. Rejects with `BusError` when it cannot subscribe. */
+export function startPolicyFeed(options: PolicyFeedOptions): Promise<Follower> {
+  const { policy, holder, log, clock, instance, ...rest } = options;
   let reported = 0;
-  let isOver = false;
   let isRestored = false;
-  let timer: NodeJS.Timeout | undefined;
-  let pulling: Promise<void> | undefined;
-  let isWanted = false;
-  let retryMs = FIRST_RETRY_MS;
+  let refused: { readonly revision: bigint; readonly atMs: number } | undefined;
+  let rememberedAtMs = -Infinity;
 
   /** The last good bundle of the run before, as soon as its keys can be had; a newer one replaces it. */
   async function restore(): Promise<void> {
@@ -46,87 +50,56 @@ export async function startPolicyFeed(options: PolicyFeedOptions): Promise<Async
     isRestored = true;
   }
 
-  async function pullOnce(): Promise<void> {
+  async function offer(bundle: Uint8Array, revision: bigint): Promise<void> {
+    const result = await holder.offer(bundle);
+    if (result.kind !== 'refused') return;
+    const { problem, detail } = result;
+    log.error('a policy bundle was refused; the one before stays in force', { problem, detail });
+    // A key that is unknown may be about to be known.
+    if (problem !== 'keys_unavailable' && problem !== 'key_unknown')
+      refused = { revision, atMs: clock.monotonic() };
+  }
+
+  async function report(deadlineMs: number): Promise<void> {
+    if (holder.revision === reported) return;
+    await policy.reportRevision({ instance, revision: BigInt(holder.revision) }, { deadlineMs });
+    reported = holder.revision;
+  }
+
+  async function pull(_applied: bigint, deadlineMs: number): Promise<Polled> {
     await restore();
-    const { revision, bundle } = await policy.getBundle({ currentRevision: BigInt(holder.revision) });
-    if (bundle.length === 0) holder.confirm(Number(revision));
-    else {
-      const result = await holder.offer(bundle);
-      if (result.kind === 'refused') {
-        log.error('a policy bundle was refused; the one before stays in force', {
-          problem: result.problem,
-          detail: result.detail,
-        });
-      }
-    }
-    if (holder.revision !== reported) {
-      await policy.reportRevision({ instance, revision: BigInt(holder.revision) });
-      reported = holder.revision;
-    }
+    const held = BigInt(holder.revision);
+    const isRefusedNow = refused !== undefined && clock.monotonic() - refused.atMs < REFUSED_FOR_MS;
+    const known = isRefusedNow && refused !== undefined && refused.revision > held ? refused.revision : held;
+    const { revision, bundle } = await policy.getBundle({ currentRevision: known }, { deadlineMs });
+    if (bundle.length > 0) await offer(bundle, revision);
+    await report(deadlineMs);
+    return { through: BigInt(holder.revision), last: revision };
   }
 
-  function pull(): Promise<void> {
-    isWanted = true;
-    pulling ??= (async () => {
-      clearTimeout(timer);
-      let delayMs = POLL_MS;
-      while (isWanted && !isOver) {
-        isWanted = false;
-        try {
-          await pullOnce();
-          retryMs = FIRST_RETRY_MS;
-          if (holder.revision === 0) delayMs = FIRST_RETRY_MS;
-        } catch (error) {
-          // Quietly while starting up: policy-service may not be there yet.
-          if (retryMs >= POLL_MS) log.warn('the policy bundle could not be pulled', { error });
-          delayMs = retryMs;
-          retryMs = Math.min(retryMs * 2, POLL_MS);
-        }
-      }
-      pulling = undefined;
-      if (!isOver) timer = setTimeout(() => void pull(), delayMs);
-    })();
-    return pulling;
-  }
-
-  const subscription = await bus.subscribe(BUNDLE_SUBJECT, {}, () => pull());
-  void pull();
-  return {
-    async [Symbol.asyncDispose]() {
-      isOver = true;
-      clearTimeout(timer);
-      await subscription.unsubscribe();
-      await pulling;
+  return followFeed({
+    ...rest,
+    log,
+    clock,
+    feed: bundleFeed,
+    read: announcementOf,
+    poll: pull,
+    pollDeadlineMs: PULL_DEADLINE_MS,
+    onCurrent(revision) {
+      holder.confirm(Number(revision));
+      if (clock.monotonic() - rememberedAtMs < REMEMBER_EVERY_MS) return;
+      rememberedAtMs = clock.monotonic();
+      holder
+        .rememberAge()
+        .catch((error: unknown) => log.warn('the age of the policy bundle could not be stored', { error }));
     },
-  };
-}
-
-const CACHE_MS = 1_000;
-
-/** The keys that may sign bundles, from key-service's directory; asked again at most once a second. */
-export function bundleKeys(
-  keys: Pick<ServiceCalls<typeof keyv1.KeyService>, 'listPublicKeys'>,
-  monotonic: () => number,
-): () => Promise<BundleKeys> {
-  let cached: { keys: BundleKeys; atMs: number } | undefined;
-  return async () => {
-    if (cached !== undefined && monotonic() - cached.atMs < CACHE_MS) return cached.keys;
-    const answer = await keys.listPublicKeys({ purpose: 'policy-bundle' });
-    const usable = answer.keys.filter(({ state }) => USABLE.has(state));
-    cached = {
-      keys: new Map(usable.map(({ keyId, publicKey }) => [keyId, ed25519Key(publicKey)])),
-      atMs: monotonic(),
-    };
-    return cached.keys;
-  };
-}
-
-/** NIST SP 800-57 part 1 section 7.2: a deactivated key still verifies what it signed before. */
-const USABLE: ReadonlySet<keyv1.KeyState> = new Set([keyv1.KeyState.ACTIVE, keyv1.KeyState.DEACTIVATED]);
-
-function ed25519Key(raw: Uint8Array): KeyObject {
-  return createPublicKey({
-    key: { kty: 'OKP', crv: 'Ed25519', x: Buffer.from(raw).toString('base64url') },
-    format: 'jwk',
   });
+}
+
+function announcementOf(payload: Uint8Array): Announcement | undefined {
+  try {
+    return { number: fromBinary(eventsv1.BundleAnnouncedSchema, payload).revision };
+  } catch {
+    return undefined;
+  }
 }

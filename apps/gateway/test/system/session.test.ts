@@ -6,7 +6,7 @@ import { controlMessage } from '@sallyport/channel';
 import { fromHex, toHex } from '@sallyport/crypto';
 import { eventsv1 } from '@sallyport/proto';
 import { afterEach, describe, expect, test } from 'vitest';
-import { REVOCATION_SUBJECT } from '../../src/clients/revocations.ts';
+import { revocationFeed } from '@sallyport/service/feed';
 import { createWorld, request, until, type World, type WorldOptions } from '../support/world.ts';
 
 const cleanUp: (() => Promise<unknown>)[] = [];
@@ -49,7 +49,7 @@ const routeTo = ({ url }: Upstream) => ({
 
 const announce = (world: World, sessionId: string, number = 1n): Promise<void> =>
   world.bus.publish(
-    REVOCATION_SUBJECT,
+    revocationFeed.subject,
     toBinary(
       eventsv1.SessionRevokedSchema,
       create(eventsv1.SessionRevokedSchema, { number, sessionId: fromHex(sessionId) ?? new Uint8Array() }),
