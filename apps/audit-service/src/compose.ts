@@ -24,6 +24,7 @@ import { busAcknowledger, followEvents } from './clients/bus.ts';
 import { checkpointPurpose, signingKeys, type KeyCalls } from './clients/keys.ts';
 import type { AuditServiceConfig } from './config.ts';
 import { routes } from './rpc/routes.ts';
+import { isEmptyFolder } from './store/log-folder.ts';
 import { migrations } from './store/migrations.ts';
 import { postgresStore } from './store/postgres.ts';
 import type { Schema } from './store/rows.ts';
@@ -81,6 +82,7 @@ export async function composeAuditService(
   const keeper = building.use(
     keepLog({
       tiles,
+      isFolderEmpty: () => isEmptyFolder(config.logDirectory),
       ...store,
       readKeys: signingKeys(keyCalls),
       acknowledge: busAcknowledger(bus),
@@ -92,8 +94,18 @@ export async function composeAuditService(
           description: first,
           severity: 'critical',
         }),
+      onFolderLost: (size) =>
+        reportFinding({
+          finding: 'log_folder_lost',
+          key: `log_folder_lost ${trail.spool.producer}`,
+          title: 'A log folder was gone and is built again from the database',
+          description: `It had ${size} leaves under its checkpoint.`,
+          severity: 'high',
+        }),
       origin: config.origin,
+      replica: trail.spool.producer,
       intervalMs: config.checkpointIntervalMs,
+      monotonic: () => clock.monotonic(),
       sleep,
       log,
     }),
@@ -123,6 +135,21 @@ export async function composeAuditService(
     name: 'audit_log_inconsistent',
     help: '1 when the stored log does not fit together: nothing is signed or acknowledged.',
     collect: () => (keeper.findings().length === 0 ? 0 : 1),
+  });
+  metrics.gauge({
+    name: 'audit_log_writer',
+    help: '1 when this replica writes checkpoints, as far as it knows.',
+    collect: () => (keeper.isWriter() ? 1 : 0),
+  });
+  metrics.gauge({
+    name: 'audit_log_term',
+    help: 'Of the newest writer that this replica knows of; counts the writers there have been.',
+    collect: () => Number(keeper.term()),
+  });
+  metrics.gauge({
+    name: 'audit_log_behind',
+    help: "Leaves under the newest checkpoint that are not in this replica's folder yet.",
+    collect: () => keeper.behind(),
   });
   const commit = groupCommit({
     writer: store.writer,

@@ -41,7 +41,7 @@ export type World = AsyncDisposable & {
   sql(text: string): Promise<void>;
 };
 
-const TABLES = ['leaf', 'record', 'checkpoint'] as const;
+const TABLES = ['leaf', 'record', 'checkpoint', 'fence', 'folder'] as const;
 
 /** Certificates take no part in what is tested here: one authority for a file. */
 let sharedAuthority: Promise<TestAuthority> | undefined;

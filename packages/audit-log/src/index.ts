@@ -56,7 +56,7 @@ export type { NoteVerification, SignedNote, VerifierKey } from './log/note.ts';
 export { formatProof, parseProof, verifyProof } from './log/proof.ts';
 export type { LogProof, ProofVerification } from './log/proof.ts';
 export { signCheckpoint } from './log/sign.ts';
-export type { SignCheckpointOptions } from './log/sign.ts';
+export type { SignCheckpointOptions, SigningFence } from './log/sign.ts';
 export { fileTileStore, memoryTileStore } from './log/stores.ts';
 export { readTileAt } from './log/narrower-tile.ts';
 export { CHECKPOINT_PATH, parseTilePath, TILE_WIDTH, tilePath } from './log/tile-path.ts';

@@ -2,8 +2,9 @@
  * Whether the three stored forms of the log are one log: the leaves in the database, the tiles, and the signed checkpoint
  * in its two places. One pass over the leaf hashes. Bodies and rows are the verifier's (`sallyport audit verify`).
  *
- * Crash points it must not mistake for damage: leaves beyond the checkpoint; tiles beyond it; a checkpoint file that is
- * newer than the database's copy.
+ * What it must not mistake for damage: leaves beyond the checkpoint; tiles beyond it; a folder that is behind because
+ * other replicas went on; a new replica's empty folder, and one that was being filled; a checkpoint file that is newer
+ * than the database's copy, as an earlier version could leave it.
  */
 import {
   AuditLogError,
@@ -18,57 +19,68 @@ import {
 import { constantTimeEqual } from '@sallyport/crypto';
 import { MAX_FINDINGS } from '../domain/limits.ts';
 import { RunningRoot } from '../domain/running-root.ts';
-import type { CheckpointStore, LeafReader } from './ports.ts';
+import type { CheckpointReader, FolderStore, LeafReader } from './ports.ts';
 
 type VerifierKeys = Parameters<typeof verifyCheckpoint>[1];
 
 export type CheckLogPorts = {
   readonly tiles: TileStore;
   readonly leaves: Pick<LeafReader, 'hashes' | 'size'>;
-  readonly checkpoints: Pick<CheckpointStore, 'saved'>;
+  readonly checkpoints: Pick<CheckpointReader, 'saved'>;
+  readonly folders: FolderStore;
+  /** Whether nothing at all is in the folder. */
+  readonly isFolderEmpty: () => Promise<boolean>;
+  readonly replica: string;
   /** All that may have signed. */
   readonly keys: VerifierKeys;
   readonly origin: string;
 };
 
 export type CheckedLog = {
-  /** Leaves that the checkpoint covers; 0 when there is none. */
+  /** Leaves that the folder's checkpoint covers; 0 when there is none. */
   readonly size: number;
   /** Empty when everything fits. */
   readonly findings: readonly string[];
+  /** The folder is gone that had this many leaves: it is built again from the database. */
+  readonly lostSize?: number;
 };
 
 export async function checkLog(ports: CheckLogPorts): Promise<CheckedLog> {
+  const { folders, replica, tiles } = ports;
   const findings: string[] = [];
   const add = (text: string) =>
     void (findings.length < MAX_FINDINGS && !findings.includes(text) && findings.push(text));
-  const file = await ports.tiles.read(CHECKPOINT_PATH);
+  const file = await tiles.read(CHECKPOINT_PATH);
   const saved = await ports.checkpoints.saved();
   const inFile = file && readCheckpoint('checkpoint file', file, ports, add);
   const inDatabase = saved && readCheckpoint('checkpoint in the database', saved.note, ports, add);
-  if (file === undefined && saved !== undefined) {
-    add(`the checkpoint file is missing; the database has a checkpoint of ${saved.size} leaves`);
-  }
   if (saved !== undefined && inDatabase !== undefined && inDatabase.size !== saved.size) {
     add(`checkpoint in the database: its column size says ${saved.size}, what was signed ${inDatabase.size}`);
   }
-  if (inFile !== undefined && inDatabase !== undefined && inDatabase.size > inFile.size) {
-    add(
-      `the checkpoint file has ${inFile.size} leaves, the database's copy ${inDatabase.size}: the file went back`,
-    );
+  const had = await folders.folderSize(replica);
+  // A folder that was never heard of is that of the only replica there was before replicas were counted, or it is new.
+  const isBlank = file === undefined && (saved === undefined || (await ports.isFolderEmpty()));
+  const expected = isBlank ? 0 : (had ?? saved?.size ?? 0);
+  if (file === undefined && expected > 0) {
+    add(`the checkpoint file is missing; the database has a checkpoint of ${expected} leaves`);
   }
-  const largest = Math.max(inFile?.size ?? 0, inDatabase?.size ?? 0);
+  if (inFile !== undefined && inFile.size < expected) {
+    add(`the checkpoint file has ${inFile.size} leaves, the database's copy ${expected}: the file went back`);
+  }
+  const size = inFile?.size ?? 0;
+  const largest = Math.max(size, inDatabase?.size ?? 0);
   const stored = await ports.leaves.size();
   if (stored < largest) {
     add(`the checkpoint covers ${largest} leaves, the database has ${stored}: leaves were removed`);
   }
-  await comparePass(
-    ports,
-    [inFile, inDatabase].filter((each) => each !== undefined),
-    largest,
-    add,
-  );
-  return { size: largest, findings };
+  // A checkpoint that is beyond the folder's is compared when the folder gets there.
+  const checkpoints = [inFile, inDatabase]
+    .filter((each) => each !== undefined)
+    .filter((each) => each.size <= size);
+  await comparePass(ports, checkpoints, size, add);
+  if (findings.length > 0) return { size, findings };
+  if (had === undefined || isBlank) await folders.noteFolder(replica, size);
+  return { size, findings, ...(isBlank && had !== undefined && had > 0 ? { lostSize: had } : {}) };
 }
 
 function readCheckpoint(

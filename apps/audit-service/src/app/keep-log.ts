@@ -1,45 +1,48 @@
 /**
  * From committed leaves to acknowledged events: tiles, then the signed checkpoint, then the word to the producers.
  *
- * The database decides which event is which leaf; all else follows from it. A crash between any two steps is finished by
- * the next start, which does the same steps again from the last checkpoint on. What was found not to fit stops it for
- * good: nothing is signed and nothing acknowledged until somebody has looked and starts the service anew.
+ * The database decides which event is which leaf, and which replica writes checkpoints; all else follows from it. Every
+ * replica keeps its own folder up to the saved checkpoint; the one that writes makes the next. A crash between any two
+ * steps is finished by whoever comes next, which does the same steps again from the last checkpoint on. What was found
+ * not to fit stops this replica for good: it signs and acknowledges nothing until somebody has looked and starts it anew.
  */
-import {
-  AuditLogError,
-  entryOf,
-  formatVerifierKey,
-  openLog,
-  parseVerifierKey,
-  signCheckpoint,
-  type LogBuilder,
-  type TileStore,
-} from '@sallyport/audit-log';
-import { constantTimeEqual, leafHash } from '@sallyport/crypto';
+import { AuditLogError, type TileStore } from '@sallyport/audit-log';
 import { SallyportError, unavailable } from '@sallyport/service/errors';
 import type { Log } from '@sallyport/service/log';
-import { CHUNK_LEAVES, MAX_COMMIT_BYTES } from '../domain/limits.ts';
-import type { Leaf } from '../domain/leaf.ts';
+import { acknowledger } from './acknowledger.ts';
 import { checkLog } from './check-log.ts';
+import { leadLog } from './lead-log.ts';
+import { logKeys } from './log-keys.ts';
+import { ownCopy } from './own-copy.ts';
 import type {
   Acknowledge,
-  CheckpointStore,
+  CheckpointFence,
+  CheckpointReader,
+  FolderStore,
   LeafReader,
   ReadSigningKeys,
-  SigningKeys,
   Sleep,
 } from './ports.ts';
+import { watchWriter } from './watch-writer.ts';
 
 export type KeepLogPorts = {
   readonly tiles: TileStore;
+  readonly isFolderEmpty: () => Promise<boolean>;
   readonly leaves: LeafReader;
-  readonly checkpoints: CheckpointStore;
+  readonly checkpoints: CheckpointReader;
+  readonly fence: CheckpointFence;
+  readonly folders: FolderStore;
   readonly readKeys: ReadSigningKeys;
   readonly acknowledge: Acknowledge;
   /** Told once when something does not fit. Its failure is logged. */
   readonly onInconsistent: (findings: readonly string[]) => Promise<void>;
+  /** Told when the folder, which had so many leaves, is gone and built again. Its failure is logged. */
+  readonly onFolderLost: (size: number) => Promise<void>;
   readonly origin: string;
+  /** Names this replica: its folders' name for themselves, the same after a restart. */
+  readonly replica: string;
   readonly intervalMs: number;
+  readonly monotonic: () => number;
   readonly sleep: Sleep;
   readonly log: Log;
 };
@@ -55,86 +58,103 @@ export type LogKeeper = AsyncDisposable & {
   findings(): readonly string[];
   /** Leaves that the newest checkpoint covers, or the one that is being signed. */
   coveredSize(): number;
-  /** Of the key that signs; undefined before it is known. */
+  /** Of the key that signed the checkpoint here; undefined before there is one. */
   verifierKey(): string | undefined;
+  /** Whether this replica writes checkpoints, as far as it knows. */
+  isWriter(): boolean;
+  /** Of the newest writer; counts the writers there have been. */
+  term(): bigint;
+  /** Leaves under the newest checkpoint that are not in this replica's folder yet. */
+  behind(): number;
   /** Readiness. Throws `SallyportError` with what does not fit, or why nothing was signed yet. */
   check(): void;
 };
 
 const FIRST_RETRY_MS = 100;
-const MAX_RETRY_MS = 5_000;
+const MAX_RETRY_MS = 2_000;
+/** What other replicas committed and saved is looked for this often. */
+const POLL_MS = 250;
+/** A folder that is behind for longer is said to be. */
+const LAG_MS = 10_000;
 
 /** Starts at once, in the background. */
 export function keepLog(ports: KeepLogPorts): LogKeeper {
+  const { checkpoints, log, monotonic, origin, replica } = ports;
   const stop = new AbortController();
+  const checkStopped = (): void => stop.signal.throwIfAborted();
+  const keys = logKeys(ports.readKeys, origin);
+  const copy = ownCopy(ports);
+  const leader = leadLog({ ...ports, copy, keys, checkStopped });
+  const dutyOf = watchWriter(replica, monotonic);
+  const acks = acknowledger(ports);
   let wakeUp = Promise.withResolvers<void>();
-  let keys: SigningKeys | undefined;
-  let builder: LogBuilder | undefined;
   let isChecked = false;
   let findings: readonly string[] = [];
-  /** Of the last checkpoint that this process signed or found to hold. */
-  let signedSize: number | undefined;
-  let covered = 0;
-  let acknowledgedSize = 0;
-  let verifierKey: string | undefined;
+  let term = 0n;
+  let upToDateMs = monotonic();
   let problem = 'the log is being checked';
 
+  /** Undefined when the stored forms do not fit, which it has said then. */
+  async function check(): Promise<void> {
+    const checked = await checkLog({ ...ports, keys: await keys.verifying() });
+    if (checked.findings.length > 0) return fail(checked.findings);
+    copy.begin(checked.size);
+    isChecked = true;
+    problem = 'it is being built';
+    if (checked.lostSize === undefined) return;
+    log.warn('the log folder is gone and is built again from the database', { leaves: checked.lostSize });
+    await settled('the finding could not be recorded', ports.onFolderLost(checked.lostSize));
+  }
+
   async function step(): Promise<void> {
-    // Held for the whole step: a rotation meanwhile forgets `keys`, and the next step reads them anew.
-    const signing = (keys ??= await ports.readKeys());
-    const [active, ...earlier] = [signing.active, ...signing.earlier].map((key) =>
-      verifierKeyOf(ports.origin, key),
-    );
-    if (active === undefined) throw new Error('there is no signing key');
-    if (!isChecked) {
-      const checked = await checkLog({ ...ports, keys: [active, ...earlier] });
-      if (checked.findings.length > 0) return fail(checked.findings);
-      isChecked = true;
-      acknowledgedSize = checked.size;
-      covered = Math.max(covered, checked.size);
-      builder = await openLog(ports.tiles, checked.size);
+    if (!isChecked) await check();
+    if (findings.length > 0) return;
+    let state = await checkpoints.state();
+    const before = copy.checkpoint();
+    await copy.follow(state, keys.verified, async () => checkStopped());
+    acks.followed(before, copy.checkpoint());
+    upToDateMs = monotonic();
+    await keys.verifying(); // at least once, or a rotation looks like work
+    const isWorkPending =
+      state.saved === undefined ||
+      state.leaves > state.saved.size ||
+      state.saved.verifierKey !== keys.activeVerifierKey();
+    const duty = dutyOf({ fence: state.fence, isWorkPending, heldTerm: leader.heldTerm() });
+    if (duty === 'take') {
+      await leader.take(state);
+      state = await checkpoints.state();
     }
-    builder ??= await openLog(ports.tiles, signedSize ?? acknowledgedSize);
-    const log = builder;
-    await extend(ports.leaves, log);
-    if (signedSize === log.size && verifierKey === formatVerifierKey(ports.origin, signing.active)) return;
-    covered = Math.max(covered, log.size); // before anyone can read the checkpoint that says so
-    const signer = { name: ports.origin, publicKey: signing.active, sign: signing.sign };
-    const { note } = await signCheckpoint({ store: ports.tiles, log, signer, earlierKeys: earlier });
-    verifierKey = formatVerifierKey(ports.origin, signing.active);
-    await ports.checkpoints.save({ size: log.size, note, verifierKey });
-    signedSize = log.size;
-    await acknowledgeUpTo(log.size);
-    await log.prune();
+    term = state.fence?.term ?? 0n;
+    if (leader.heldTerm() !== state.fence?.term) return;
+    await acknowledge(); // of the writer before, or of an attempt that failed after its checkpoint was saved
+    const written = await leader.write(state);
+    if (written === undefined) return;
+    await copy.covers(written);
+    await acknowledge();
   }
 
-  async function acknowledgeUpTo(size: number): Promise<void> {
-    const progress = await ports.leaves.progress(acknowledgedSize, size);
-    for (const [producer, throughSeq] of progress) await tell(producer, throughSeq, size);
-    acknowledgedSize = size;
+  async function acknowledge(): Promise<void> {
+    const checkpoint = copy.checkpoint();
+    if (checkpoint !== undefined) await acks.upTo(checkpoint);
   }
 
-  /** A lost acknowledgement costs a resend, which brings it again: no reason to stop. */
-  async function tell(producer: string, throughSeq: bigint, size: number): Promise<void> {
+  async function settled(what: string, work: Promise<void>): Promise<void> {
     try {
-      await ports.acknowledge(producer, throughSeq, size);
+      await work;
     } catch (error) {
-      ports.log.warn('an acknowledgement could not be sent', { producer, error });
+      log.error(what, { error });
     }
   }
 
   async function fail(texts: readonly string[]): Promise<void> {
     findings = texts;
     for (const text of texts) {
-      ports.log.fatal('the audit log does not fit together: nothing is signed or acknowledged', {
+      log.fatal('the audit log does not fit together: nothing is signed or acknowledged', {
         finding: text,
       });
     }
-    try {
-      await ports.onInconsistent(texts);
-    } catch (error) {
-      ports.log.error('the finding could not be recorded', { error });
-    }
+    await settled('the finding could not be recorded', ports.onInconsistent(texts));
+    await settled('another replica has to wait before it writes', leader.release());
   }
 
   async function run(): Promise<void> {
@@ -147,86 +167,60 @@ export function keepLog(ports: KeepLogPorts): LogKeeper {
         await step();
         retryMs = FIRST_RETRY_MS;
       } catch (error) {
-        if (error instanceof AuditLogError) {
-          await fail([error.message]);
-          return;
-        }
-        builder = undefined; // an append that failed half-way cannot go on
-        keys = undefined;
+        if (stop.signal.aborted) return;
+        if (error instanceof AuditLogError) return fail([error.message]);
+        copy.reopen(); // an append that failed half-way cannot go on
+        keys.forget();
         problem = error instanceof SallyportError ? error.message : 'the last attempt failed; see the log';
-        ports.log.warn('no checkpoint yet; trying again', { error, retryMs });
+        log.warn('no checkpoint yet; trying again', { error, retryMs });
         next.resolve();
         pauseMs = retryMs;
         retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
       }
       await ports.sleep(pauseMs, stop.signal); // what is committed meanwhile shares the next checkpoint
-      await next.promise;
+      await woken(next.promise);
     }
+  }
+
+  async function woken(word: Promise<void>): Promise<void> {
+    const waited = new AbortController();
+    await Promise.race([word, ports.sleep(POLL_MS, AbortSignal.any([waited.signal, stop.signal]))]);
+    waited.abort();
   }
 
   const running = run();
   return {
     wake: () => wakeUp.resolve(),
     renewKeys() {
-      keys = undefined;
+      keys.forget();
       wakeUp.resolve();
     },
     async repeatAcknowledgement(producer) {
-      const size = signedSize;
-      if (size === undefined || findings.length > 0) return;
-      const throughSeq = await ports.leaves.position(producer, size);
-      if (throughSeq > 0n) await tell(producer, throughSeq, size);
+      const checkpoint = copy.checkpoint();
+      if (checkpoint !== undefined && findings.length === 0) await acks.repeat(producer, checkpoint);
     },
     findings: () => findings,
-    coveredSize: () => covered,
-    verifierKey: () => verifierKey,
+    coveredSize: () => copy.coveredSize(),
+    verifierKey: () => copy.checkpoint()?.verifierKey,
+    isWriter: () => leader.heldTerm() !== undefined,
+    term: () => term,
+    behind: () => copy.behind(),
     check() {
       const [first] = findings;
       if (first !== undefined)
         throw new SallyportError('log_inconsistent', `The audit log does not fit together: ${first}`);
-      if (signedSize === undefined)
+      if (copy.checkpoint() === undefined)
         throw unavailable(`The audit log has no signed checkpoint yet: ${problem}.`);
+      if (copy.behind() > 0 && monotonic() - upToDateMs > LAG_MS)
+        throw unavailable(
+          `This replica's copy of the audit log is ${copy.behind()} leaves behind the newest checkpoint: ${problem}.`,
+        );
     },
     async [Symbol.asyncDispose]() {
       stop.abort();
       wakeUp.resolve();
       await running;
+      await settled('another replica has to wait before it writes', leader.release());
     },
   };
-}
-
-/** Appends what the database has beyond the tree. Throws `AuditLogError` when the two do not join. */
-async function extend(leaves: LeafReader, log: LogBuilder): Promise<void> {
-  const size = await leaves.size();
-  if (size < log.size)
-    throw inconsistent(`the database has ${size} leaves, the log ${log.size}: leaves were removed`);
-  while (log.size < size) {
-    const chunk = await leaves.leaves({
-      from: log.size,
-      to: size,
-      limit: CHUNK_LEAVES,
-      maxBytes: MAX_COMMIT_BYTES,
-    });
-    if (chunk.length === 0) throw inconsistent(`leaf ${log.size} is missing from the database`);
-    await log.append(chunk.map((leaf, i) => entryAt(leaf, log.size + i)));
-  }
-}
-
-function entryAt(leaf: Leaf, index: number): Uint8Array {
-  if (leaf.index !== index) throw inconsistent(`leaf ${index} is missing from the database`);
-  const entry = entryOf(leaf);
-  if (constantTimeEqual(leafHash(entry), leaf.leafHash)) return entry;
-  throw inconsistent(
-    `leaf ${index}: its columns do not give its leaf hash; it was changed before it was signed`,
-  );
-}
-
-function inconsistent(what: string): AuditLogError {
-  return new AuditLogError('log_inconsistent', what);
-}
-
-function verifierKeyOf(origin: string, publicKey: Uint8Array) {
-  const key = parseVerifierKey(formatVerifierKey(origin, publicKey));
-  if (key === undefined) throw new TypeError('not an origin of a log');
-  return key;
 }

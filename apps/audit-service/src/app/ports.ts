@@ -1,6 +1,7 @@
 /** What the use cases of audit-service need. Each takes the few of these that it uses. */
 import type { AuditEvent } from '@sallyport/audit-log';
 import type { CommitPlan, Head } from '../domain/plan-commit.ts';
+import type { Fence, Promised, Succession, Writer } from '../domain/fence.ts';
 import type { FoundRecord, Leaf, Position, RecordFilter, StoredRecord } from '../domain/leaf.ts';
 
 export interface LeafWriter {
@@ -65,9 +66,41 @@ export type SavedCheckpoint = {
   readonly verifierKey: string;
 };
 
-export interface CheckpointStore {
+/** Of one moment. */
+export type LogState = {
+  /** Stored. */
+  readonly leaves: number;
+  readonly saved?: SavedCheckpoint;
+  /** None before the first writer. */
+  readonly fence?: Fence;
+};
+
+export interface CheckpointReader {
   saved(): Promise<SavedCheckpoint | undefined>;
-  save(checkpoint: SavedCheckpoint): Promise<void>;
+  state(): Promise<LogState>;
+}
+
+/**
+ * The writing side of checkpoints: each method is one atomic step that is done, or refused because another replica is the
+ * writer now (docs/adr/0045, domain/fence.ts). None leaves anything open while the process is paused.
+ */
+export interface CheckpointFence {
+  /** Makes `holder` the writer, unless anything happened since `seen`; undefined then, else the new term. */
+  take(holder: string, seen: Fence | undefined): Promise<bigint | undefined>;
+  beat(writer: Writer): Promise<boolean>;
+  /** Before signing. False also when a larger checkpoint is saved. */
+  promise(writer: Writer, succession: Succession): Promise<boolean>;
+  /** Saves the note of what this writer promised last. */
+  save(writer: Writer, promised: Promised, checkpoint: SavedCheckpoint): Promise<boolean>;
+  /** The writer gives up: anyone may take over at once. */
+  release(writer: Writer): Promise<void>;
+}
+
+/** How far the log folder of each replica is, kept where the folder's owner does not write. */
+export interface FolderStore {
+  /** Leaves under the last checkpoint that the replica's folder had; 0 while it is being built, undefined before. */
+  folderSize(replica: string): Promise<number | undefined>;
+  noteFolder(replica: string, size: number): Promise<void>;
 }
 
 /** The log's signing key as it is now, and those that signed before it. */

@@ -12,13 +12,13 @@ import {
 } from '@sallyport/audit-log';
 import { invalidArgument, notFound, SallyportError, unavailable } from '@sallyport/service/errors';
 import type { Leaf } from '../domain/leaf.ts';
-import type { CheckpointStore, LeafReader } from './ports.ts';
+import type { CheckpointReader, LeafReader } from './ports.ts';
 import type { LogKeeper } from './keep-log.ts';
 
 export type ReadLogPorts = {
   readonly tiles: Pick<TileStore, 'read'>;
   readonly leaves: Pick<LeafReader, 'leaves' | 'size'>;
-  readonly checkpoints: Pick<CheckpointStore, 'saved'>;
+  readonly checkpoints: Pick<CheckpointReader, 'saved'>;
   readonly keeper: Pick<LogKeeper, 'coveredSize' | 'findings' | 'verifierKey'>;
 };
 
@@ -88,8 +88,7 @@ async function leafAt({ leaves }: ReadLogPorts, index: number): Promise<Leaf> {
 
 /** Where an export ends when nobody says: at the newest checkpoint; of a log that does not fit, all there is. */
 export async function exportEnd({ leaves, keeper, checkpoints }: ReadLogPorts): Promise<number> {
+  if (keeper.findings().length > 0) return leaves.size();
   const covered = keeper.coveredSize();
-  if (keeper.findings().length === 0 && covered > 0) return covered;
-  if (keeper.findings().length === 0 && (await checkpoints.saved())?.size === 0) return 0;
-  return leaves.size();
+  return covered > 0 ? covered : ((await checkpoints.saved())?.size ?? leaves.size());
 }

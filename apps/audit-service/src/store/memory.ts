@@ -1,11 +1,14 @@
 /** The store as a fake with the real one's contract: for tests, nothing survives the process. */
 import { LogShrunk, type SavedCheckpoint } from '../app/ports.ts';
+import { beaten, isSame, promisedAfter, taken, type Fence } from '../domain/fence.ts';
 import type { FoundRecord, NewLeaf, Position, RecordFilter, StoredRecord } from '../domain/leaf.ts';
 import type { AuditStore } from './store.ts';
 
 export function memoryStore(): AuditStore {
   const leaves: NewLeaf[] = [];
   let saved: SavedCheckpoint | undefined;
+  let fence: Fence | undefined;
+  const folders = new Map<string, number>();
   let writing: Promise<unknown> = Promise.resolve();
 
   const records = (): FoundRecord[] =>
@@ -75,11 +78,41 @@ export function memoryStore(): AuditStore {
     },
     checkpoints: {
       saved: async () => saved,
-      async save(next) {
-        if (saved === undefined || saved.size <= next.size) saved = next;
+      state: async () => ({
+        leaves: leaves.length,
+        ...(saved === undefined ? {} : { saved }),
+        ...(fence === undefined ? {} : { fence }),
+      }),
+    },
+    fence: {
+      take: async (holder, seen) => put(taken(fence, holder, seen))?.term,
+      beat: async (writer) => put(beaten(fence, writer)) !== undefined,
+      async promise(writer, succession) {
+        if (saved !== undefined && saved.size > succession.next.size) return false;
+        return put(promisedAfter(fence, writer, succession)) !== undefined;
+      },
+      async save(writer, promised, checkpoint) {
+        const next = beaten(fence, writer);
+        if (!isSame(next?.promised, promised) || (saved?.size ?? 0) > checkpoint.size) return false;
+        put(next);
+        saved = checkpoint;
+        return true;
+      },
+      async release(writer) {
+        const next = beaten(fence, writer);
+        if (next !== undefined) put({ ...next, holder: '' });
       },
     },
+    folders: {
+      folderSize: async (replica) => folders.get(replica),
+      noteFolder: async (replica, size) => void folders.set(replica, size),
+    },
   };
+
+  function put(next: Fence | undefined): Fence | undefined {
+    if (next !== undefined) fence = next;
+    return next;
+  }
 
   function bodiesOf(indices: readonly number[]): (readonly [number, Uint8Array])[] {
     return indices.flatMap((index) => {

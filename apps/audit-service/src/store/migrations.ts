@@ -58,4 +58,30 @@ create table checkpoint (
 );
 `,
   },
+  {
+    id: '0002-replicas',
+    up: `
+-- Whoever commits leaves holds this row until its transaction ends. A lock on the table of leaves would also wait for,
+-- and be waited for by, the vacuum of that table.
+create table commit_turn (only_row boolean primary key default true check (only_row));
+insert into commit_turn default values;
+
+-- Which replica writes checkpoints, and the tree that it signs or may have signed (docs/adr/0045).
+create table fence (
+  only_row boolean primary key default true check (only_row),
+  term int8 not null check (term > 0),
+  holder text collate "C" not null,
+  beat int8 not null,
+  promised_size int8 check (promised_size >= 0),
+  promised_root bytea,
+  check ((promised_size is null) = (promised_root is null))
+);
+
+-- How far the log folder of each replica is, as of its last checkpoint file.
+create table folder (
+  replica text collate "C" primary key,
+  size int8 not null check (size >= 0)
+);
+`,
+  },
 ];

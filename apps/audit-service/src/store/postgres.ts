@@ -1,8 +1,10 @@
 /** The store in Postgres (PGlite in the embedded profile). */
 import type { Database } from '@sallyport/service/database';
 import { sql, type Transaction } from 'kysely';
-import { LogShrunk, type LeafReader, type LeafWriter, type CheckpointStore } from '../app/ports.ts';
+import { LogShrunk, type LeafReader, type LeafWriter } from '../app/ports.ts';
 import type { NewLeaf } from '../domain/leaf.ts';
+import type { Head } from '../domain/plan-commit.ts';
+import { checkpointFence, checkpointReader, folderStore } from './postgres-checkpoints.ts';
 import { recordReader } from './postgres-records.ts';
 import { insertParameters, leafOf, type Schema } from './rows.ts';
 import type { AuditStore } from './store.ts';
@@ -13,7 +15,9 @@ export function postgresStore(database: Database<Schema>): AuditStore {
     writer: leafWriter(database),
     leaves: leafReader(database),
     records: recordReader(database),
-    checkpoints: checkpointStore(database),
+    checkpoints: checkpointReader(database),
+    fence: checkpointFence(database),
+    folders: folderStore(database),
   };
 }
 
@@ -21,8 +25,9 @@ function leafWriter(database: Database<Schema>): LeafWriter {
   return {
     commit: (producers, planner) =>
       database.transaction(async (tx) => {
-        // Writers queue here, also those of other replicas; readers do not wait.
-        await sql`lock table leaf in share row exclusive mode`.execute(tx);
+        // Writers queue here, also those of other replicas; readers do not wait. A statement of its own: the next one
+        // sees what was committed while this one waited (read committed).
+        await sql`select 1 from commit_turn for update`.execute(tx);
         const plan = planner(await readHead(tx, producers));
         if (plan.leaves.length > 0) await insert(tx, plan.leaves);
         return plan;
@@ -30,26 +35,27 @@ function leafWriter(database: Database<Schema>): LeafWriter {
   };
 }
 
-async function readHead(tx: Transaction<Schema>, producers: readonly string[]) {
-  const last = await tx
-    .selectFrom('leaf')
-    .select('leaf_index')
-    .orderBy('leaf_index', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  const size = last === undefined ? 0 : Number(last.leaf_index) + 1;
-  const checkpoint = await tx.selectFrom('checkpoint').select('size').executeTakeFirst();
-  if (checkpoint !== undefined && Number(checkpoint.size) > size) {
-    throw new LogShrunk(`the table of leaves ends at ${size}, the checkpoint at ${checkpoint.size}`);
-  }
+/** One statement, so one moment, after the turn was taken: nobody else commits until this transaction ends. */
+async function readHead(tx: Transaction<Schema>, producers: readonly string[]): Promise<Head> {
   // The largest of each by one look into the index of (producer, producer_seq).
-  const found = await sql<{ producer: string; seq: bigint | null }>`
-    select p.producer,
+  const { rows } = await sql<{
+    size: bigint;
+    checkpoint: bigint | null;
+    producer: string | null;
+    seq: bigint | null;
+  }>`
+    select head.size, (select size from checkpoint) as checkpoint, p.producer,
       (select l.producer_seq from leaf l where l.producer = p.producer
        order by l.producer_seq desc limit 1) as seq
-    from json_array_elements_text(${JSON.stringify(producers)}::text::json) as p(producer)`.execute(tx);
-  const positions = found.rows.flatMap(({ producer, seq }) =>
-    seq === null ? [] : [[producer, seq] as const],
+    from (select coalesce(max(leaf_index) + 1, 0) as size from leaf) as head
+      left join json_array_elements_text(${JSON.stringify(producers)}::text::json) as p(producer) on true
+  `.execute(tx);
+  const [first] = rows;
+  const size = Number(first?.size ?? 0n);
+  if (first !== undefined && first.checkpoint !== null && Number(first.checkpoint) > size)
+    throw new LogShrunk(`the table of leaves ends at ${size}, the checkpoint at ${first.checkpoint}`);
+  const positions = rows.flatMap(({ producer, seq }) =>
+    producer === null || seq === null ? [] : [[producer, seq] as const],
   );
   return { size, positions: new Map(positions) };
 }
@@ -146,23 +152,6 @@ function leafReader({ kysely }: Database<Schema>): LeafReader {
         .where('producer_seq', '<=', toSeq)
         .execute();
       return new Map(rows.map(({ producer_seq, leaf_hash }) => [producer_seq, leaf_hash]));
-    },
-  };
-}
-
-function checkpointStore({ kysely }: Database<Schema>): CheckpointStore {
-  return {
-    async saved() {
-      const row = await kysely.selectFrom('checkpoint').selectAll().executeTakeFirst();
-      return row && { size: Number(row.size), note: row.note, verifierKey: row.verifier_key };
-    },
-    async save({ size, note, verifierKey }) {
-      const row = { size: BigInt(size), note, verifier_key: verifierKey };
-      await kysely
-        .insertInto('checkpoint')
-        .values(row)
-        .onConflict((on) => on.column('only_row').doUpdateSet(row).where('checkpoint.size', '<=', row.size))
-        .execute();
     },
   };
 }

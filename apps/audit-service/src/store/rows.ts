@@ -31,10 +31,21 @@ export type LeafRow = {
   body: Uint8Array;
 };
 
+export type FenceRow = {
+  term: bigint;
+  holder: string;
+  beat: bigint;
+  promised_size: bigint | null;
+  promised_root: Uint8Array | null;
+};
+
 export type Schema = {
   leaf: LeafRow;
   record: RecordRow;
   checkpoint: { only_row: Generated<boolean>; size: bigint; note: Uint8Array; verifier_key: string };
+  commit_turn: { only_row: Generated<boolean> };
+  fence: FenceRow & { only_row: Generated<boolean> };
+  folder: { replica: string; size: bigint };
 };
 
 /** U+0000 as `\0`, a backslash as `\\`: Postgres has no U+0000 in text. */

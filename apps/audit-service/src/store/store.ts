@@ -1,9 +1,18 @@
-import type { CheckpointStore, LeafReader, LeafWriter, RecordReader } from '../app/ports.ts';
+import type {
+  CheckpointFence,
+  CheckpointReader,
+  FolderStore,
+  LeafReader,
+  LeafWriter,
+  RecordReader,
+} from '../app/ports.ts';
 
 /** Everything audit-service stores outside its log folder. Implementations pass `test/contract/store.ts`. */
 export type AuditStore = {
   readonly writer: LeafWriter;
   readonly leaves: LeafReader;
   readonly records: RecordReader;
-  readonly checkpoints: CheckpointStore;
+  readonly checkpoints: CheckpointReader;
+  readonly fence: CheckpointFence;
+  readonly folders: FolderStore;
 };

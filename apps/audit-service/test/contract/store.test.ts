@@ -8,9 +8,11 @@ import { migrations } from '../../src/store/migrations.ts';
 import { postgresStore } from '../../src/store/postgres.ts';
 import type { Schema } from '../../src/store/rows.ts';
 import { batchOf, callBody, gateway } from '../support.ts';
+import { fenceContract } from './fence.ts';
 import { storeContract } from './store.ts';
 
 storeContract('memory', async () => memoryStore());
+fenceContract('memory', async () => memoryStore());
 
 describe('Postgres', () => {
   let host: DatabaseHost;
@@ -25,12 +27,13 @@ describe('Postgres', () => {
   afterAll(() => host.close());
 
   const fresh = async () => {
-    for (const table of ['leaf', 'record', 'checkpoint'] as const)
+    for (const table of ['leaf', 'record', 'checkpoint', 'fence', 'folder'] as const)
       await database.kysely.deleteFrom(table).execute();
     return postgresStore(database);
   };
 
   storeContract('Postgres (PGlite)', fresh);
+  fenceContract('Postgres (PGlite)', fresh);
 
   test('a row without its leaf is no record: nothing that is signed vouches for it', async () => {
     const store = await fresh();

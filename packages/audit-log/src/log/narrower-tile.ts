@@ -19,8 +19,11 @@ export async function readTileAt(
   const { level, index, width } = tile;
   const count = level === 'entries' ? size : hashesAtLevel(size, level);
   const available = Math.min(TILE_WIDTH, count - index * TILE_WIDTH);
-  if (available <= width) return undefined;
-  const wider = await read(tilePath(level, index, available));
+  if (available < width) return undefined;
+  // The full one may be there before a checkpoint covers it.
+  const wider =
+    (available === width ? undefined : await read(tilePath(level, index, available))) ??
+    (await read(tilePath(level, index)));
   if (wider === undefined) return undefined;
   if (level !== 'entries') return wider.subarray(0, width * HASH_BYTES);
   const { entries, end } = scanBundle(wider, width);

@@ -16,6 +16,15 @@ export interface SignCheckpointOptions {
   readonly signer: NoteSigner;
   /** Earlier keys of this log that may have signed the stored checkpoint. */
   readonly earlierKeys?: readonly VerifierKey[];
+  /** For a log with more than one possible writer: each may throw, and then nothing follows. */
+  readonly fence?: SigningFence;
+}
+
+export interface SigningFence {
+  /** Before the signature: makes it known that this tree may be signed, or finds that another writer has gone on. */
+  promise(next: Checkpoint): Promise<void>;
+  /** After it, and before anyone can read the note here: stores it where all writers look. */
+  keep(next: Checkpoint, note: Uint8Array): Promise<void>;
 }
 
 /**
@@ -26,7 +35,7 @@ export interface SignCheckpointOptions {
 export async function signCheckpoint(
   options: SignCheckpointOptions,
 ): Promise<{ readonly checkpoint: Checkpoint; readonly note: Uint8Array }> {
-  const { store, log, signer } = options;
+  const { store, log, signer, fence } = options;
   const key: VerifierKey = {
     name: signer.name,
     keyId: noteKeyId(signer.name, signer.publicKey),
@@ -34,20 +43,18 @@ export async function signCheckpoint(
   };
   const next: Checkpoint = { origin: signer.name, size: log.size, root: log.root };
   const stored = await store.read(CHECKPOINT_PATH);
-  if (stored !== undefined) {
-    const previous = await checkExtends(store, stored, [key, ...(options.earlierKeys ?? [])], next);
-    if (
-      previous.size === next.size &&
-      previous.signedBy.some(({ keyId }) => constantTimeEqual(keyId, key.keyId))
-    ) {
-      return { checkpoint: next, note: stored };
-    }
-  }
-  const note = await signNote(formatCheckpoint(next), [signer]);
+  const previous =
+    stored && (await checkExtends(store, stored, [key, ...(options.earlierKeys ?? [])], next));
+  const isSigned =
+    previous?.size === next.size &&
+    previous.signedBy.some(({ keyId }) => constantTimeEqual(keyId, key.keyId));
+  await fence?.promise(next);
+  const note = isSigned && stored !== undefined ? stored : await signNote(formatCheckpoint(next), [signer]);
   // A signer that answers with something else must not replace a checkpoint that holds.
   if (!verifyNote(note, [key]).ok)
     throw inconsistent('the signature made for the new checkpoint does not verify');
-  await store.replace(CHECKPOINT_PATH, note);
+  await fence?.keep(next, note);
+  if (note !== stored) await store.replace(CHECKPOINT_PATH, note);
   return { checkpoint: next, note };
 }
 
