@@ -30,6 +30,8 @@ export interface SpanOptions {
   readonly links?: readonly TraceContext[];
   /** Of `Tracer.nowMs`; default now. */
   readonly startedAtMs?: number;
+  /** With `parent: null`: the caller has chosen this trace, so it is recorded whatever the share of new ones. */
+  readonly isChosen?: boolean;
 }
 
 export interface Tracer {
@@ -48,4 +50,6 @@ export interface Tracer {
   nowMs(): number;
   /** False when nothing is ever recorded: then callers need not even ask for spans. */
   readonly isRecording: boolean;
+  /** Share of new traces that is recorded, 0 to 1: for callers that choose by themselves which traces to begin. */
+  readonly newTraceShare: number;
 }

@@ -12,6 +12,7 @@ const span: OpenSpan = {
 
 export const silentTracer: Tracer = {
   isRecording: false,
+  newTraceShare: 0,
   nowMs: () => 0,
   span: (_name, _attributes, fn) => fn(span),
   start: () => span,

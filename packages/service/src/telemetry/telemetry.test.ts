@@ -206,4 +206,11 @@ describe('providers', () => {
     await telemetry.tracer.span('followed', {}, async () => undefined, { parent: remote });
     expect(telemetry.finished().map(({ name }) => name)).toEqual(['followed']);
   });
+
+  test('a ratio of 0 records the new trace that its caller has chosen', async () => {
+    await using telemetry = createTelemetry({ service: 'x', exporter: { kind: 'memory' }, sampleRatio: 0 });
+    telemetry.tracer.start('chosen', {}, { parent: null, isChosen: true }).end();
+    telemetry.tracer.start('not', {}, { parent: null }).end();
+    expect(telemetry.finished().map(({ name }) => name)).toEqual(['chosen']);
+  });
 });

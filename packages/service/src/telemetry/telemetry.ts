@@ -14,14 +14,16 @@ import {
   InMemorySpanExporter,
   ParentBasedSampler,
   SimpleSpanProcessor,
+  SamplingDecision,
   TraceIdRatioBasedSampler,
   type ReadableSpan,
+  type Sampler,
   type SpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import type { Metrics } from '../metrics/index.ts';
 import { otlpProcessor, type OtlpOptions, type SpanCounts } from './export.ts';
 import type { Attributes, Tracer } from './port.ts';
-import { createTracer } from './tracer.ts';
+import { createTracer, isChosenRoot } from './tracer.ts';
 import type { TraceContext } from './traceparent.ts';
 
 export type Exporter =
@@ -81,6 +83,7 @@ function finishedSpan(span: ReadableSpan): FinishedSpan {
 export function createTelemetry(options: TelemetryOptions): Telemetry {
   const { service, instance, version, exporter, sampleRatio = 1, onExportError, metrics } = options;
   if (!(sampleRatio >= 0 && sampleRatio <= 1)) throw new RangeError('sampleRatio is between 0 and 1');
+  const isRecording = exporter.kind !== 'none';
   const memory = new InMemorySpanExporter();
   const counts: SpanCounts = { exported: 0, lost: 0, waiting: 0 };
   const processors: SpanProcessor[] = [];
@@ -97,10 +100,9 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
       ...(instance === undefined ? {} : { 'service.instance.id': instance }),
       ...(version === undefined ? {} : { 'service.version': version }),
     }),
-    sampler:
-      exporter.kind === 'none'
-        ? new AlwaysOffSampler() // trace ids still travel, nothing is recorded
-        : new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(sampleRatio) }),
+    sampler: isRecording
+      ? new ParentBasedSampler({ root: rootSampler(sampleRatio) })
+      : new AlwaysOffSampler(), // trace ids still travel, nothing is recorded
     spanProcessors: processors,
   });
   const contexts = new AsyncLocalStorageContextManager();
@@ -112,11 +114,23 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
   }
 
   return {
-    tracer: createTracer(provider, contexts, exporter.kind !== 'none'),
+    tracer: createTracer(provider, contexts, { isRecording, newTraceShare: isRecording ? sampleRatio : 0 }),
     finished: () => memory.getFinishedSpans().map(finishedSpan),
     flush: () => provider.forceFlush().catch(() => undefined),
     close,
     [Symbol.asyncDispose]: close,
+  };
+}
+
+/** A share of new traces, and those that their caller has chosen. */
+function rootSampler(ratio: number): Sampler {
+  const share = new TraceIdRatioBasedSampler(ratio);
+  return {
+    shouldSample: (context, traceId) =>
+      isChosenRoot(context)
+        ? { decision: SamplingDecision.RECORD_AND_SAMPLED }
+        : share.shouldSample(context, traceId),
+    toString: () => `chosen, or ${share.toString()}`,
   };
 }
 

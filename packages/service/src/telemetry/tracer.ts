@@ -1,5 +1,6 @@
 /** Our tracer port over a provider of the OpenTelemetry SDK and a context store of its own. */
 import {
+  createContextKey,
   ROOT_CONTEXT,
   SpanKind as OtelSpanKind,
   SpanStatusCode,
@@ -25,6 +26,12 @@ const kinds = {
 } as const satisfies Record<SpanKind, OtelSpanKind>;
 
 const MAX_LINKS = 64;
+/** In the context of a new trace that was chosen by its caller. */
+const chosen = createContextKey('sallyport: chosen');
+const CHOSEN_ROOT = ROOT_CONTEXT.setValue(chosen, true);
+
+export const isChosenRoot = (context: Context): boolean => context.getValue(chosen) === true;
+
 /** Both clocks of a process drift apart; beyond this the civil one is right. */
 const MAX_DRIFT_MS = 5;
 
@@ -72,14 +79,15 @@ function preciseClock(): () => number {
 export function createTracer(
   provider: TracerProvider,
   contexts: AsyncLocalStorageContextManager,
-  isRecording: boolean,
+  { isRecording, newTraceShare }: Pick<Tracer, 'isRecording' | 'newTraceShare'>,
 ): Tracer {
   const inner = provider.getTracer('sallyport');
   const nowMs = preciseClock();
 
-  function parentContext(parent: SpanOptions['parent']): Context {
+  function parentContext({ parent, isChosen = false }: SpanOptions): Context {
     if (parent === undefined) return contexts.active();
-    return parent === null ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, spanContextOf(parent));
+    if (parent === null) return isChosen ? CHOSEN_ROOT : ROOT_CONTEXT;
+    return trace.setSpanContext(ROOT_CONTEXT, spanContextOf(parent));
   }
 
   function startIn(
@@ -104,9 +112,10 @@ export function createTracer(
 
   return {
     isRecording,
+    newTraceShare,
     nowMs,
     async span(name, attributes, fn, options = {}) {
-      const parent = parentContext(options.parent);
+      const parent = parentContext(options);
       const span = startIn(parent, name, attributes, options);
       try {
         return await contexts.with(trace.setSpan(parent, span), () => fn(wrapSpan(span)));
@@ -118,7 +127,7 @@ export function createTracer(
       }
     },
     start(name, attributes, options = {}): OpenSpan {
-      const span = startIn(parentContext(options.parent), name, attributes, options);
+      const span = startIn(parentContext(options), name, attributes, options);
       let isOver = false;
       return {
         ...wrapSpan(span),
