@@ -6,17 +6,12 @@
  * in its backoff; at most `maxInFlight` are in flight; an entry leaves only by acknowledgement (or, without a durable
  * name, by being the oldest when the consumer is full).
  */
+import { defaultDelivery, type DeliveryOptions } from './delivery.ts';
 import type { BusHandler, BusMessage } from './port.ts';
 
 export interface ConsumerLimits {
   readonly maxPending: number;
   readonly maxPendingBytes: number;
-}
-
-export interface DeliveryOptions {
-  readonly maxInFlight: number;
-  readonly ackTimeoutMs: number;
-  readonly backoffMs: readonly number[];
 }
 
 export interface Published {
@@ -37,12 +32,6 @@ interface Subscriber {
   readonly handler: BusHandler;
   readonly running: Set<Promise<void>>;
 }
-
-export const defaultDelivery: DeliveryOptions = {
-  maxInFlight: 1,
-  ackTimeoutMs: 30_000,
-  backoffMs: [50, 200, 1000, 5000],
-};
 
 export class Consumer {
   readonly pattern: readonly string[];

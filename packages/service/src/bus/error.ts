@@ -4,8 +4,10 @@ const rows = {
   /** The broker holds as much as it may; try again later. */
   full: { reason: 'busy' },
   closed: { reason: 'unavailable' },
-  /** The broker cannot be reached. */
+  /** The broker cannot be reached, or does not answer. */
   unavailable: { reason: 'unavailable' },
+  /** The broker does not let this user in, or not on this subject: an operator must change something. */
+  refused: { reason: 'unavailable' },
   /** A subject, name, option or payload that the contract does not allow: a defect in the caller. */
   invalid: { reason: 'internal' },
 } as const satisfies Record<string, { reason: Reason }>;

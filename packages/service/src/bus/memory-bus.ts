@@ -3,10 +3,11 @@
  * a bus: what matters stays in its spool until the consumer has it.
  */
 import type { Clock } from '../clock/index.ts';
-import { Consumer, defaultDelivery, type ConsumerLimits, type DeliveryOptions } from './consumer.ts';
+import { Consumer, type ConsumerLimits } from './consumer.ts';
 import { DeduplicationWindow } from './deduplication-window.ts';
+import { deliveryOptions, requireDurableName } from './delivery.ts';
 import { BusError } from './error.ts';
-import type { Bus, SubscribeOptions, Subscription } from './port.ts';
+import type { Bus, Subscription } from './port.ts';
 import { parsePattern, parseSubject, subjectMatches } from './subject.ts';
 import { validTraceparent } from './trace.ts';
 
@@ -29,8 +30,6 @@ interface Durable {
   readonly consumer: Consumer;
 }
 
-const namePattern = /^[A-Za-z0-9_-]{1,64}$/;
-
 /** Throws `BusError` (`invalid`) when a durable's name or subject is not valid. */
 export function memoryBus(options: MemoryBusOptions): Bus {
   const limits: ConsumerLimits = {
@@ -49,8 +48,7 @@ export function memoryBus(options: MemoryBusOptions): Bus {
   }
 
   function durable(name: string, subject: string): Consumer {
-    if (!namePattern.test(name))
-      throw new BusError('invalid', `durable name must match ${namePattern.source}`);
+    requireDurableName(name);
     const existing = durables.get(name);
     if (existing === undefined) {
       const consumer = new Consumer(parsePattern(subject), limits);
@@ -120,29 +118,10 @@ export function memoryBus(options: MemoryBusOptions): Bus {
       return subscription;
     },
 
+    async check() {
+      requireOpen();
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
-}
-
-function deliveryOptions(options: SubscribeOptions): DeliveryOptions {
-  const delivery: DeliveryOptions = {
-    maxInFlight: options.maxInFlight ?? defaultDelivery.maxInFlight,
-    ackTimeoutMs: options.ackTimeoutMs ?? defaultDelivery.ackTimeoutMs,
-    backoffMs: options.backoffMs ?? defaultDelivery.backoffMs,
-  };
-  const { maxInFlight, ackTimeoutMs, backoffMs } = delivery;
-  const valid =
-    Number.isSafeInteger(maxInFlight) &&
-    maxInFlight >= 1 &&
-    ackTimeoutMs > 0 &&
-    backoffMs.length > 0 &&
-    backoffMs.every((ms) => ms >= 0);
-  if (!valid) {
-    throw new BusError(
-      'invalid',
-      'maxInFlight and ackTimeoutMs are above 0, backoffMs is a non-empty list of 0 or more',
-    );
-  }
-  return delivery;
 }

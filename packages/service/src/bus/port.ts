@@ -53,10 +53,16 @@ export interface Subscription extends AsyncDisposable {
 export interface Bus extends AsyncDisposable {
   /**
    * Resolves when the broker took the message. That is never durability: what must not be lost stays at its producer
-   * until the consumer says so. Throws `BusError`: `full` and `closed` are retryable, `invalid` is not.
+   * until the consumer says so. Bounded in time; nothing is kept to be sent later. Throws `BusError`: `invalid` will never
+   * do, `refused` not before the deployment changes, all others are worth another try.
    */
   publish(subject: string, payload: Uint8Array, options?: PublishOptions): Promise<void>;
-  /** Resolves when messages published from now on will reach `handler`. Throws `BusError`. */
+  /**
+   * Resolves when messages published from now on will reach `handler`; while the broker is away, at once, and it begins
+   * when the broker is back. Throws `BusError`.
+   */
   subscribe(subject: string, options: SubscribeOptions, handler: BusHandler): Promise<Subscription>;
+  /** Asks the broker for a sign of life, within a bound. Throws `BusError`: `unavailable`, `closed`. */
+  check(): Promise<void>;
   close(): Promise<void>;
 }

@@ -26,8 +26,9 @@ const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve,
 export function busContract(
   implementation: string,
   open: (options: BusFactoryOptions) => Promise<OpenBus>,
+  skip = false,
 ): void {
-  describe(`bus contract: ${implementation}`, () => {
+  describe.skipIf(skip)(`bus contract: ${implementation}`, () => {
     const opened: Bus[] = [];
     afterEach(async () => {
       await Promise.all(opened.splice(0).map((bus) => bus.close()));
@@ -62,7 +63,7 @@ export function busContract(
         await bus.publish('audit.events', text('x'), { msgId: 'id-1' });
         await vi.waitFor(() => expect(got).toHaveLength(1), soon);
         expect(got[0]).toMatchObject({ subject: 'audit.events', msgId: 'id-1', deliveries: 1 });
-        expect(got[0]?.payload).toStrictEqual(text('x'));
+        expect([...(got[0]?.payload ?? [])]).toEqual([...text('x')]);
       });
 
       test('receive later what was published while nobody was attached', async () => {

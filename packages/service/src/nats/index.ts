@@ -1,0 +1,11 @@
+export { openNatsBus } from './bus.ts';
+export type { NatsBusOptions } from './bus.ts';
+export { connectNats } from './connect.ts';
+export type { NatsAnswer, NatsConnectionHandle, NatsRequestOptions } from './connect.ts';
+export type { NatsOptions } from './options.ts';
+export { natsPermissions, natsRoutePermissions } from './permissions.ts';
+export type { NatsPermissions } from './permissions.ts';
+export { provisionNats } from './provision.ts';
+export type { ProvisionOptions } from './provision.ts';
+export { auditConsumer, auditStream } from './streams.ts';
+export type { StreamSpec } from './streams.ts';
