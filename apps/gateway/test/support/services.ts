@@ -9,7 +9,7 @@ import {
   readHandshake,
   type RawHandshake,
 } from '@sallyport/channel';
-import { ED25519, randomBytes, toHex } from '@sallyport/crypto';
+import { ED25519, randomBytes, toHex, fromHex } from '@sallyport/crypto';
 import { builtInRoles, readPolicyWasm } from '@sallyport/policies';
 import { buildBundle } from '@sallyport/policy-engine';
 import { authv1, keyv1, policyv1 } from '@sallyport/proto';
@@ -26,7 +26,9 @@ export type StandIns = AsyncDisposable & {
   /** What the gateway told them, in order. */
   readonly calls: string[];
   /** Set to make a service fail. */
-  readonly broken: Set<'authenticate' | 'session_key' | 'leases'>;
+  readonly broken: Set<'authenticate' | 'session_key' | 'leases' | 'revocations' | 'policy'>;
+  /** Sessions (hex) that auth-service would list as revoked, numbered from 1. */
+  readonly revoked: string[];
 };
 
 export type StandInOptions = {
@@ -44,6 +46,7 @@ export async function startStandIns(options: StandInOptions): Promise<StandIns> 
   const { identities, trust, clock, log } = options;
   const calls: string[] = [];
   const broken: StandIns['broken'] = new Set();
+  const revoked: string[] = [];
   const bundleKey = generateKeyPairSync('ed25519');
   const bindingKey = ED25519.generate();
   const bundle = await bundleOf(options.bindings, bundleKey.privateKey);
@@ -66,8 +69,8 @@ export async function startStandIns(options: StandInOptions): Promise<StandIns> 
     return server.address;
   };
 
-  function must(step: 'authenticate' | 'session_key' | 'leases'): void {
-    calls.push(step);
+  function must(step: 'authenticate' | 'session_key' | 'leases' | 'revocations' | 'policy'): void {
+    if (step !== 'revocations' && step !== 'policy') calls.push(step);
     if (broken.has(step)) throw new SallyportError('unavailable', 'the stand-in was told to fail');
   }
 
@@ -85,7 +88,18 @@ export async function startStandIns(options: StandInOptions): Promise<StandIns> 
         calls.push(`close ${toHex(sessionId)} ${cause}`);
         return {};
       },
-      listRevocations: async () => ({ revocations: [], lastNumber: 0n }),
+      listRevocations: async ({ afterNumber }: authv1.ListRevocationsRequest) => {
+        must('revocations');
+        const all = revoked.map((id, index) => ({
+          number: BigInt(index + 1),
+          sessionId: fromHex(id) ?? new Uint8Array(),
+          cause: 'test',
+        }));
+        return {
+          revocations: all.filter(({ number }) => number > afterNumber),
+          lastNumber: BigInt(revoked.length),
+        };
+      },
     }),
   );
   const key = await serve(
@@ -123,15 +137,15 @@ export async function startStandIns(options: StandInOptions): Promise<StandIns> 
   const policy = await serve(
     'policy-service',
     complete(policyv1.PolicyService, {
-      getBundle: async ({ currentRevision }: policyv1.GetBundleRequest) => ({
-        revision: 1n,
-        bundle: currentRevision === 1n ? new Uint8Array() : bundle,
-      }),
+      getBundle: async ({ currentRevision }: policyv1.GetBundleRequest) => {
+        must('policy');
+        return { revision: 1n, bundle: currentRevision === 1n ? new Uint8Array() : bundle };
+      },
       reportRevision: async () => ({}),
     }),
   );
   const parts = building.move();
-  return { auth, key, policy, calls, broken, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+  return { auth, key, policy, calls, broken, revoked, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
 /** The methods given, and refusals for the rest. */

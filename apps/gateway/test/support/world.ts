@@ -30,7 +30,13 @@ import { createReadiness } from '@sallyport/service/lifecycle';
 import { createLogger, memoryDestination } from '@sallyport/service/log';
 import { createMetrics } from '@sallyport/service/metrics';
 import { createTelemetry } from '@sallyport/service/telemetry';
-import { composeGateway, type ComposedGateway, type Overrides, type RouteConfig } from '../../src/compose.ts';
+import {
+  composeGateway,
+  type ComposedGateway,
+  type GatewayConfig,
+  type Overrides,
+  type RouteConfig,
+} from '../../src/compose.ts';
 import { openRawCarrier, type RawCarrier } from './raw-client.ts';
 import { startStandIns, type StandIns } from './services.ts';
 
@@ -59,6 +65,7 @@ export type World = AsyncDisposable & {
 export type WorldOptions = {
   readonly routes?: Readonly<Record<string, RouteConfig>>;
   readonly overrides?: Overrides;
+  readonly config?: Partial<GatewayConfig>;
   readonly clock?: Clock;
   readonly leaseMs?: number;
 };
@@ -127,6 +134,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         keyAddress: services.key,
         policyAddress: services.policy,
         routes: options.routes ?? { echo: { kind: 'echo' } },
+        ...options.config,
       },
       {
         identity: await service('gateway'),
