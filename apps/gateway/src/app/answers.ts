@@ -8,7 +8,7 @@ import type { ConcludedRequest, ReplayGuard } from './ports.ts';
 
 export type AnswerPorts = {
   readonly guard: Pick<ReplayGuard, 'conclude' | 'response'>;
-  readonly metrics: Pick<PipelineMetrics, 'guardUnavailable'>;
+  readonly metrics: Pick<PipelineMetrics, 'guardUnavailable' | 'refused'>;
 };
 
 export type Answers = {
@@ -33,6 +33,10 @@ export function createAnswers({ guard, metrics }: AnswerPorts): Answers {
     await concludeClaims(live, claimed);
     if (settled.length > 0) live.finished(settled);
     if (refused.length > 0 || settled.length > 0) answer(live, answers);
+    for (const { incoming, reply } of answers) {
+      const code = reply.kind === 'refusal' ? (reply.code ?? 'kept') : 'kept';
+      incoming.trace?.end({ 'sallyport.outcome': 'refused', 'sallyport.status': code });
+    }
   }
 
   async function giveBack(live: LiveSession, { allowed, refused, settled }: Judged): Promise<void> {
@@ -47,14 +51,16 @@ export function createAnswers({ guard, metrics }: AnswerPorts): Answers {
       claimed.map(({ correlation }) => ({ correlation, state: 'released', response: undefined })),
     );
     live.finished([...settled, ...allowed.map(({ message }) => message.sequence)]);
-    answer(live, [
+    const answers = [
       ...allowed.map((incoming) => ({ incoming, reply: unrecorded })),
       // A duplicate goes on waiting for the first of its kind.
       ...refused.map(({ incoming, reply, isClaimed }) => ({
         incoming,
         reply: isClaimed || reply === 'kept' ? unrecorded : reply,
       })),
-    ]);
+    ];
+    answer(live, answers);
+    for (const { incoming } of answers) incoming.trace?.end({ 'sallyport.outcome': 'refused' }, 'unrecorded');
   }
 
   async function concludeClaims(live: LiveSession, claims: readonly ConcludedRequest[]): Promise<void> {
@@ -77,12 +83,15 @@ export function createAnswers({ guard, metrics }: AnswerPorts): Answers {
     return refusal('response_lost', 'it was carried out; its response is no longer kept');
   }
 
-  return { conclude, giveBack };
-}
+  function answer(live: LiveSession, answers: readonly { incoming: Incoming; reply: Reply }[]): void {
+    for (const { reply } of answers) if (reply.kind === 'refusal') metrics.refused(reply.code);
+    const wanted = answers.filter(({ incoming }) => incoming.message.kind === 'request');
+    live.outbox.push(
+      wanted.map(({ incoming: { message }, reply }) =>
+        replyMessage(message.correlation, reply, message.trace),
+      ),
+    );
+  }
 
-function answer(live: LiveSession, answers: readonly { incoming: Incoming; reply: Reply }[]): void {
-  const wanted = answers.filter(({ incoming }) => incoming.message.kind === 'request');
-  live.outbox.push(
-    wanted.map(({ incoming: { message }, reply }) => replyMessage(message.correlation, reply, message.trace)),
-  );
+  return { conclude, giveBack };
 }

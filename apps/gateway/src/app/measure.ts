@@ -1,4 +1,5 @@
 /** What the pipeline counts (DESIGN.md section 13). Labels come from closed sets. */
+import type { RefusalCode } from '@sallyport/channel';
 import type { Metrics } from '@sallyport/service/metrics';
 import type { RecordVerdict } from './ports.ts';
 
@@ -12,9 +13,16 @@ export type PipelineMetrics = {
   rejected(cause: string): void;
   handshake(result: string): void;
   guardUnavailable(): void;
+  /** How long the replay guard took for a frame. */
+  guardAnswered(ms: number): void;
+  /** Refusals that leave for clients; undefined counts for none: it was kept from an earlier answer. */
+  refused(code: RefusalCode | undefined, count?: number): void;
+  /** Messages that asked for a trace and were carried out without. */
+  tracesRefused(count: number): void;
 };
 
 const DECISION_BUCKETS = [0.000_005, 0.000_02, 0.000_1, 0.000_5, 0.002, 0.01] as const;
+const GUARD_BUCKETS = [0.000_05, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.02, 0.1, 0.5, 2] as const;
 const FORWARD_BUCKETS = [0.000_5, 0.002, 0.01, 0.05, 0.2, 1, 5, 30] as const;
 const MS_PER_SECOND = 1000;
 
@@ -68,6 +76,20 @@ export function pipelineMetrics(
     name: 'guard_unavailable_total',
     help: 'Frames the replay guard could not decide',
   });
+  const guardTime = metrics.histogram({
+    name: 'guard_seconds',
+    help: 'Replay guard: one frame, asked and answered',
+    buckets: GUARD_BUCKETS,
+  });
+  const refusals = metrics.counter({
+    name: 'refusals_total',
+    help: 'Refusals sent to clients for their messages, by reason',
+    labels: ['reason'],
+  });
+  const untraced = metrics.counter({
+    name: 'traces_refused_total',
+    help: 'Messages that asked for a trace beyond the bound, and were carried out without',
+  });
   metrics.gauge({ name: 'sessions', help: 'Open sessions', collect: gauges.sessions });
   metrics.gauge({
     name: 'messages_in_flight',
@@ -99,5 +121,10 @@ export function pipelineMetrics(
     rejected: (cause) => rejected.add({ cause }),
     handshake: (result) => handshakes.add({ result }),
     guardUnavailable: () => guard.add({}),
+    guardAnswered: (ms) => guardTime.observe({}, ms / MS_PER_SECOND),
+    refused(code, count = 1) {
+      if (code !== undefined && count > 0) refusals.add({ reason: code }, count);
+    },
+    tracesRefused: (count) => untraced.add({}, count),
   };
 }

@@ -3,6 +3,7 @@ import type { OpenedFrame, OpenedMessage } from '@sallyport/channel';
 import type { MessageDecision } from '@sallyport/audit-log';
 import { sha256, toHex, utf8 } from '@sallyport/crypto';
 import { auditLabel } from '../domain/label.ts';
+import type { FrameTraces, MessageTrace } from './message-trace.ts';
 import type { RecordClaim, RecordVerdict } from './ports.ts';
 
 export const ACTION = 'message.send';
@@ -13,14 +14,20 @@ export type Incoming = {
   readonly correlation: string;
   /** Of the sealed content, as the frame's signature covers it; hex. */
   readonly digest: string;
+  /** Of a message that is traced. */
+  readonly trace?: MessageTrace;
 };
 
-export function incomingOf(frame: OpenedFrame): Incoming[] {
-  return frame.messages.map((message, index) => ({
-    message,
-    correlation: toHex(message.correlation),
-    digest: toHex(frame.proof.sealedDigests[index] ?? new Uint8Array(1)),
-  }));
+export function incomingOf(frame: OpenedFrame, traces?: FrameTraces): Incoming[] {
+  return frame.messages.map((message, index) => {
+    const incoming = {
+      message,
+      correlation: toHex(message.correlation),
+      digest: toHex(frame.proof.sealedDigests[index] ?? new Uint8Array(1)),
+    };
+    const trace = traces?.get(index);
+    return trace === undefined ? incoming : { ...incoming, trace };
+  });
 }
 
 /** Whether it asks for an effect at its destination. */
@@ -43,7 +50,7 @@ export function isAccepted(verdict: RecordVerdict): boolean {
 }
 
 export function decisionOf(
-  { message, correlation, digest }: Incoming,
+  { message, correlation, digest, trace }: Incoming,
   decision: 'allow' | 'deny',
   reason: string,
   policyRevision: string,
@@ -57,5 +64,6 @@ export function decisionOf(
     reason: auditLabel(reason, decision),
     policyRevision,
     requestDigest: digest,
+    ...(trace === undefined ? {} : { traceparent: trace.traceparent }),
   };
 }

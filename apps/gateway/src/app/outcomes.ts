@@ -8,6 +8,7 @@ import { conclude, type Conclusion, type Met } from '../domain/outcome.ts';
 import { encodeReply, refusal, replyMessage, type Reply } from '../domain/reply.ts';
 import type { LiveSession } from './live-session.ts';
 import type { PipelineMetrics } from './measure.ts';
+import { appendStep, sharedStep, tracesIn, type MessageTrace } from './message-trace.ts';
 import type { ConcludedRequest, ReplayGuard } from './ports.ts';
 import type { FrameTicket } from './under-way.ts';
 
@@ -19,6 +20,8 @@ export type MessageResult = {
   readonly ticket: FrameTicket;
   readonly met: Met;
   readonly durationMs: number;
+  /** Of a message that is traced; ends here. */
+  readonly trace?: MessageTrace;
 };
 
 export type Outcomes = {
@@ -30,7 +33,7 @@ export type OutcomePorts = {
   readonly guard: Pick<ReplayGuard, 'conclude'>;
   /** At most 256 outcomes. */
   readonly recordOutcomes: (live: LiveSession, outcomes: readonly MessageOutcome[]) => Promise<void>;
-  readonly metrics: Pick<PipelineMetrics, 'concluded' | 'guardUnavailable'>;
+  readonly metrics: Pick<PipelineMetrics, 'concluded' | 'guardUnavailable' | 'refused'>;
   /** Told when effects took place and their outcomes could not be recorded. */
   readonly onLost: (error: unknown, count: number) => void;
   /** Told of what should be impossible; the session has been ended. */
@@ -64,26 +67,25 @@ export function createOutcomes(ports: OutcomePorts): Outcomes {
 
   async function record(live: LiveSession, batch: readonly MessageResult[]): Promise<void> {
     const conclusions = batch.map(({ message, met }) => conclude(message.destination, met));
+    const traces = tracesIn(batch);
     let replies: readonly Reply[] = conclusions.map(({ reply }) => reply);
+    const append = appendStep(
+      traces,
+      batch.map((result, index) => outcomeOf(result, conclusions[index])),
+    );
     try {
-      await ports.recordOutcomes(
-        live,
-        batch.map((result, index) => outcomeOf(result, conclusions[index])),
-      );
+      await ports.recordOutcomes(live, append.records);
+      append.end();
     } catch (error) {
       // The effect stands and its trace ends at the decision: the client hears that nobody can vouch for it.
       replies = batch.map(() => refusal('outcome_unknown', 'the outcome could not be recorded'));
+      append.end('unrecorded');
       ports.onLost(error, batch.length);
     }
     measure(batch, conclusions);
-    try {
-      await ports.guard.conclude(
-        live.guard,
-        batch.map(({ correlation, met }, index) => concluded(correlation, met, replies[index])),
-      );
-    } catch {
-      ports.metrics.guardUnavailable();
-    }
+    for (const reply of replies) if (reply.kind === 'refusal') ports.metrics.refused(reply.code);
+    await tellGuard(live, batch, replies, traces);
+    const respond = sharedStep(traces, 'gateway.respond', 'internal');
     live.finished(batch.map(({ message }) => message.sequence));
     live.outbox.push(
       batch.flatMap(({ message }, index) => {
@@ -93,6 +95,30 @@ export function createOutcomes(ports: OutcomePorts): Outcomes {
           : [];
       }),
     );
+    respond?.end();
+    for (const [index, { trace }] of batch.entries()) {
+      const { outcome = 'unknown', status } = conclusions[index] ?? {};
+      trace?.end({ 'sallyport.outcome': outcome, 'sallyport.status': status });
+    }
+  }
+
+  async function tellGuard(
+    live: LiveSession,
+    batch: readonly MessageResult[],
+    replies: readonly Reply[],
+    traces: readonly MessageTrace[] | undefined,
+  ): Promise<void> {
+    const step = sharedStep(traces, 'guard.conclude', 'client');
+    try {
+      await ports.guard.conclude(
+        live.guard,
+        batch.map(({ correlation, met }, index) => concluded(correlation, met, replies[index])),
+      );
+      step?.end();
+    } catch {
+      step?.end('unavailable');
+      ports.metrics.guardUnavailable();
+    }
   }
 
   function measure(batch: readonly MessageResult[], conclusions: readonly Conclusion[]): void {
@@ -131,7 +157,7 @@ function concluded(correlation: string, met: Met, reply: Reply | undefined): Con
 }
 
 function outcomeOf(
-  { message, correlation, durationMs }: MessageResult,
+  { message, correlation, durationMs, trace }: MessageResult,
   conclusion: Conclusion | undefined,
 ): MessageOutcome {
   const { outcome = 'unknown', status = 'none', responseDigest } = conclusion ?? {};
@@ -144,5 +170,6 @@ function outcomeOf(
     status,
     ...(responseDigest === undefined ? {} : { responseDigest }),
     durationMs: Math.max(0, durationMs),
+    ...(trace === undefined ? {} : { traceparent: trace.traceparent }),
   };
 }

@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseControl, parseRefusal, type OutgoingMessage } from '@sallyport/channel';
-import { utf8 } from '@sallyport/crypto';
+import { randomBytes, secretKey, utf8 } from '@sallyport/crypto';
 import { freezePrincipal, type Decision } from '@sallyport/policy-engine';
-import { silentTracer } from '@sallyport/service/telemetry';
 import { describe, expect, test } from 'vitest';
 import { NOW_MS, sessionPair } from '../../test/support/pair.ts';
 import { request } from '../../test/support/world.ts';
 import { memoryReplayGuard } from '../guard/memory.ts';
 import { LiveSession } from './live-session.ts';
 import type { PipelineMetrics } from './measure.ts';
+import { UNTRACED } from './message-trace.ts';
 import { createOutcomes } from './outcomes.ts';
 import { createPipeline } from './pipeline.ts';
 import type { ReplayGuard, Route, RouteResult } from './ports.ts';
@@ -46,6 +46,9 @@ async function stage(options: Stage = {}) {
     handshake: () => undefined,
     rejected: (cause) => void rejected.push(cause),
     guardUnavailable: () => void log.push('guard unavailable'),
+    guardAnswered: () => undefined,
+    refused: () => undefined,
+    tracesRefused: () => undefined,
   };
   const record = async (
     phase: 'decision' | 'outcome',
@@ -57,7 +60,11 @@ async function stage(options: Stage = {}) {
   };
   const live = new LiveSession({
     session: gateway,
-    guard: await guard.attach(Buffer.from(gateway.sid).toString('hex'), NOW_MS + 3_600_000),
+    guard: await guard.attach({
+      sessionId: Buffer.from(gateway.sid).toString('hex'),
+      notAfterMs: NOW_MS + 3_600_000,
+      responseKey: secretKey(randomBytes(32)),
+    }),
     principal: freezePrincipal({ id: 'user:alice', tenant: 'default', method: 'certificate' }),
     peerAddress: '192.0.2.1',
     now: () => NOW_MS,
@@ -110,7 +117,7 @@ async function stage(options: Stage = {}) {
       onLost: () => void log.push('outcome lost'),
       onDefect,
     }),
-    tracer: silentTracer,
+    traces: UNTRACED,
     metrics,
     now: options.now ?? (() => NOW_MS),
     monotonic: () => performance.now(),

@@ -6,13 +6,23 @@
 import { type Control, type MessageCause, type OpenedFrame, type RefusalCode } from '@sallyport/channel';
 import type { MessageDecision } from '@sallyport/audit-log';
 import type { Decision, DecisionRequest } from '@sallyport/policy-engine';
-import { parseTraceparent, type Tracer } from '@sallyport/service/telemetry';
+import { formatTraceparent } from '@sallyport/service/telemetry';
 import type { Met } from '../domain/outcome.ts';
 import { refusal, replyMessage } from '../domain/reply.ts';
 import { createAnswers, RETRY_AFTER_MS } from './answers.ts';
 import { createJudge } from './judge.ts';
 import type { LiveSession } from './live-session.ts';
 import type { PipelineMetrics } from './measure.ts';
+import {
+  appendStep,
+  endRouteStep,
+  endTraces,
+  sharedStep,
+  traceDecisions,
+  tracesIn,
+  type MessageTrace,
+  type MessageTraces,
+} from './message-trace.ts';
 import { claimOf, decisionOf, incomingOf, isAccepted, type Incoming } from './message.ts';
 import type { Outcomes } from './outcomes.ts';
 import type {
@@ -37,7 +47,7 @@ export type PipelinePorts = {
   /** What was refused with nothing consumed: counted, not recorded one by one. */
   readonly countRefused: (peerAddress: string, cause: string) => void;
   readonly outcomes: Outcomes;
-  readonly tracer: Tracer;
+  readonly traces: MessageTraces;
   readonly metrics: PipelineMetrics;
   /** Gateway time, ms since the epoch, and a clock that never goes back. */
   readonly now: () => number;
@@ -63,39 +73,42 @@ const CLOSE_OF = {
   epoch_required: 'epoch_required',
 } as const satisfies Record<FrameRefusal, RefusalCode>;
 
-const CONSUMER = { kind: 'consumer' } as const;
-
 export function createPipeline(ports: PipelinePorts): Pipeline {
-  const { guard, metrics, tracer } = ports;
+  const { guard, metrics } = ports;
   const judge = createJudge(ports);
   const answers = createAnswers(ports);
   let isStopping = false;
 
-  async function run(live: LiveSession, frame: OpenedFrame, ticket: FrameTicket): Promise<void> {
+  async function run(
+    live: LiveSession,
+    frame: OpenedFrame,
+    ticket: FrameTicket,
+    receivedAtMs: number,
+  ): Promise<void> {
+    let all: readonly Incoming[] = [];
     try {
-      const parent = parseTraceparent(frame.messages[0]?.trace);
-      await tracer.span(
-        'gateway.frame',
-        { 'messaging.batch.message_count': frame.messages.length },
-        () => admit(live, frame, ticket),
-        parent === undefined ? CONSUMER : { kind: 'consumer', parent },
-      );
+      all = incomingOf(frame, ports.traces.begin(live, frame, receivedAtMs));
+      await admit(live, frame, all, ticket);
     } catch (error) {
       live.end('internal', 'defect');
       ticket.abandon();
+      endTraces(all, 'defect');
       ports.onDefect(error);
     }
   }
 
-  async function admit(live: LiveSession, frame: OpenedFrame, ticket: FrameTicket): Promise<void> {
-    const all = incomingOf(frame);
-    let verdict: GuardVerdict;
-    try {
-      verdict = await guard.admit(live.guard, all.map(claimOf));
-    } catch {
+  async function admit(
+    live: LiveSession,
+    frame: OpenedFrame,
+    all: readonly Incoming[],
+    ticket: FrameTicket,
+  ): Promise<void> {
+    const traces = tracesIn(all);
+    const verdict = await askGuard(live, all, traces);
+    if (verdict === undefined) {
       // Undecided is refused, retryably, and nothing was consumed (DESIGN.md section 5).
-      metrics.guardUnavailable();
       ticket.abandon();
+      endTraces(all, 'guard_unavailable');
       return refuseAll(live, frame, 'unavailable', 'guard_unavailable');
     }
     if (verdict.kind === 'refused') {
@@ -106,9 +119,17 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
     acknowledgeLater(live, all, verdicts, received);
     if (live.isOver) return recordRefused(live, all, 'session_ended', ticket);
 
+    const decidingSinceMs = traces === undefined ? 0 : ports.traces.nowMs();
     const judged = judge(live, all, verdicts);
-    if (await isRecorded(live, judged.decisions)) {
+    if (traces !== undefined) traceDecisions(traces, judged.decisions, decidingSinceMs);
+    if (await isRecorded(live, judged.decisions, traces)) {
+      const respond = sharedStep(
+        tracesIn(judged.refused.map(({ incoming }) => incoming)),
+        'gateway.respond',
+        'internal',
+      );
       await answers.conclude(live, judged);
+      respond?.end();
       for (const incoming of judged.allowed) void forward(live, incoming, ticket);
       ticket.settle(all.length - judged.allowed.length);
     } else {
@@ -118,12 +139,39 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
     for (const control of judged.controls) takeControl(live, control);
   }
 
-  async function isRecorded(live: LiveSession, decisions: readonly MessageDecision[]): Promise<boolean> {
-    if (decisions.length === 0) return true;
+  /** Undefined when the guard cannot tell. */
+  async function askGuard(
+    live: LiveSession,
+    all: readonly Incoming[],
+    traces: readonly MessageTrace[] | undefined,
+  ): Promise<GuardVerdict | undefined> {
+    const step = sharedStep(traces, 'guard.admit', 'client');
+    const startedAt = ports.monotonic();
     try {
-      await ports.recordDecisions(live, decisions);
+      const verdict = await guard.admit(live.guard, all.map(claimOf));
+      step?.end();
+      metrics.guardAnswered(ports.monotonic() - startedAt);
+      return verdict;
+    } catch {
+      step?.end('unavailable');
+      metrics.guardUnavailable();
+      return undefined;
+    }
+  }
+
+  async function isRecorded(
+    live: LiveSession,
+    decisions: readonly MessageDecision[],
+    traces: readonly MessageTrace[] | undefined,
+  ): Promise<boolean> {
+    if (decisions.length === 0) return true;
+    const append = appendStep(traces, decisions);
+    try {
+      await ports.recordDecisions(live, append.records);
+      append.end();
       return true;
     } catch {
+      append.end('unrecorded');
       // Nothing takes effect without a trace: what cannot be recorded is not done (DESIGN.md section 12).
       ports.countRefused(live.peerAddress, 'unrecorded');
       return false;
@@ -132,21 +180,30 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
 
   /** Never rejects: whatever happens is an outcome. */
   async function forward(live: LiveSession, incoming: Incoming, ticket: FrameTicket): Promise<void> {
-    const { message, correlation } = incoming;
+    const { message, correlation, trace } = incoming;
     const startedAt = ports.monotonic();
+    const step = trace?.step('route.send', 'client', { 'messaging.destination.name': message.destination });
     let met: Met;
     try {
-      met = await send(live, incoming);
+      met = await send(live, incoming, step === undefined ? message.trace : formatTraceparent(step.context));
     } catch (error) {
       ports.onDefect(error);
       const detail = 'the gateway failed while the message was on its way';
       met = { kind: 'failure', reason: 'upstream_failed', status: 'defect', detail, isWithoutEffect: false };
     }
+    endRouteStep(step, met);
     const durationMs = ports.monotonic() - startedAt;
-    ports.outcomes.add(live, { message, correlation, ticket, met, durationMs });
+    ports.outcomes.add(live, {
+      message,
+      correlation,
+      ticket,
+      met,
+      durationMs,
+      ...(trace === undefined ? {} : { trace }),
+    });
   }
 
-  function send(live: LiveSession, { message, correlation }: Incoming): Met | Promise<Met> {
+  function send(live: LiveSession, { message, correlation }: Incoming, trace: string): Met | Promise<Met> {
     if (live.isOver) return { kind: 'session_ended' };
     const route = ports.routes.get(message.destination);
     if (route === undefined) return { kind: 'no_route' };
@@ -156,7 +213,7 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
       principal: live.principal.id,
       contentType: message.contentType,
       body: message.payload,
-      traceparent: message.trace === '' ? undefined : message.trace,
+      traceparent: trace === '' ? undefined : trace,
       signal: ports.giveUp,
     });
   }
@@ -173,7 +230,9 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
     await isRecorded(
       live,
       refused.map((incoming) => decisionOf(incoming, 'deny', cause, revision)),
+      tracesIn(refused),
     );
+    endTraces(all, cause);
     metrics.rejected(cause);
     ticket.abandon();
   }
@@ -183,6 +242,7 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
     ports.countRefused(live.peerAddress, cause);
     const reply = refusal(code, DETAIL_OF[cause] ?? '', RETRY_AFTER_MS);
     const requests = frame.messages.filter(({ kind }) => kind === 'request');
+    metrics.refused(code, requests.length);
     live.outbox.push(requests.map((message) => replyMessage(message.correlation, reply, message.trace)));
   }
 
@@ -210,6 +270,7 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
 
   return {
     onFrame(live, bytes) {
+      const receivedAtMs = ports.traces.nowMs();
       const frame = live.session.openFrame(bytes);
       if (!frame.ok) return frame.cause;
       metrics.frame();
@@ -224,7 +285,7 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
         live.end('epoch_required', 'lease_expired');
         recordRefused(live, incomingOf(frame), 'lease_expired', ticket).catch(ports.onDefect);
       } else {
-        void run(live, frame, ticket);
+        void run(live, frame, ticket, receivedAtMs);
       }
       return undefined;
     },

@@ -4,7 +4,8 @@ import { concatBytes, utf8 } from '@sallyport/crypto';
 
 export type Reply =
   | { readonly kind: 'response'; readonly contentType: string; readonly payload: Uint8Array }
-  | { readonly kind: 'refusal'; readonly payload: Uint8Array };
+  /** `code`: absent in what was kept for a resend. */
+  | { readonly kind: 'refusal'; readonly payload: Uint8Array; readonly code?: RefusalCode };
 
 const RESPONSE = 1;
 const REFUSAL = 2;
@@ -13,7 +14,7 @@ const MAX_DETAIL_LENGTH = 500;
 /** `detail` is for the person at the other end; what does not fit or is not plain text is cut away. */
 export function refusal(code: RefusalCode, detail: string, retryAfterMs = 0): Reply {
   const plain = detail.replace(/[^\x20-\x7e]/gu, '?').slice(0, MAX_DETAIL_LENGTH);
-  return { kind: 'refusal', payload: encodeRefusal({ code, retryAfterMs, detail: plain }) };
+  return { kind: 'refusal', code, payload: encodeRefusal({ code, retryAfterMs, detail: plain }) };
 }
 
 /** The message that carries a reply. */
