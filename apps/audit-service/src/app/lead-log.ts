@@ -63,6 +63,8 @@ export function leadLog(ports: LeadLogPorts): LeadLog {
     const verifierKey = formatVerifierKey(origin, signing.active);
     const promised = state.fence?.promised;
     const { saved } = state;
+    // The folder's checkpoint is what the next one is compared with: it has to be the saved one.
+    if (saved !== undefined && saved.size > copy.size()) return undefined;
     if (promised !== undefined && promised.size > (saved?.size ?? -1)) {
       // Its note may have been signed and lost: this log goes on from it all the same.
       await copy.mustContain(promised, state, () => beat(held));

@@ -32,6 +32,8 @@ export type OnProgress = () => Promise<void>;
 export type OwnCopy = {
   /** Leaves under the checkpoint in the folder, and those of the one that is being put there. */
   coveredSize(): number;
+  /** Leaves under the checkpoint in the folder. */
+  size(): number;
   /** Leaves that the saved checkpoint, when it was last seen, has beyond the folder's. */
   behind(): number;
   /** The last that this process put there or found there and saved. */
@@ -97,6 +99,7 @@ export function ownCopy({ tiles, leaves, folders, replica }: OwnCopyPorts): OwnC
 
   return {
     coveredSize: () => covered,
+    size: () => ownSize,
     behind: () => Math.max(0, seenSize - ownSize),
     checkpoint: () => own,
     begin(size) {
