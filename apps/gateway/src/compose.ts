@@ -16,6 +16,7 @@ import { createCarrier, type Carrier } from './app/carrier.ts';
 import type { HalfOpen } from './app/handshakes.ts';
 import { startLeases } from './app/leases.ts';
 import { pipelineMetrics } from './app/measure.ts';
+import { createMessageTraces } from './app/message-trace.ts';
 import { beginSession } from './app/open-session.ts';
 import { createOutcomes } from './app/outcomes.ts';
 import { createPipeline } from './app/pipeline.ts';
@@ -190,7 +191,12 @@ export async function composeGateway(
     routes: destinations.byName,
     recordDecisions: records.decisions,
     outcomes,
-    tracer,
+    traces: createMessageTraces({
+      tracer,
+      monotonic,
+      random: Math.random,
+      onRefused: measure.tracesRefused,
+    }),
     metrics: measure,
     now,
     monotonic,
