@@ -59,7 +59,9 @@ class SourceDriver implements Driver {
 
   async commitTransaction(connection: DatabaseConnection): Promise<void> {
     if (!(connection instanceof SourceConnection)) return;
-    const { command } = await connection.connection.query('commit', []);
+    const { command } = await connection.connection.query('commit', []).catch((error: unknown) => {
+      throw isOutcomeUnknown(error) ? outcomeUnknown(error) : error;
+    });
     if (command === 'ROLLBACK') {
       const message =
         'a statement of the transaction failed and its error was swallowed: rolled back, not committed';
@@ -68,7 +70,8 @@ class SourceDriver implements Driver {
   }
 
   async rollbackTransaction(connection: DatabaseConnection): Promise<void> {
-    await connection.executeQuery(CompiledQuery.raw('rollback'));
+    // When it fails, `release` sees to it; the caller hears of the error that led here.
+    await connection.executeQuery(CompiledQuery.raw('rollback')).catch(() => undefined);
   }
 
   async releaseConnection(connection: DatabaseConnection): Promise<void> {
@@ -78,6 +81,19 @@ class SourceDriver implements Driver {
   async destroy(): Promise<void> {
     await this.#source.close();
   }
+}
+
+/** An answer from the server says that it did not commit, unless the server says it as it goes (classes 08 and 57). */
+function isOutcomeUnknown(error: unknown): boolean {
+  if (!(error instanceof DatabaseError)) return false;
+  const { kind, sqlState } = error;
+  const lost = kind === 'unavailable' || kind === 'deadline_exceeded' || kind === 'closed';
+  return lost && (sqlState === undefined || /^(?:08|57)/.test(sqlState));
+}
+
+function outcomeUnknown(cause: unknown): DatabaseError {
+  const message = 'the connection was lost during the commit: whether it took effect is unknown';
+  return new DatabaseError('outcome_unknown', message, { cause });
 }
 
 export function sourceDialect(source: SqlSource): Dialect {

@@ -16,6 +16,8 @@ const states: readonly [string | undefined, DatabaseErrorKind][] = [
   ['57P01', 'unavailable'],
   ['57014', 'deadline_exceeded'],
   ['08006', 'unavailable'],
+  ['28P01', 'unavailable'],
+  ['3D000', 'unavailable'],
   ['XX000', 'other'],
   ['', 'other'],
   [undefined, 'other'],

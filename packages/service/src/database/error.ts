@@ -18,6 +18,8 @@ const rows = {
   deadline_exceeded: { reason: 'unavailable' },
   /** The database is gone, is starting, or has no room left. */
   unavailable: { reason: 'unavailable' },
+  /** The connection was lost while a transaction committed: it may be there or not. Look before doing it again. */
+  outcome_unknown: { reason: 'unavailable' },
   closed: { reason: 'unavailable' },
   other: { reason: 'internal' },
 } as const satisfies Record<string, { reason: Reason }>;
@@ -90,6 +92,8 @@ const byCode: Readonly<Record<string, DatabaseErrorKind>> = {
 const byClass: Readonly<Record<string, DatabaseErrorKind>> = {
   '08': 'unavailable', // connection exception
   '22': 'invalid_statement', // data exception
+  '28': 'unavailable', // invalid authorization specification: credentials may be on their way
+  '3D': 'unavailable', // invalid catalog name: the database is not there yet
   '42': 'invalid_statement', // syntax error or access rule violation
   '53': 'unavailable', // insufficient resources
   '54': 'invalid_statement', // program limit exceeded

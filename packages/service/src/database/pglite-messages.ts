@@ -1,5 +1,6 @@
 /** What the host and its worker say to each other. */
 import type { PackedRows } from './byte-arena.ts';
+import type { ServerErrorFields } from './server-error.ts';
 
 export interface WorkerStart {
   /** `undefined`: in memory. */
@@ -17,15 +18,6 @@ export type WorkerRequest =
     }
   | { readonly id: number; readonly kind: 'script'; readonly role: string | undefined; readonly sql: string }
   | { readonly id: number; readonly kind: 'close' };
-
-export interface ServerErrorFields {
-  readonly sqlState: string | undefined;
-  /** Only where it names identifiers, never values. */
-  readonly message: string | undefined;
-  readonly table: string | undefined;
-  readonly column: string | undefined;
-  readonly constraint: string | undefined;
-}
 
 export type WorkerReply =
   | { readonly id: number; readonly kind: 'ready' }

@@ -2,7 +2,7 @@ import { packRows } from './byte-arena.ts';
 import { DatabaseError } from './error.ts';
 import type { SqlConnection, SqlResult } from './sql-source.ts';
 import type { EndTurn } from './turn-queue.ts';
-import { ServerError, type Unnumbered, type WorkerLink } from './worker-link.ts';
+import { StatementError, type Unnumbered, type WorkerLink } from './worker-link.ts';
 
 /** One turn on the connection. Past its time it refuses every further statement. */
 export class Turn implements SqlConnection {
@@ -52,7 +52,7 @@ export class Turn implements SqlConnection {
       this.#inTransaction = result.inTransaction;
       return result;
     } catch (error) {
-      if (error instanceof ServerError) this.#inTransaction = error.inTransaction;
+      if (error instanceof StatementError) this.#inTransaction = error.inTransaction;
       throw error;
     }
   }

@@ -8,7 +8,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite, types } from '@electric-sql/pglite';
 import { packRows, unpackRows } from './byte-arena.ts';
 import { DurableNodeFs, durableStartParams, syncFolder, syncTree } from './durable-node-fs.ts';
-import type { ServerErrorFields, WorkerReply, WorkerRequest, WorkerStart } from './pglite-messages.ts';
+import type { WorkerReply, WorkerRequest, WorkerStart } from './pglite-messages.ts';
+import { serverErrorFields } from './server-error.ts';
 
 if (parentPort === null) throw new Error('pglite-worker.ts runs as a worker thread only');
 const port = parentPort;
@@ -99,28 +100,11 @@ async function answer(db: PGlite, request: Exclude<WorkerRequest, { kind: 'close
   };
 }
 
-const text = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
-
-/** Class 42 names identifiers; messages of other classes may quote values, which must not leave. */
-function serverError(error: unknown): ServerErrorFields | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const fields = error as Error & Readonly<Record<string, unknown>>;
-  const sqlState = text(fields['code']);
-  if (sqlState === undefined || !/^[0-9A-Z]{5}$/.test(sqlState)) return undefined;
-  return {
-    sqlState,
-    message: sqlState.startsWith('42') ? error.message : undefined,
-    table: text(fields['table']),
-    column: text(fields['column']),
-    constraint: text(fields['constraint']),
-  };
-}
-
 /** A trap or an exit of the wasm module, as against an error that Postgres reports and survives. */
 const engineFailures: ReadonlySet<string> = new Set(['RuntimeError', 'ExitStatus']);
 
 function failure(id: number, error: unknown, db: PGlite): WorkerReply {
-  const known = serverError(error);
+  const known = serverErrorFields(error);
   if (known !== undefined) return { id, kind: 'error', error: known, inTransaction: db.isInTransaction() };
   if (error instanceof Error && engineFailures.has(error.name)) {
     return { id, kind: 'fatal', message: error.message };

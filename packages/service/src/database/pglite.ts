@@ -4,6 +4,7 @@ import { createDatabase } from './database.ts';
 import { DatabaseError } from './error.ts';
 import { Turn } from './pglite-turn.ts';
 import type { DatabaseHost, DatabaseOptions } from './port.ts';
+import { roleOf } from './service-name.ts';
 import type { SqlSource } from './sql-source.ts';
 import { TurnQueue } from './turn-queue.ts';
 import { WorkerLink } from './worker-link.ts';
@@ -14,7 +15,6 @@ export type PgliteOptions =
   /** Gone when closed; for tests. */
   | { readonly memory: true; readonly startTimeoutMs?: number };
 
-const servicePattern = /^(?!public$|postgres$|pg-|information-schema$)[a-z][a-z0-9-]{0,40}$/;
 const closeTimeoutMs = 10_000;
 const closed = (): DatabaseError => new DatabaseError('closed', 'the database is closed');
 const provisioning = { maxQueue: 64, acquireTimeoutMs: 60_000 };
@@ -32,10 +32,10 @@ export async function openPglite(options: PgliteOptions): Promise<DatabaseHost> 
     const { maxQueue = 1024, acquireTimeoutMs = 10_000, holdTimeoutMs = 30_000 } = databaseOptions;
     let isClosed = false;
     return {
-      async acquire() {
+      async acquire(limits) {
         if (isClosed) throw closed();
         const endTurn = await turns.take(service, { maxQueue, acquireTimeoutMs });
-        return new Turn(link, role, endTurn, holdTimeoutMs);
+        return new Turn(link, role, endTurn, limits?.holdTimeoutMs ?? holdTimeoutMs);
       },
       async release(connection) {
         if (connection instanceof Turn) await connection.end(closed());
@@ -69,12 +69,7 @@ export async function openPglite(options: PgliteOptions): Promise<DatabaseHost> 
 
   return {
     async forService<Schema>(service: string, databaseOptions: DatabaseOptions = {}) {
-      if (!servicePattern.test(service)) {
-        throw new DatabaseError(
-          'invalid_statement',
-          `service name ${service} must match ${servicePattern.source}`,
-        );
-      }
+      const role = roleOf(service);
       if (taken.has(service)) {
         throw new DatabaseError(
           'invalid_statement',
@@ -82,7 +77,6 @@ export async function openPglite(options: PgliteOptions): Promise<DatabaseHost> 
         );
       }
       taken.add(service);
-      const role = service.replaceAll('-', '_');
       await asAdmin(
         `do $$ begin
            if not exists (select from pg_roles where rolname = '${role}') then

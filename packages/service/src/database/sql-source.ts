@@ -15,7 +15,8 @@ export interface SqlConnection {
 }
 
 export interface SqlSource {
-  acquire(): Promise<SqlConnection>;
+  /** For as long as the service's options say, or these limits. */
+  acquire(limits?: { readonly holdTimeoutMs: number }): Promise<SqlConnection>;
   /** A transaction left open is rolled back. */
   release(connection: SqlConnection): Promise<void>;
   close(): Promise<void>;

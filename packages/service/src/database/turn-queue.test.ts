@@ -62,3 +62,23 @@ test('closing fails those who wait and those who come', async () => {
   await closing;
   await expect(queue.take('b', options)).rejects.toBe(error);
 });
+
+test('as many hold a turn as there is room, and closing waits for all of them', async () => {
+  const queue = new TurnQueue(2);
+  const [first, second] = [await queue.take('a', options), await queue.take('a', options)];
+  await expect(queue.take('a', { ...options, acquireTimeoutMs: 10 })).rejects.toMatchObject({
+    kind: 'deadline_exceeded',
+  });
+  const third = queue.take('a', options);
+  first();
+  const endThird = await third;
+  let idle = false;
+  const closing = queue.close(new DatabaseError('closed', 'closed')).then(() => {
+    idle = true;
+  });
+  second();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(idle).toBe(false);
+  endThird();
+  await closing;
+});

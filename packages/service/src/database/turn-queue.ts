@@ -1,5 +1,5 @@
 /**
- * Fair, bounded access to one connection: first come first served within an owner, owners in rotation, so that a busy
+ * Fair, bounded access to a few connections, by default one: first come first served within an owner, owners in rotation, so that a busy
  * service delays another by at most one turn. A turn ends when its holder says so.
  */
 import { DatabaseError } from './error.ts';
@@ -21,14 +21,19 @@ export class TurnQueue {
   /** Owners that have someone waiting, in rotation order (a `Map` keeps insertion order). */
   readonly #waiting = new Map<string, Waiter[]>();
   readonly #idle = Promise.withResolvers<void>();
-  #held = false;
+  readonly #capacity: number;
+  #held = 0;
   #closed: DatabaseError | undefined;
+
+  constructor(capacity = 1) {
+    this.#capacity = capacity;
+  }
 
   /** Waits for a turn. Throws `overloaded` at once, or `deadline_exceeded` after `acquireTimeoutMs`. */
   take(owner: string, options: TurnOptions): Promise<EndTurn> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
-    if (!this.#held) {
-      this.#held = true;
+    if (this.#held < this.#capacity) {
+      this.#held += 1;
       return Promise.resolve(this.#endTurn());
     }
     const queue = this.#waiting.get(owner) ?? [];
@@ -65,13 +70,13 @@ export class TurnQueue {
     });
   }
 
-  /** Everybody who waits, now or later, gets `error`. Resolves when the present holder has ended its turn. */
+  /** Everybody who waits, now or later, gets `error`. Resolves when the present holders have ended their turns. */
   close(error: DatabaseError): Promise<void> {
     if (this.#closed === undefined) {
       this.#closed = error;
       for (const waiter of [...this.#waiting.values()].flat()) waiter.fail(error);
       this.#waiting.clear();
-      if (!this.#held) this.#idle.resolve();
+      if (this.#held === 0) this.#idle.resolve();
     }
     return this.#idle.promise;
   }
@@ -88,8 +93,8 @@ export class TurnQueue {
   #next(): void {
     const first = this.#waiting.entries().next();
     if (first.done === true) {
-      this.#held = false;
-      if (this.#closed !== undefined) this.#idle.resolve();
+      this.#held -= 1;
+      if (this.#held === 0 && this.#closed !== undefined) this.#idle.resolve();
       return;
     }
     const [owner, queue] = first.value;

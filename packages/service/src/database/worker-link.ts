@@ -1,8 +1,9 @@
 /** The host's end of the worker: numbered requests, all of which fail when the worker dies. */
 import { Worker } from 'node:worker_threads';
 import { unpackRows } from './byte-arena.ts';
-import { DatabaseError, kindOfSqlState } from './error.ts';
-import type { ServerErrorFields, WorkerReply, WorkerRequest, WorkerStart } from './pglite-messages.ts';
+import { DatabaseError } from './error.ts';
+import type { WorkerReply, WorkerRequest, WorkerStart } from './pglite-messages.ts';
+import { ServerError, type ServerErrorFields } from './server-error.ts';
 import type { SqlResult } from './sql-source.ts';
 
 type Pending = (reply: WorkerReply) => void;
@@ -72,7 +73,7 @@ export class WorkerLink {
         message.kind === 'query' ? [message.parameters.arena, message.parameters.places.buffer] : [];
       this.#worker.postMessage({ ...message, id }, transfer);
     });
-    if (reply.kind === 'error') throw new ServerError(reply.error, reply.inTransaction);
+    if (reply.kind === 'error') throw new StatementError(reply.error, reply.inTransaction);
     if (reply.kind !== 'result')
       throw this.#dead ?? new DatabaseError('unavailable', 'the database worker ended');
     const { columns } = reply;
@@ -101,16 +102,11 @@ export class WorkerLink {
 }
 
 /** What Postgres refused, and whether a transaction is open after it. */
-export class ServerError extends DatabaseError {
+export class StatementError extends ServerError {
   readonly inTransaction: boolean;
 
   constructor(fields: ServerErrorFields, inTransaction: boolean) {
-    const kind = kindOfSqlState(fields.sqlState);
-    const place = [fields.table, fields.column, fields.constraint]
-      .filter((part) => part !== undefined)
-      .join(', ');
-    const what = fields.message ?? kind.replaceAll('_', ' ');
-    super(kind, `${what}${place === '' ? '' : ` (${place})`} [${fields.sqlState ?? '?'}]`, fields);
+    super(fields);
     this.inTransaction = inTransaction;
   }
 }
