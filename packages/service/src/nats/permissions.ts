@@ -5,6 +5,7 @@
  * server about every service and every subject.
  */
 import { auditAckPattern, auditEventsSubject } from '../audit/subjects.ts';
+import { bundleFeed, heartbeatSubject, keyFeed, revocationFeed, type Feed } from '../feed/feeds.ts';
 import type { ServiceName } from '../identity/spiffe.ts';
 import { inboxPrefix } from './options.ts';
 import { auditConsumer, auditStream } from './streams.ts';
@@ -14,15 +15,19 @@ export interface NatsPermissions {
   readonly subscribe: readonly string[];
 }
 
+/** What the two ends of feeds use: announcements and heartbeats. */
+const feeds = (...all: readonly Feed[]): readonly string[] =>
+  all.flatMap((feed) => [feed.subject, heartbeatSubject(feed)]);
+
 /** Subjects beyond those that every service has: its own events, their acknowledgements, its own inbox. */
 const OWN: Readonly<Record<ServiceName, NatsPermissions>> = {
-  gateway: { publish: [], subscribe: ['policy.bundle', 'sessions.revoked', 'keys.changed'] },
-  'auth-service': { publish: ['sessions.revoked'], subscribe: ['keys.changed'] },
-  'key-service': { publish: ['keys.changed'], subscribe: ['keys.changed'] },
-  'policy-service': { publish: ['policy.bundle'], subscribe: ['policy.bundle', 'keys.changed'] },
+  gateway: { publish: [], subscribe: feeds(bundleFeed, revocationFeed, keyFeed) },
+  'auth-service': { publish: feeds(revocationFeed), subscribe: feeds(keyFeed) },
+  'key-service': { publish: feeds(keyFeed), subscribe: feeds(keyFeed) },
+  'policy-service': { publish: feeds(bundleFeed), subscribe: feeds(bundleFeed, keyFeed) },
   'audit-service': {
     publish: ['audit.ack.*.*', ...consumerApi(auditStream.name, auditConsumer.name, auditConsumer.subject)],
-    subscribe: ['keys.changed'],
+    subscribe: feeds(keyFeed),
   },
 };
 
