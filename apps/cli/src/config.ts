@@ -1,11 +1,72 @@
-/** The configuration of the embedded profile: `sallyport.yaml`. Everything has a default; unknown keys are errors. */
-import { bytes, duration, object, oneOf, optional, record, url, type Infer } from '@sallyport/service/config';
+/** The configuration of a deployment on one machine, either profile: `sallyport.yaml`. Everything has a default; unknown keys are errors. */
+import {
+  boolean,
+  bytes,
+  duration,
+  integer,
+  list,
+  object,
+  oneOf,
+  optional,
+  path,
+  port,
+  record,
+  secretFile,
+  string,
+  url,
+  type Infer,
+} from '@sallyport/service/config';
+import { redisConfig } from '@sallyport/service/process';
+import { MAX_REPLICAS } from './cluster/replicas.ts';
 
 const route = object({
   /** Requests are POSTed here. */
   url: url({ protocols: ['http', 'https'] }),
   timeout: duration({ default: 10_000, min: 1, max: 300_000 }),
   maxResponse: bytes({ default: 64 * 1024, min: 1, max: 1024 * 1024 }),
+});
+
+const count = optional(integer({ min: 1, max: MAX_REPLICAS }));
+const natsUser = object({ user: string({ maxLength: 64 }), passwordFile: secretFile() });
+
+/** The cluster profile. Servers that are not given are started on this machine. */
+const cluster = object({
+  /** Processes of each service; default 1. */
+  replicas: object({
+    gateway: count,
+    'auth-service': count,
+    'key-service': count,
+    'policy-service': count,
+    'audit-service': count,
+  }),
+  redis: optional(redisConfig()),
+  nats: optional(
+    object({
+      servers: list(string({ pattern: /^(?:\[[0-9a-f:]+\]|[^\s:,/]+):\d{1,5}$/iu }), { minItems: 1 }),
+      caFile: optional(path()),
+      /** One per service, with the permissions that docs/operations.md lists. */
+      users: object({
+        gateway: natsUser,
+        'auth-service': natsUser,
+        'key-service': natsUser,
+        'policy-service': natsUser,
+        'audit-service': natsUser,
+      }),
+    }),
+  ),
+  /** Schemas, roles and their passwords are made with this user. */
+  postgres: optional(
+    object({
+      host: string({ maxLength: 255 }),
+      port: port({ default: 5432 }),
+      database: string({ default: 'sallyport', maxLength: 63 }),
+      adminUser: string({ maxLength: 63 }),
+      adminPasswordFile: secretFile(),
+      caFile: optional(path()),
+    }),
+  ),
+  /** The servers that are given may be reached without TLS. */
+  allowInsecureBackends: boolean({ default: false }),
 });
 
 export const embeddedConfig = object({
@@ -16,6 +77,7 @@ export const embeddedConfig = object({
     /** An OTLP/HTTP collector's trace endpoint; without it no spans leave the process. */
     otlpUrl: optional(url({ protocols: ['http', 'https'] })),
   }),
+  cluster,
   /** Destinations beside the built-in `echo`. */
   routes: record(route, { keyPattern: /^(?!echo$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/ }),
 });

@@ -14,6 +14,8 @@ export type Output = {
   bytes(value: Uint8Array): void;
   /** A remark to a person; silent with `--json`. */
   note(text: string): void;
+  /** A line of a log that somebody else wrote, as it is. */
+  log(line: string): void;
   /** An error or a warning that must be seen. */
   problem(text: string, value?: Readonly<Record<string, unknown>>): void;
   /** Redraws the progress line; `undefined` ends it. Silent unless `interactive`, but for one line per `every` calls. */
@@ -46,6 +48,10 @@ export function createOutput(options: { json: boolean; out: Stream; err: Stream 
     note(text) {
       clear();
       if (!json) err.write(`${text}\n`);
+    },
+    log(line) {
+      clear();
+      err.write(`${line}\n`);
     },
     problem(text, value) {
       clear();

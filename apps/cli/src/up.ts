@@ -4,7 +4,6 @@
  * Order (DESIGN.md section 3): state folder, identities, database, bus, key, policy, auth, audit, gateway. Disposed in reverse.
  * The one module that may import other apps (STYLE.md rule 3).
  */
-import { stat } from 'node:fs/promises';
 import { composeAuditService } from '@sallyport/audit-service';
 import { composeAuthService } from '@sallyport/auth-service';
 import { composeGateway } from '@sallyport/gateway';
@@ -12,47 +11,20 @@ import { composeKeyService } from '@sallyport/key-service';
 import { composePolicyService } from '@sallyport/policy-service';
 import { memoryBus, type Bus } from '@sallyport/service/bus';
 import { systemClock, type Clock } from '@sallyport/service/clock';
-import { loadConfig } from '@sallyport/service/config';
 import { openPglite, type DatabaseHost } from '@sallyport/service/database';
 import type { ServiceName } from '@sallyport/service/identity';
 import { createLifecycle, type Lifecycle, type Readiness } from '@sallyport/service/lifecycle';
 import { createLogger } from '@sallyport/service/log';
 import { createMetrics } from '@sallyport/service/metrics';
 import type { ServiceRuntime } from '@sallyport/service/runtime';
-import { lockStateFolder, StateFolderError } from '@sallyport/service/state-folder';
 import { createTelemetry } from '@sallyport/service/telemetry';
-import { embeddedConfig, type EmbeddedConfig } from './config.ts';
-import { CommandFailed, UsageError } from './exit.ts';
+import type { EmbeddedConfig } from './config.ts';
+import { CommandFailed } from './exit.ts';
 import { startFailure } from './start-failure.ts';
 import { ensureDevelopmentPsk, pinLogKey, readLogFindings } from './state/first-start.ts';
-import type { Home } from './state/home.ts';
-import {
-  DEVELOPMENT_PRINCIPALS,
-  DEVELOPMENT_PSK,
-  ensureIdentities,
-  type EmbeddedIdentities,
-} from './state/identities.ts';
-
-export type UpOptions = {
-  readonly home: Home;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly configFile?: string;
-  readonly checkConfigOnly: boolean;
-  /** `name=url` each. */
-  readonly routes: readonly string[];
-  readonly logLevel?: string;
-  /** Aborts a start that is under way. */
-  readonly signal: AbortSignal;
-  /** Told what is being done, for people. */
-  readonly onStep: (text: string) => void;
-};
-
-export type RunningSystem = {
-  /** What keeps it from being ready though it runs: the audit log on disk contradicts itself. Empty when it is ready. */
-  readonly logFindings: readonly string[];
-  /** Ends what is under way, then everything. Returns what did not go well, in words. */
-  stop(): Promise<readonly string[]>;
-};
+import { ensureIdentities, type EmbeddedIdentities } from './state/identities.ts';
+import { takeStateFolder } from './state/take.ts';
+import { firstBindings, httpRoutes, readConfig, type RunningSystem, type UpOptions } from './up-options.ts';
 
 const HOST = '127.0.0.1';
 const LEASE_MS = 60 * 60 * 1000;
@@ -72,7 +44,7 @@ export async function up(options: UpOptions): Promise<RunningSystem | undefined>
     onProblem: ({ name, step, error }) => problems.push(`${step} ${name}: ${(error as Error).message}`),
   });
   try {
-    const folder = await lifecycle.add('state folder', () => lock(home, clock));
+    const folder = await lifecycle.add('state folder', () => takeStateFolder(home, 'embedded', clock));
     for (const text of folder.notices) onStep(text);
     const identities = await ensureIdentities(home, clock);
     if (identities.created) onStep(`Made a development CA and its identities in ${home.folder}.`);
@@ -212,12 +184,6 @@ async function startServices(parts: Parts): Promise<void> {
   );
 }
 
-function firstBindings(): { principal: string; role: string }[] {
-  return [...DEVELOPMENT_PRINCIPALS, DEVELOPMENT_PSK].flatMap(({ principal, roles }) =>
-    roles.map((role) => ({ principal, role })),
-  );
-}
-
 async function runtimeOf(name: ServiceName, parts: Parts): Promise<ServiceRuntime> {
   const { clock, config, identities, lifecycle, bus } = parts;
   const { otlpUrl } = config.telemetry;
@@ -238,50 +204,6 @@ async function runtimeOf(name: ServiceName, parts: Parts): Promise<ServiceRuntim
     metrics: createMetrics({ service: name }),
     tracer: telemetry.tracer,
   };
-}
-
-function lock(home: Home, clock: Clock) {
-  try {
-    return lockStateFolder(home.folder, { clock, pid: process.pid });
-  } catch (error) {
-    if (error instanceof StateFolderError) throw new CommandFailed(error.message, { reason: error.kind });
-    throw error;
-  }
-}
-
-/** File, environment and command line together. Throws `UsageError` and `ConfigError`; touches nothing else. */
-async function readConfig(options: UpOptions): Promise<EmbeddedConfig> {
-  const file = options.configFile ?? options.home.configFile;
-  const present = options.configFile !== undefined || (await stat(file).catch(() => undefined)) !== undefined;
-  return loadConfig(embeddedConfig, {
-    ...(present ? { file } : {}),
-    env: options.env,
-    overrides: {
-      ...(options.logLevel === undefined ? {} : { log: { level: options.logLevel } }),
-      ...(options.routes.length === 0 ? {} : { routes: givenRoutes(options.routes) }),
-    },
-  });
-}
-
-function givenRoutes(given: readonly string[]): Record<string, { url: string }> {
-  const routes = given.map((text): [string, { url: string }] => {
-    const at = text.indexOf('=');
-    if (at < 1) {
-      throw new UsageError(`--route "${text}" must be name=url, e.g. orders=http://127.0.0.1:9000/orders`);
-    }
-    return [text.slice(0, at), { url: text.slice(at + 1) }];
-  });
-  return Object.fromEntries(routes);
-}
-
-type HttpRoute = { kind: 'http'; url: string; timeoutMs: number; maxResponseBytes: number };
-
-function httpRoutes(config: EmbeddedConfig): Record<string, HttpRoute> {
-  const routes = Object.entries(config.routes).map(([name, route]): [string, HttpRoute] => [
-    name,
-    { kind: 'http', url: route.url, timeoutMs: route.timeout, maxResponseBytes: route.maxResponse },
-  ]);
-  return Object.fromEntries(routes);
 }
 
 /** The check that fails, and goes on failing, when what is stored of the audit log does not fit together. */

@@ -1,23 +1,27 @@
-/** `sallyport up`: runs everything in this process until it is told to stop. */
+/** `sallyport up`: runs everything until it is told to stop, in this process or each service in processes of its own. */
 import { relative } from 'node:path';
 import type { Command } from 'commander';
 import { CommandFailed, UsageError } from '../exit.ts';
+import { table } from '../output.ts';
+import type { RunningCluster } from '../cluster/up-cluster.ts';
 import { DEFAULT_PORT_BASE, type Home } from '../state/home.ts';
 import { DEVELOPMENT_PRINCIPALS, DEVELOPMENT_PSK } from '../state/identities.ts';
+import type { RunningSystem, UpOptions } from '../up-options.ts';
 import type { CommandContext, Run } from './context.ts';
 
-type UpOptions = {
+type Options = {
   config?: string;
   checkConfig?: boolean;
   route?: string[];
   profile: string;
+  replicas?: string[];
   logLevel?: string;
 };
 
 export function addUpCommand(program: Command, run: Run): void {
   program
     .command('up')
-    .description('Run the whole system in one process (embedded profile)')
+    .description('Run the whole system: in one process, or as a cluster on this machine')
     .option(
       '--config <file>',
       'configuration (default: sallyport.yaml in the state folder, where there is one)',
@@ -27,20 +31,29 @@ export function addUpCommand(program: Command, run: Run): void {
       '--route <name=url...>',
       'a destination served by an HTTP upstream, e.g. orders=http://127.0.0.1:9000/',
     )
-    .option('--profile <name>', 'embedded', 'embedded')
+    .option(
+      '--profile <name>',
+      'embedded (one process), or cluster (one each, on Redis, NATS, Postgres)',
+      'embedded',
+    )
+    .option(
+      '--replicas <service=n...>',
+      'with cluster: processes of a service, e.g. gateway=2,audit-service=2',
+    )
     .option('--log-level <level>', 'trace, debug, info, warn, error or silent (default: warn)')
     .action(run(runUp));
 }
 
-async function runUp(context: CommandContext, options: UpOptions): Promise<void> {
-  if (options.profile !== 'embedded') {
-    throw new UsageError(`There is no profile "${options.profile}" yet; this version has "embedded".`);
+async function runUp(context: CommandContext, options: Options): Promise<void> {
+  const { home, output } = context;
+  if (options.profile !== 'embedded' && options.profile !== 'cluster') {
+    throw new UsageError(`There is no profile "${options.profile}"; choose embedded or cluster.`);
+  }
+  if (options.replicas !== undefined && options.profile !== 'cluster') {
+    throw new UsageError('--replicas goes with --profile cluster; the embedded profile is one process.');
   }
   const startedAt = performance.now();
-  // Every service comes with it: the other commands do not wait for that.
-  const { up } = await import('../up.ts');
-  const { home, output } = context;
-  const system = await up({
+  const common: UpOptions = {
     home,
     env: context.env,
     signal: context.signal,
@@ -49,7 +62,8 @@ async function runUp(context: CommandContext, options: UpOptions): Promise<void>
     routes: options.route ?? [],
     ...(options.logLevel === undefined ? {} : { logLevel: options.logLevel }),
     onStep: (text) => output.note(text),
-  });
+  };
+  const system = await start(context, options, common);
   if (system === undefined) {
     output.result({ config: 'valid' }, 'The configuration is valid.');
     return;
@@ -65,14 +79,20 @@ async function runUp(context: CommandContext, options: UpOptions): Promise<void>
       { findings: system.logFindings },
     );
   }
+  const isReady = system.logFindings.length === 0;
   output.result(
     {
-      ready: system.logFindings.length === 0,
+      ready: isReady,
       https: `https://localhost:${home.ports.https}`,
       channel: `localhost:${home.ports.channel}`,
       caFile: home.caFile,
+      ...('processes' in system
+        ? { profile: 'cluster', processes: system.processes, servers: system.servers }
+        : { profile: 'embedded' }),
     },
-    readyText(home, seconds, system.logFindings.length === 0),
+    'processes' in system
+      ? readyText(home, seconds, isReady, processTable(system))
+      : readyText(home, seconds, isReady),
   );
   await new Promise<void>((resolve) => {
     if (context.signal.aborted) resolve();
@@ -85,8 +105,48 @@ async function runUp(context: CommandContext, options: UpOptions): Promise<void>
   output.note('Stopped.');
 }
 
+/** Every service comes with it: the other commands do not wait for that. */
+async function start(
+  { output }: CommandContext,
+  options: Options,
+  common: UpOptions,
+): Promise<RunningSystem | RunningCluster | undefined> {
+  if (options.profile === 'embedded') {
+    const { up } = await import('../up.ts');
+    return up(common);
+  }
+  const { upCluster } = await import('../cluster/up-cluster.ts');
+  return upCluster({
+    ...common,
+    replicas: options.replicas ?? [],
+    // Their lines are JSON already: with --json they stay what they are.
+    onLog: (name, line) => output.log(output.json ? line : `[${name}] ${line}`),
+  });
+}
+
+/** Who listens where. */
+function processTable({ processes, servers }: RunningCluster): readonly string[] {
+  const rows = [
+    ...processes.map(({ name, replica, pid, port, probesPort }) => [
+      `${name} ${replica}`,
+      String(pid ?? 'starting'),
+      String(port),
+      String(probesPort),
+    ]),
+    ...servers.map(({ name, pid, port }) => [name, String(pid), String(port), '']),
+  ];
+  return table(['process', 'pid', 'port', 'health'], rows)
+    .split('\n')
+    .map((line) => `  ${line}`);
+}
+
 /** What a newcomer reads: where things are, who they can be, and three commands that work as printed. */
-export function readyText(home: Home, seconds: string, isReady = true): string {
+export function readyText(
+  home: Home,
+  seconds: string,
+  isReady = true,
+  processes: readonly string[] = [],
+): string {
   const flags = commandFlags(home);
   const people = [
     ...DEVELOPMENT_PRINCIPALS.map(
@@ -103,6 +163,7 @@ export function readyText(home: Home, seconds: string, isReady = true): string {
     `  health, metrics   https://localhost:${home.ports.https}/readyz`,
     `  secure channel    localhost:${home.ports.channel} (gRPC)`,
     `  trust root        ${home.caFile}`,
+    ...(processes.length === 0 ? [] : ['', ...processes]),
     '',
     'Development identities, made for this state folder only, with the roles they had at first:',
     ...people,

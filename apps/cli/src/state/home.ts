@@ -25,6 +25,10 @@ export type Home = {
   readonly rootKeyFile: string;
   readonly auditLogFolder: string;
   readonly bundleFolder: string;
+  /** Of the cluster profile: its processes, its servers, their passwords. */
+  readonly clusterFolder: string;
+  /** Where the processes of the running cluster are; there only while it runs. */
+  readonly endpointsFile: string;
   /** What commands remember, such as the last checkpoint that was verified. */
   readonly clientFolder: string;
   /** Certificate and key of a principal. */
@@ -53,6 +57,8 @@ export function locateHome(
     rootKeyFile: at('root.key'),
     auditLogFolder: at('audit-log'),
     bundleFolder: at('bundle'),
+    clusterFolder: at('cluster'),
+    endpointsFile: at('cluster', 'endpoints.json'),
     clientFolder: at('client'),
     identityFiles: (name) => filesOf(at('identities'), name),
     serviceFiles: (name) => filesOf(at('services'), name),

@@ -8,6 +8,7 @@ export { LocalServerError } from './error.ts';
 export type { LocalServerErrorKind } from './error.ts';
 export { findServers } from './find.ts';
 export type { FoundServer, FoundServers, ServerKind } from './find.ts';
+export { freePort } from './free-port.ts';
 export { startNats } from './nats.ts';
 export type { NatsOptions, NatsUser } from './nats.ts';
 export { isReachableForPostgres } from './postgres-user.ts';

@@ -151,16 +151,15 @@ async function serve<C extends ProcessConfig>(
       waitsFor = what;
       return waitFor(attempt, { signal: ending.signal, onWait: waiting(log, what) });
     };
-    const bus = await lifecycle.add('bus', () =>
-      wait('the bus', () => openBus(config, { service: name, clock, log })),
-    );
     const service = await lifecycle.add(name, () =>
-      wait('its database and its peers', async () => {
+      wait('its backends', async () => {
         await using parts = new AsyncDisposableStack();
         metrics = createMetrics({ service: name }); // an attempt that failed has registered its own
+        const common = { service: name, log, metrics };
+        const bus = parts.use(await openBus(config, common));
         const runtime = { identity, trust, bus, clock, log, metrics, tracer: telemetry.tracer };
         const composed = await definition.compose(config, runtime, {
-          database: async (database) => parts.use(await openDatabase(database, { service: name, log })),
+          database: async (database) => parts.use(await openDatabase(database, common)),
           use: (resource) => parts.use(resource),
           probes,
           readiness: lifecycle.readiness,
