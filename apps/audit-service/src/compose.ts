@@ -1,7 +1,6 @@
 /** Every adapter of audit-service, built once and in order; disposed in reverse. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileTileStore, type TileStore } from '@sallyport/audit-log';
-import { randomBytes, toHex } from '@sallyport/crypto';
 import { keyv1, policyv1 } from '@sallyport/proto';
 import { recordPrincipalCalls, startAuditTrail } from '@sallyport/service/audit';
 import type { DatabaseHost } from '@sallyport/service/database';
@@ -74,7 +73,6 @@ export async function composeAuditService(
     tenant,
     now: () => Math.trunc(clock.now()),
     monotonic: () => clock.monotonic(),
-    newId: () => toHex(randomBytes(16)),
     log,
   });
 
@@ -89,7 +87,7 @@ export async function composeAuditService(
       onInconsistent: ([first = '']) =>
         reportFinding({
           finding: 'log_inconsistent',
-          key: 'log_inconsistent',
+          key: `log_inconsistent ${trail.spool.producer}`,
           title: 'The audit log does not fit together: nothing is signed or acknowledged',
           description: first,
           severity: 'critical',

@@ -25,7 +25,6 @@ function reporter() {
     tenant: 'default',
     now: () => clock.now(),
     monotonic: () => clock.monotonic(),
-    newId: () => 'id-1',
     log: memoryLog(),
   });
   return { events, clock, report, fill: (full: boolean) => void (isFull = full) };
@@ -48,4 +47,21 @@ test('what could not be recorded is tried again', async () => {
   fill(false);
   await report(finding('a'));
   expect(events).toHaveLength(1);
+});
+
+test('two replicas that find the same record the same event, and another minute or key another', async () => {
+  const [one, two] = [reporter(), reporter()];
+  await one.report(finding('a'));
+  await two.report(finding('a'));
+  await two.report(finding('b'));
+  two.clock.advance(60_000);
+  await two.report(finding('a'));
+  await two.report({ ...finding('c'), isUnique: true });
+  one.clock.advance(300_000);
+  await one.report({ ...finding('c'), isUnique: true });
+  const [a, c] = one.events.map(({ id }) => id);
+  const ids = two.events.map(({ id }) => id);
+  expect(ids[0]).toBe(a);
+  expect(ids[3]).toBe(c);
+  expect(new Set(ids).size).toBe(4);
 });

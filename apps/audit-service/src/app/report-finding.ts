@@ -1,5 +1,6 @@
 /** What audit-service itself finds wrong, as an event of its own and loud in the operational log. */
 import { detectionFindingEvent, type AuditEvent } from '@sallyport/audit-log';
+import { sha256, toHex, utf8 } from '@sallyport/crypto';
 import type { Log } from '@sallyport/service/log';
 import type { Record } from './ports.ts';
 
@@ -10,6 +11,8 @@ export type Finding = {
   readonly finding: string;
   /** The same key within `QUIET_MS` is the same finding and recorded once: nobody fills the log by being refused. */
   readonly key: string;
+  /** It can be found only once: the same key is the same finding for ever. */
+  readonly isUnique?: boolean;
 } & (
   | { readonly event: (context: EventContext) => AuditEvent }
   | { readonly title: string; readonly description: string; readonly severity: 'high' | 'critical' }
@@ -24,8 +27,6 @@ export type ReportFindingPorts = {
   readonly tenant: string;
   readonly now: () => number;
   readonly monotonic: () => number;
-  /** Unique. */
-  readonly newId: () => string;
   readonly log: Log;
 };
 
@@ -54,9 +55,10 @@ export function findingReporter(ports: ReportFindingPorts): ReportFinding {
 }
 
 async function write(ports: ReportFindingPorts, finding: Finding): Promise<void> {
+  const timeMs = ports.now();
   const context = {
-    id: ports.newId(),
-    timeMs: ports.now(),
+    id: idOf(finding, timeMs),
+    timeMs,
     source: ports.serviceId,
     tenant: ports.tenant,
   };
@@ -73,4 +75,13 @@ async function write(ports: ReportFindingPorts, finding: Finding): Promise<void>
           isAlert: true,
         }),
   );
+}
+
+/**
+ * The same for every replica that finds the same thing, as far as they can know: who reads events takes equal source and
+ * id for one event (CloudEvents 1.0, "id"). What may be found again is another finding in another minute.
+ */
+function idOf({ finding, key, isUnique = false }: Finding, timeMs: number): string {
+  const when = isUnique ? '' : Math.floor(timeMs / QUIET_MS);
+  return toHex(sha256(utf8(`${finding}\n${key}\n${when}`)).subarray(0, 16));
 }

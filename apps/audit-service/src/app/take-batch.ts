@@ -114,6 +114,7 @@ async function takeAfterGap(
   await ports.reportFinding({
     finding: 'sequence_gap',
     key: `sequence_gap ${producer} ${from} ${to}`,
+    isUnique: true,
     event: (context) => sequenceGapEvent(context, { producer, fromSeq: from, toSeq: to }),
   });
   if (!isOwn && deliveries > GAP_PATIENCE) return;
