@@ -18,7 +18,7 @@ export type GatewayConfig = {
   /** Holds the last good policy bundle. */
   readonly bundleDirectory: string;
   readonly policy?: {
-    /** Decisions are denials when the bundle was last known to be the newest longer ago. Default 900,000 (docs/adr/0055). */
+    /** Decisions are denials when the bundle was last known to be the newest longer ago. Default 900,000 (docs/adr/0056). */
     readonly maxAgeMs?: number;
   };
   readonly revocations?: {

@@ -1,4 +1,4 @@
-/** No decision is made on a bundle that may long have been replaced (docs/adr/0055). */
+/** No decision is made on a bundle that may long have been replaced (docs/adr/0056). */
 import type { Decision, DecisionRequest, HeldBundle } from '@sallyport/policy-engine';
 import { SallyportError } from '@sallyport/service/errors';
 

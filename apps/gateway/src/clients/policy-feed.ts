@@ -1,6 +1,6 @@
 /**
  * The newest policy bundle, by the numbered feed of policy-service: pulled when a newer revision is named, verified and
- * swapped by the holder. What is in force ages from the moment it was last known to be the newest (docs/adr/0055).
+ * swapped by the holder. What is in force ages from the moment it was last known to be the newest (docs/adr/0056).
  */
 import { fromBinary } from '@bufbuild/protobuf';
 import type { BundleHolder } from '@sallyport/policy-engine';
