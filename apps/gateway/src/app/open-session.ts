@@ -23,6 +23,7 @@ import {
   type Principal,
 } from '@sallyport/policy-engine';
 import { SallyportError } from '@sallyport/service/errors';
+import { ledgerKeys } from './ledger-keys.ts';
 import type { GuardSession, ReplayGuard } from './ports.ts';
 import type { Share, Shares } from './shares.ts';
 
@@ -159,7 +160,12 @@ export function beginSession(
     leaseNotAfterMs: number;
     principal: Principal;
   }): Promise<Omit<OpenedSession, 'share'> | Refused> {
-    const guard = await ports.guard.attach(toHex(input.parsed.sid), input.parsed.notAfterMs);
+    const sessionId = toHex(input.parsed.sid);
+    const guard = await ports.guard.attach({
+      sessionId,
+      notAfterMs: input.parsed.notAfterMs,
+      responseKey: ledgerKeys(input.key, sessionId).response,
+    });
     const accepted = handshake.accept({
       binding: input.binding,
       sessionKey: input.key,

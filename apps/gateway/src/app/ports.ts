@@ -1,4 +1,5 @@
 /** What the pipeline needs from the world. Adapters: `guard/`, `routes/`, `clients/`. */
+import type { KeyObject } from 'node:crypto';
 import type { ReceivedState } from '../domain/received.ts';
 import type { RouteResult } from '../domain/route-result.ts';
 
@@ -31,18 +32,21 @@ export type RecordClaim = {
   readonly nonce: Uint8Array;
   /** Present for a request: the effect that must happen at most once. */
   readonly request?: {
-    /** Hex. */
+    /** Hex of 16 bytes. */
     readonly correlation: string;
-    /** Of the content: the same correlation with another digest is refused. */
+    /** 32 bytes, of the content: the same correlation with another digest is refused. */
     readonly digest: Uint8Array;
     /** When the client first sent it, in gateway time; present for a resend. */
     readonly firstSentAtMs?: number;
+    /** It may run again when nobody can tell whether it did: its route recognises it. */
+    readonly isRepeatable?: boolean;
   };
 };
 
 /**
- * `new`: admitted now, and claimed by this gateway. `done`: was answered before; the response may still be there.
- * `running`: being worked on by a live gateway. `unknown`: nobody can tell whether it took effect.
+ * `new`: admitted now, and claimed by this gateway; also what a gateway that died had claimed, when it is repeatable.
+ * `done`: was answered before; the response may still be there. `running`: being worked on by a live gateway. `unknown`:
+ * nobody can tell whether it took effect.
  */
 export type RecordVerdict =
   | 'new'
@@ -67,22 +71,35 @@ export type GuardVerdict =
     }
   | { readonly kind: 'refused'; readonly cause: FrameRefusal };
 
+/** An attachment, as `attach` gave it: the object itself, not a copy. */
 export type GuardSession = {
   /** Hex. */
   readonly sessionId: string;
-  /** What attachment the caller believes it has; from `attach`. */
+  /** What attachment the caller believes it has. */
   readonly generation: number;
+};
+
+export type Attachment = {
+  /** Hex. */
+  readonly sessionId: string;
+  readonly notAfterMs: number;
+  /** Seals responses that are kept outside this process; the same wherever the session is attached. 32 bytes. */
+  readonly responseKey: KeyObject;
 };
 
 /**
  * Replay guard (DESIGN.md section 5, PROTOCOL.md "GUARD"): one atomic step per frame, all or nothing but for the
- * verdicts per record. Throws only when it cannot decide; the frame is refused then, retryably.
+ * verdicts per record. Throws only when it cannot decide, within a bounded time; the frame is refused then, retryably.
+ * Should it have been admitted all the same, a resend hears of nothing worse than a claim that is running.
  */
 export type ReplayGuard = {
   /** Opens the session's record, or takes it over: the generation before is superseded. */
-  attach(sessionId: string, notAfterMs: number): Promise<GuardSession>;
+  attach(attachment: Attachment): Promise<GuardSession>;
   admit(session: GuardSession, records: readonly RecordClaim[]): Promise<GuardVerdict>;
-  /** The effect is final. `response` is kept for a resend while it fits; without one a resend hears `response_lost`. */
+  /**
+   * The effect is final, whoever is attached by now. `response` is kept for a resend while it fits; without one a resend
+   * hears `response_lost`. What could not be told is tried again when it rejects.
+   */
   conclude(session: GuardSession, results: readonly ConcludedRequest[]): Promise<void>;
   /** The kept response of a request that is `done`. */
   response(session: GuardSession, correlation: string): Promise<Uint8Array | undefined>;
@@ -90,6 +107,32 @@ export type ReplayGuard = {
   revoke(sessionId: string): Promise<void>;
   /** Forgets a session that ended. */
   close(session: GuardSession): Promise<void>;
+};
+
+/** What another gateway needs to take a session on. */
+export type StoredSession = {
+  readonly generation: number;
+  /** The highest sequence accepted from the client. */
+  readonly received: number;
+  /** As `save` or `takeOver` got it. */
+  readonly sealedRecord: Uint8Array;
+};
+
+/** Where gateways leave sessions for each other (PROTOCOL.md "One attachment"). Throws when it cannot be asked. */
+export type SessionStore = {
+  /** Of an attached session; without effect once another attachment won. At most 16 KiB. */
+  save(session: GuardSession, sealedRecord: Uint8Array): Promise<void>;
+  /** `revoked`, or undefined when nobody left such a session. */
+  find(sessionId: string): Promise<StoredSession | 'revoked' | undefined>;
+  /**
+   * Attaches the session if its generation is still this one: exactly one of those who try wins. Every sequence below
+   * `firstSequence` is closed, and the record takes the place of the one that was found.
+   */
+  takeOver(
+    attachment: Attachment,
+    found: Pick<StoredSession, 'generation'>,
+    next: { readonly firstSequence: number; readonly sealedRecord: Uint8Array },
+  ): Promise<GuardSession | { readonly refused: FrameRefusal }>;
 };
 
 export type ConcludedRequest = {

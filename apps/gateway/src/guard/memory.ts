@@ -51,7 +51,7 @@ export function memoryReplayGuard(options: MemoryReplayGuardOptions): ReplayGuar
   }
 
   return {
-    async attach(sessionId, notAfterMs) {
+    async attach({ sessionId, notAfterMs }) {
       const known = sessions.get(sessionId);
       if (known !== undefined) {
         known.generation += 1;
@@ -92,7 +92,7 @@ export function memoryReplayGuard(options: MemoryReplayGuardOptions): ReplayGuar
     },
 
     async conclude(session, results: readonly ConcludedRequest[]) {
-      const record = current(session);
+      const record = sessions.get(session.sessionId);
       for (const { correlation, state, response } of results) {
         if (state === 'released') record?.claims.release(correlation);
         else record?.claims.conclude(correlation, response, clock.now());
