@@ -48,6 +48,7 @@ import {
   gatewaySession,
   request,
 } from '../frames.ts';
+import { resumeVector } from './make-resume.ts';
 import {
   authenticate,
   bindingKeys,
@@ -73,6 +74,7 @@ export async function makeVectors(): Promise<Record<string, unknown>> {
     'handshake-certificate': await handshakeVector(certificateClient),
     'handshake-psk': await handshakeVector(pskClient),
     binding: { binding: readable(binding), bytes: toHex(bindingBytes), sb: toHex(bindingHash(bindingBytes)) },
+    resume: await resumeVector(recording),
     messages: messageVectors(),
     'refused-frames': refusedFrames(),
   };
@@ -217,10 +219,13 @@ function secretsOf(raw: RawHandshake, sharedSecret: Uint8Array, isPsk: boolean, 
       px: toHex(px),
       d_c2s: hexOf(keys.c2s),
       d_s2c: hexOf(keys.s2c),
+      rs: hexOf(keys.resumption),
     },
     accept_plaintext: toHex(plaintext),
   };
 }
+
+const resend = { ...request, firstSentAtMs: NOW_MS - 1500 };
 
 function messageVectors(): unknown {
   const context = clientContext();
@@ -278,6 +283,10 @@ function messageVectors(): unknown {
       leaves: opened.proof.leaves.map(toHex),
       root: toHex(root),
       signature_input: toHex(batchSignatureInput(claim)),
+    },
+    resend: {
+      message: readable(resend),
+      frame: toHex(forge({}, [resend], { firstSequence: 2 })),
     },
     evidence_of_second: {
       header: toHex(evidence.header),
