@@ -173,7 +173,7 @@ describe('records of traced messages', () => {
     const ports = {
       tracer: telemetry.tracer,
       monotonic: () => 0,
-      random: Math.random,
+      random: () => 0.5,
       onRefused: () => undefined,
     };
     const frame = createMessageTraces(ports).begin({ id: 's' }, frameOf([PARENT]), 0);

@@ -12,10 +12,10 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sallyport/events/v1/events.proto.
  */
 export const file_sallyport_events_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("CiBzYWxseXBvcnQvZXZlbnRzL3YxL2V2ZW50cy5wcm90bxITc2FsbHlwb3J0LmV2ZW50cy52MSJUCgpBdWRpdEJhdGNoEhAKCHByb2R1Y2VyGAEgASgJEhEKCWZpcnN0X3NlcRgCIAEoBBIRCglmbG9vcl9zZXEYAyABKAQSDgoGYm9kaWVzGAQgAygMIkoKCEF1ZGl0QWNrEhAKCHByb2R1Y2VyGAEgASgJEhMKC3Rocm91Z2hfc2VxGAIgASgEEhcKD2NoZWNrcG9pbnRfc2l6ZRgDIAEoBCI3Cg1GZWVkSGVhcnRiZWF0EhMKC2xhc3RfbnVtYmVyGAEgASgEEhEKCXB1Ymxpc2hlchgCIAEoCSIjCg9CdW5kbGVBbm5vdW5jZWQSEAoIcmV2aXNpb24YASABKAQiWgoKS2V5Q2hhbmdlZBIMCgRuYW1lGAEgASgJEg4KBmtleV9pZBgCIAEoCRINCgVzdGF0ZRgDIAEoCRIPCgdwdXJwb3NlGAQgASgJEg4KBm51bWJlchgFIAEoBCJDCg5TZXNzaW9uUmV2b2tlZBIOCgZudW1iZXIYASABKAQSEgoKc2Vzc2lvbl9pZBgCIAEoDBINCgVjYXVzZRgDIAEoCWIGcHJvdG8z");
+  fileDesc("CiBzYWxseXBvcnQvZXZlbnRzL3YxL2V2ZW50cy5wcm90bxITc2FsbHlwb3J0LmV2ZW50cy52MSKFAQoKQXVkaXRCYXRjaBIQCghwcm9kdWNlchgBIAEoCRIRCglmaXJzdF9zZXEYAiABKAQSEQoJZmxvb3Jfc2VxGAMgASgEEg4KBmJvZGllcxgEIAMoDBIvCgZ0cmFjZXMYBSADKAsyHy5zYWxseXBvcnQuZXZlbnRzLnYxLkV2ZW50VHJhY2UiMAoKRXZlbnRUcmFjZRINCgVpbmRleBgBIAEoDRITCgt0cmFjZXBhcmVudBgCIAEoCSJKCghBdWRpdEFjaxIQCghwcm9kdWNlchgBIAEoCRITCgt0aHJvdWdoX3NlcRgCIAEoBBIXCg9jaGVja3BvaW50X3NpemUYAyABKAQiNwoNRmVlZEhlYXJ0YmVhdBITCgtsYXN0X251bWJlchgBIAEoBBIRCglwdWJsaXNoZXIYAiABKAkiIwoPQnVuZGxlQW5ub3VuY2VkEhAKCHJldmlzaW9uGAEgASgEIloKCktleUNoYW5nZWQSDAoEbmFtZRgBIAEoCRIOCgZrZXlfaWQYAiABKAkSDQoFc3RhdGUYAyABKAkSDwoHcHVycG9zZRgEIAEoCRIOCgZudW1iZXIYBSABKAQiQwoOU2Vzc2lvblJldm9rZWQSDgoGbnVtYmVyGAEgASgEEhIKCnNlc3Npb25faWQYAiABKAwSDQoFY2F1c2UYAyABKAliBnByb3RvMw");
 
 /**
- * Subject "audit.events", durable consumer audit-service.
+ * Subject "audit.events.<service>", where only that service may publish; durable consumer audit-service.
  *
  * @generated from message sallyport.events.v1.AuditBatch
  */
@@ -45,6 +45,13 @@ export type AuditBatch = Message<"sallyport.events.v1.AuditBatch"> & {
    * @generated from field: repeated bytes bodies = 4;
    */
   bodies: Uint8Array[];
+
+  /**
+   * Of traced events: where their trace goes on. Advice for traces, and nothing else; at most 64.
+   *
+   * @generated from field: repeated sallyport.events.v1.EventTrace traces = 5;
+   */
+  traces: EventTrace[];
 };
 
 /**
@@ -55,7 +62,33 @@ export const AuditBatchSchema: GenMessage<AuditBatch> = /*@__PURE__*/
   messageDesc(file_sallyport_events_v1_events, 0);
 
 /**
- * Subject "audit.ack.<producer hash>": committed, in the tree, and under a signed checkpoint.
+ * @generated from message sallyport.events.v1.EventTrace
+ */
+export type EventTrace = Message<"sallyport.events.v1.EventTrace"> & {
+  /**
+   * Of the event in bodies.
+   *
+   * @generated from field: uint32 index = 1;
+   */
+  index: number;
+
+  /**
+   * W3C traceparent.
+   *
+   * @generated from field: string traceparent = 2;
+   */
+  traceparent: string;
+};
+
+/**
+ * Describes the message sallyport.events.v1.EventTrace.
+ * Use `create(EventTraceSchema)` to create a new message.
+ */
+export const EventTraceSchema: GenMessage<EventTrace> = /*@__PURE__*/
+  messageDesc(file_sallyport_events_v1_events, 1);
+
+/**
+ * Subject "audit.ack.<service>.<producer hash>": committed, in the tree, and under a signed checkpoint.
  *
  * @generated from message sallyport.events.v1.AuditAck
  */
@@ -81,7 +114,7 @@ export type AuditAck = Message<"sallyport.events.v1.AuditAck"> & {
  * Use `create(AuditAckSchema)` to create a new message.
  */
 export const AuditAckSchema: GenMessage<AuditAck> = /*@__PURE__*/
-  messageDesc(file_sallyport_events_v1_events, 1);
+  messageDesc(file_sallyport_events_v1_events, 2);
 
 /**
  * Subject "<feed>.heartbeat", every 250 ms from each replica of the feed's publisher.
@@ -109,7 +142,7 @@ export type FeedHeartbeat = Message<"sallyport.events.v1.FeedHeartbeat"> & {
  * Use `create(FeedHeartbeatSchema)` to create a new message.
  */
 export const FeedHeartbeatSchema: GenMessage<FeedHeartbeat> = /*@__PURE__*/
-  messageDesc(file_sallyport_events_v1_events, 2);
+  messageDesc(file_sallyport_events_v1_events, 3);
 
 /**
  * Subject "policy.bundle": a numbered feed.
@@ -130,7 +163,7 @@ export type BundleAnnounced = Message<"sallyport.events.v1.BundleAnnounced"> & {
  * Use `create(BundleAnnouncedSchema)` to create a new message.
  */
 export const BundleAnnouncedSchema: GenMessage<BundleAnnounced> = /*@__PURE__*/
-  messageDesc(file_sallyport_events_v1_events, 3);
+  messageDesc(file_sallyport_events_v1_events, 4);
 
 /**
  * Subject "keys.changed": a numbered feed.
@@ -173,7 +206,7 @@ export type KeyChanged = Message<"sallyport.events.v1.KeyChanged"> & {
  * Use `create(KeyChangedSchema)` to create a new message.
  */
 export const KeyChangedSchema: GenMessage<KeyChanged> = /*@__PURE__*/
-  messageDesc(file_sallyport_events_v1_events, 4);
+  messageDesc(file_sallyport_events_v1_events, 5);
 
 /**
  * Subject "sessions.revoked": a numbered feed.
@@ -202,5 +235,5 @@ export type SessionRevoked = Message<"sallyport.events.v1.SessionRevoked"> & {
  * Use `create(SessionRevokedSchema)` to create a new message.
  */
 export const SessionRevokedSchema: GenMessage<SessionRevoked> = /*@__PURE__*/
-  messageDesc(file_sallyport_events_v1_events, 5);
+  messageDesc(file_sallyport_events_v1_events, 6);
 
