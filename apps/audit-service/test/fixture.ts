@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LogSource } from '@sallyport/audit-log';
 import { auditv1 } from '@sallyport/proto';
-import { startAuditTrail, type AuditTrail } from '@sallyport/service/audit';
+import { AUDIT_EVENTS_PATTERN, startAuditTrail, type AuditTrail } from '@sallyport/service/audit';
 import { memoryBus, type Bus } from '@sallyport/service/bus';
 import { systemClock } from '@sallyport/service/clock';
 import { openPglite, type DatabaseHost } from '@sallyport/service/database';
@@ -80,7 +80,7 @@ export async function createWorld(shared?: DatabaseHost): Promise<World> {
 }
 
 export function newBus(): Bus {
-  return memoryBus({ clock, durables: [{ name: 'audit-service', subject: 'audit.events' }] });
+  return memoryBus({ clock, durables: [{ name: 'audit-service', subject: AUDIT_EVENTS_PATTERN }] });
 }
 
 export type AuditClient = GrpcClient<typeof auditv1.AuditService>;

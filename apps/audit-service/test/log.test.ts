@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { verifyLog, type TileStore } from '@sallyport/audit-log';
 import { eventsv1 } from '@sallyport/proto';
-import { AUDIT_EVENTS_SUBJECT, auditAckSubject } from '@sallyport/service/audit';
+import { auditAckSubject, auditEventsSubject, requireServiceOf } from '@sallyport/service/audit';
 import { openPglite, type DatabaseHost } from '@sallyport/service/database';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
@@ -45,7 +45,8 @@ async function leavesOf(service: Started, producer: string): Promise<bigint[]> {
 function send(world: World, producer: string, firstSeq: bigint, count: number, floorSeq = 1n): Promise<void> {
   const bodies = Array.from({ length: count }, (_, i) => callBody(Number(firstSeq) + i));
   const batch = create(eventsv1.AuditBatchSchema, { producer, firstSeq, floorSeq, bodies });
-  return world.bus.publish(AUDIT_EVENTS_SUBJECT, toBinary(eventsv1.AuditBatchSchema, batch));
+  const subject = auditEventsSubject(requireServiceOf(producer));
+  return world.bus.publish(subject, toBinary(eventsv1.AuditBatchSchema, batch));
 }
 
 const range = (from: number, to: number): bigint[] =>
@@ -301,7 +302,7 @@ test.each<[string, Uint8Array]>([
     await using world = await createWorld(shared);
     await using service = await startAuditService(world);
     await ready(service);
-    for (let i = 0; i < 100; i++) await world.bus.publish(AUDIT_EVENTS_SUBJECT, payload);
+    for (let i = 0; i < 100; i++) await world.bus.publish(auditEventsSubject('gateway'), payload);
     await send(world, gateway, 1n, 1);
     await eventually(async () => (await leavesOf(service, gateway)).length === 1, 'the others are taken');
     await eventually(async () => {

@@ -9,6 +9,7 @@ import { composeAuthService } from '@sallyport/auth-service';
 import { composeGateway } from '@sallyport/gateway';
 import { composeKeyService } from '@sallyport/key-service';
 import { composePolicyService } from '@sallyport/policy-service';
+import { AUDIT_EVENTS_PATTERN } from '@sallyport/service/audit';
 import { memoryBus, type Bus } from '@sallyport/service/bus';
 import { systemClock, type Clock } from '@sallyport/service/clock';
 import { openPglite, type DatabaseHost } from '@sallyport/service/database';
@@ -51,7 +52,7 @@ export async function up(options: UpOptions): Promise<RunningSystem | undefined>
     onStep('Starting the database …');
     const database = await lifecycle.add('database', () => openPglite({ dataDir: home.databaseFolder }));
     const bus = await lifecycle.add('bus', () =>
-      memoryBus({ clock, durables: [{ name: 'audit-service', subject: 'audit.events' }] }),
+      memoryBus({ clock, durables: [{ name: 'audit-service', subject: AUDIT_EVENTS_PATTERN }] }),
     );
     onStep('Starting the services …');
     const readiness = forTraffic(lifecycle.readiness, () => isSetUp);

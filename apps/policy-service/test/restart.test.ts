@@ -168,7 +168,7 @@ test('a bundle key that was replaced while nobody listened brings a bundle under
 test('calls and changes leave through a real spool, the denied ones too', async () => {
   const spoolDirectory = await mkdtemp(join(tmpdir(), 'sallyport-policy-'));
   const shipped: AuditEvent[] = [];
-  await using shipping = await world.bus.subscribe('audit.events', {}, async ({ payload }) => {
+  await using shipping = await world.bus.subscribe('audit.events.*', {}, async ({ payload }) => {
     for (const body of fromBinary(eventsv1.AuditBatchSchema, payload).bodies) {
       const decoded = decodeEvent(body);
       if (decoded.ok) shipped.push(decoded.event);

@@ -2,6 +2,7 @@ import { encodeEvent, sequenceGapEvent } from '@sallyport/audit-log';
 import { memoryLog } from '@sallyport/service/testing';
 import { expect, test } from 'vitest';
 import { auth, batchOf, callBody, gateway, trustDomain } from '../../test/support.ts';
+import { serviceOf } from '../domain/batch.ts';
 import type { Offer } from '../domain/plan-commit.ts';
 import { memoryStore } from '../store/memory.ts';
 import { groupCommit } from './group-commit.ts';
@@ -36,11 +37,19 @@ function setUp() {
       .filter((leaf) => leaf.producer === producer)
       .map(({ seq }) => seq);
   const deliver = (producer: string, firstSeq: bigint, floor = 1n, deliveries = 1) =>
-    takeBatch(ports, { input: batchOf(producer, firstSeq, [callBody(1)], floor), deliveries });
+    takeBatch(ports, {
+      input: batchOf(producer, firstSeq, [callBody(1)], floor),
+      sender: serviceOf(producer),
+      deliveries,
+    });
   const explain = (by: string, seq: bigint, fromSeq: bigint, toSeq: bigint) => {
     const context = { id: 'gap', timeMs: 1, source: by.split('#')[0] ?? '', tenant: 'default' };
     const body = encodeEvent(sequenceGapEvent(context, { producer: gateway, fromSeq, toSeq }));
-    return takeBatch(ports, { input: batchOf(by, seq, [body], 1n), deliveries: 1 });
+    return takeBatch(ports, {
+      input: batchOf(by, seq, [body], 1n),
+      sender: serviceOf(by),
+      deliveries: 1,
+    });
   };
   const take = (delivery: Delivery) => takeBatch(ports, delivery);
   return { findings, offers, duplicates, seqs, deliver, explain, take };
@@ -117,6 +126,7 @@ test('a number given out twice is a finding, and what the log does not have is n
         texts.map((n) => callBody(n)),
         1n,
       ),
+      sender: 'gateway',
       deliveries: 1,
     });
   await send(1n, 1, 2);
@@ -144,7 +154,20 @@ test.each([
   ['of nobody', batchOf('nobody', 1n, [callBody(1)])],
 ])('poison (%s) is reported and forgotten', async (_what, input) => {
   const { findings, offers, take } = setUp();
-  await take({ input, deliveries: 1 });
+  await take({ input, sender: 'gateway', deliveries: 1 });
   expect(findings.map(({ finding }) => finding)).toEqual(['poison_batch']);
   expect(offers).toEqual([]);
 });
+
+test.each([['key-service'], ['audit-service'], [undefined]])(
+  'a batch of the gateway that %s sent is reported, dropped and not asked for again',
+  async (sender) => {
+    const { findings, offers, take } = setUp();
+    const input = batchOf(gateway, 1n, [callBody(1)]);
+    await take({ input, sender, deliveries: 1 });
+    expect(findings.map(({ key }) => key)).toEqual([`forged_batch ${sender ?? 'nobody'} ${gateway}`]);
+    expect(offers).toEqual([]);
+    await take({ input, sender: 'gateway', deliveries: 1 });
+    expect(offers).toHaveLength(1);
+  },
+);

@@ -12,7 +12,7 @@
 import { entryOf, sequenceGapEvent } from '@sallyport/audit-log';
 import { constantTimeEqual, leafHash } from '@sallyport/crypto';
 import type { Log } from '@sallyport/service/log';
-import { parseBatch, type Batch, type ParsedBatch } from '../domain/batch.ts';
+import { parseBatch, serviceOf, type Batch, type ParsedBatch } from '../domain/batch.ts';
 import type { Commit } from './group-commit.ts';
 import type { LeafReader } from './ports.ts';
 import type { ReportFinding } from './report-finding.ts';
@@ -34,7 +34,9 @@ export type TakeBatchPorts = {
 export type Delivery = {
   /** Undefined when the payload was no batch at all. */
   readonly input: Parameters<typeof parseBatch>[0] | undefined;
-  /** 1 for the first. */
+  /** The service that the broker lets publish where the batch came from; undefined when that is nobody's place. */
+  readonly sender: string | undefined;
+  /** 1 for the first. A hint: a broker that lost its memory begins anew. */
   readonly deliveries: number;
 };
 
@@ -65,6 +67,7 @@ export async function takeBatch(ports: TakeBatchPorts, delivery: Delivery): Prom
     return;
   }
   const { batch } = parsed;
+  if (await isForged(ports, batch, delivery.sender)) return;
   const taken = await ports.commit({ batch });
   if (taken.kind !== 'ahead') {
     const repeated =
@@ -76,6 +79,23 @@ export async function takeBatch(ports: TakeBatchPorts, delivery: Delivery): Prom
   else if (delivery.deliveries <= PATIENCE)
     throw new NotYet(`${batch.producer}: ${taken.from} is not there yet`);
   else ports.log.debug('a batch ahead of its sequence is left to its producer', { producer: batch.producer });
+}
+
+/** Whether a batch says that it is another service's than the one that sent it; says so in a finding. */
+async function isForged(
+  ports: TakeBatchPorts,
+  { producer }: Batch,
+  sender: string | undefined,
+): Promise<boolean> {
+  if (sender === serviceOf(producer)) return false;
+  await ports.reportFinding({
+    finding: 'forged_batch',
+    key: `forged_batch ${sender ?? 'nobody'} ${producer}`,
+    title: "A service sent audit events in another's name",
+    description: `${sender ?? 'A sender without a name'} sent a batch of ${producer}. It was dropped. Who has the sender's credentials for the bus?`,
+    severity: 'critical',
+  });
+  return true;
 }
 
 /** Whether one of the first `repeated` events is not the one that the log has under its number; says so in a finding. */

@@ -1,7 +1,7 @@
 /** Batches from the producers, and the word back to them. */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { eventsv1 } from '@sallyport/proto';
-import { AUDIT_EVENTS_SUBJECT, auditAckSubject } from '@sallyport/service/audit';
+import { AUDIT_EVENTS_PATTERN, auditAckSubject, auditEventsSender } from '@sallyport/service/audit';
 import type { Bus, Subscription } from '@sallyport/service/bus';
 import type { Acknowledge } from '../app/ports.ts';
 import type { Delivery } from '../app/take-batch.ts';
@@ -14,9 +14,10 @@ export function followEvents(
   take: (delivery: Delivery) => Promise<void>,
 ): Promise<Subscription> {
   return bus.subscribe(
-    AUDIT_EVENTS_SUBJECT,
+    AUDIT_EVENTS_PATTERN,
     { durable: 'audit-service', maxInFlight: MAX_IN_FLIGHT },
-    ({ payload, deliveries }) => take({ input: batchInput(payload), deliveries }),
+    ({ subject, payload, deliveries }) =>
+      take({ input: batchInput(payload), sender: auditEventsSender(subject), deliveries }),
   );
 }
 

@@ -41,6 +41,11 @@ export function parseBatch(input: BatchInput, trustDomain: string): ParsedBatch 
   };
 }
 
+/** The name of the service that a valid producer belongs to. */
+export function serviceOf(producer: string): string | undefined {
+  return parseSpiffeId(producer.split('#', 1)[0] ?? '')?.name;
+}
+
 /** One of our services, of this trust domain, with its instance. */
 export function isProducerOf(producer: string, trustDomain: string): boolean {
   const at = producer.indexOf('#');

@@ -15,7 +15,7 @@ import {
 } from '@sallyport/channel';
 import { randomBytes, toHex, utf8 } from '@sallyport/crypto';
 import { eventsv1 } from '@sallyport/proto';
-import { AUDIT_EVENTS_SUBJECT, auditAckSubject } from '@sallyport/service/audit';
+import { AUDIT_EVENTS_PATTERN, auditAckSubject } from '@sallyport/service/audit';
 import { memoryBus, type Bus } from '@sallyport/service/bus';
 import { systemClock, type Clock } from '@sallyport/service/clock';
 import {
@@ -112,7 +112,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   );
   const bus = building.use(memoryBus({ clock }));
   const bodies = new Map<bigint, Uint8Array>();
-  await bus.subscribe(AUDIT_EVENTS_SUBJECT, {}, async ({ payload }) => {
+  await bus.subscribe(AUDIT_EVENTS_PATTERN, {}, async ({ payload }) => {
     const { producer, firstSeq, bodies: batch } = fromBinary(eventsv1.AuditBatchSchema, payload);
     for (const [index, body] of batch.entries()) bodies.set(firstSeq + BigInt(index), body);
     const throughSeq = firstSeq + BigInt(batch.length) - 1n;

@@ -1,24 +1,21 @@
 /** Batches to audit-service over the bus, and its acknowledgements back. */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import type { AuditTransport } from '@sallyport/audit-log';
-import { sha256, toHex, utf8 } from '@sallyport/crypto';
+import type { AuditTransport, SpoolBatch } from '@sallyport/audit-log';
 import { eventsv1 } from '@sallyport/proto';
 import type { Bus, BusMessage, Subscription } from '../bus/index.ts';
 import type { Log } from '../log/index.ts';
+import { auditAckSubject, auditEventsSubject, requireServiceOf } from './subjects.ts';
+import type { EventTrace } from './trail-traces.ts';
 
-export const AUDIT_EVENTS_SUBJECT = 'audit.events';
-
-/** Where audit-service acknowledges to one producer. */
-export function auditAckSubject(producer: string): string {
-  return `audit.ack.${toHex(sha256(utf8(producer)).subarray(0, 8))}`;
+export interface BusTransport extends AuditTransport, AsyncDisposable {
+  /** `traces`: where those of the batch's events go on. */
+  send(batch: SpoolBatch, traces?: readonly EventTrace[]): Promise<void>;
 }
-
-export interface BusTransport extends AuditTransport, AsyncDisposable {}
 
 const RETRY_MS = [100, 500, 2_000, 10_000] as const;
 
 /**
- * Subscribes in the background and tries again until it can: while the bus is down the service works and its spool
+ * Throws `TypeError` for a `producer` that is not a service's. Subscribes in the background and tries again until it can: while the bus is down the service works and its spool
  * fills. Acknowledgements missed meanwhile come again, because the batch is sent again.
  */
 export function busTransport(options: {
@@ -27,6 +24,7 @@ export function busTransport(options: {
   readonly log: Log;
 }): BusTransport {
   const { bus, producer, log } = options;
+  const eventsSubject = auditEventsSubject(requireServiceOf(producer));
   const listeners = new Set<(throughSeq: bigint) => void>();
   const stopped = new AbortController();
 
@@ -54,9 +52,9 @@ export function busTransport(options: {
 
   return {
     // No message id: a batch sent again must arrive again, also when the broker lost the first.
-    send: (batch) =>
+    send: (batch, traces = []) =>
       bus.publish(
-        AUDIT_EVENTS_SUBJECT,
+        eventsSubject,
         toBinary(
           eventsv1.AuditBatchSchema,
           create(eventsv1.AuditBatchSchema, {
@@ -64,8 +62,10 @@ export function busTransport(options: {
             firstSeq: batch.firstSeq,
             floorSeq: batch.floor,
             bodies: [...batch.bodies],
+            traces: [...traces],
           }),
         ),
+        traces[0] === undefined ? {} : { traceparent: traces[0].traceparent },
       ),
     onAcknowledged(of, callback) {
       const listener = (throughSeq: bigint): void => {

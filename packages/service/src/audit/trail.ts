@@ -16,9 +16,12 @@ import type { Bus } from '../bus/index.ts';
 import type { Clock } from '../clock/index.ts';
 import { SallyportError, unavailable } from '../errors/index.ts';
 import type { Log } from '../log/index.ts';
+import type { Metrics } from '../metrics/index.ts';
 import type { Tracer } from '../telemetry/index.ts';
 import { busTransport } from './bus-transport.ts';
 import { producerOf } from './producer.ts';
+import { spoolMeter } from './spool-metrics.ts';
+import { createTrailTraces } from './trail-traces.ts';
 
 export interface AuditTrailOptions {
   /** SPIFFE id of the service; together with an instance id kept in the folder it names the producer. */
@@ -29,6 +32,8 @@ export interface AuditTrailOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly tracer?: Tracer;
+  /** Gets what waits in the spool, and what could not be recorded. */
+  readonly metrics?: Metrics;
   /** Bound of what is not acknowledged yet. Default 256 MiB. */
   readonly maxBytes?: number;
   /** Without an acknowledgement for this long everything is sent again. Default 5000. */
@@ -53,28 +58,32 @@ const DRAIN_MS = 250;
 
 /** Opens the spool and ships from it. Throws `AuditLogError` for a damaged spool or one of another producer. */
 export async function startAuditTrail(options: AuditTrailOptions): Promise<AuditTrail> {
-  const { serviceId, directory, bus, clock, log, tracer, maxBytes, resendAfterMs } = options;
+  const { serviceId, directory, bus, clock, log, tracer, metrics, maxBytes, resendAfterMs } = options;
   const producer = await producerOf(serviceId, directory);
   const spool = await openSpool({ directory, producer, ...(maxBytes === undefined ? {} : { maxBytes }) });
   const transport = busTransport({ bus, producer, log });
+  const traces = createTrailTraces(tracer);
+  const meter = spoolMeter(spool, metrics, clock);
   const shipper = startShipper({
     spool,
-    transport:
-      tracer === undefined
-        ? transport
-        : {
-            onAcknowledged: transport.onAcknowledged,
-            send: (batch) =>
-              tracer.span(
-                'audit.ship',
-                { 'audit.events': batch.bodies.length },
-                () => transport.send(batch),
-                {
-                  kind: 'producer',
-                  parent: null,
-                },
-              ),
-          },
+    transport: {
+      async send(batch) {
+        const shipping = traces.ship(batch);
+        try {
+          await transport.send(batch, shipping.traces);
+          shipping.end();
+        } catch (error) {
+          shipping.end('not_sent');
+          throw error;
+        }
+      },
+      onAcknowledged: (of, callback) =>
+        transport.onAcknowledged(of, (throughSeq) => {
+          traces.acknowledged(throughSeq);
+          meter.acknowledged();
+          callback(throughSeq);
+        }),
+    },
     clock: shipperClock(clock),
     ...(resendAfterMs === undefined ? {} : { resendAfterMs }),
     onProblem: ({ kind, cause }) => log.warn('audit events wait in the spool', { kind, error: cause }),
@@ -99,12 +108,15 @@ export async function startAuditTrail(options: AuditTrailOptions): Promise<Audit
     async record(event, append) {
       const body = encodeEvent(event);
       try {
-        await spool.append(body, append);
+        const { seq } = await spool.append(body, append);
+        traces.appended(seq, event);
+        meter.appended();
         writeFailed = false;
       } catch (error) {
         if (error instanceof AuditLogError) {
           if (error.problem === 'spool_write_failed') writeFailed = true;
           if (error.problem === 'spool_full') refusedAtBytes = spool.depthBytes;
+          meter.refused(error.problem === 'spool_full' ? 'full' : 'failed');
         }
         throw recordError(error);
       }

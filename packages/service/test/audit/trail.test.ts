@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,14 +8,16 @@ import { accountChangeEvent, decodeEvent, type AuditEvent } from '@sallyport/aud
 import { eventsv1 } from '@sallyport/proto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
-  AUDIT_EVENTS_SUBJECT,
+  AUDIT_EVENTS_PATTERN,
   auditAckSubject,
+  auditEventsSender,
   startAuditTrail,
   type AuditTrail,
   type AuditTrailOptions,
 } from '../../src/audit/index.ts';
 import { memoryBus, type Bus, type BusMessage } from '../../src/bus/index.ts';
 import { systemClock } from '../../src/clock/index.ts';
+import { formatTraceparent, type Tracer } from '../../src/telemetry/index.ts';
 import { memoryLog } from '../../src/testing/index.ts';
 
 const clock = systemClock();
@@ -53,7 +56,7 @@ async function listen(
   handler: (batch: eventsv1.AuditBatch) => Promise<void> = async () => {},
 ): Promise<eventsv1.AuditBatch[]> {
   const batches: eventsv1.AuditBatch[] = [];
-  await bus.subscribe(AUDIT_EVENTS_SUBJECT, { durable: 'audit-service' }, async ({ payload }: BusMessage) => {
+  await bus.subscribe(AUDIT_EVENTS_PATTERN, { durable: 'audit-service' }, async ({ payload }: BusMessage) => {
     const batch = fromBinary(eventsv1.AuditBatchSchema, payload);
     batches.push(batch);
     await handler(batch);
@@ -188,7 +191,46 @@ describe('the audit trail', () => {
   });
 });
 
-test('the subject of an acknowledgement is the first 8 bytes of the hash of the producer', () => {
-  // sha256("abc") = ba7816bf 8f01cfea …
-  expect(auditAckSubject('abc')).toBe('audit.ack.ba7816bf8f01cfea');
+test('the subject of an acknowledgement is the service and the first 8 bytes of the hash of its producer', () => {
+  const producer = `${SERVICE}#3f9c`;
+  const hash = createHash('sha256').update(producer).digest('hex').slice(0, 16);
+  expect(auditAckSubject(producer)).toBe(`audit.ack.key-service.${hash}`);
+});
+
+test.each(['abc', 'spiffe://sallyport.test/user/alice#1', 'spiffe://sallyport.test/svc/other#1'])(
+  '%s is no producer',
+  (producer) => {
+    expect(() => auditAckSubject(producer)).toThrow(TypeError);
+  },
+);
+
+test.each([
+  ['audit.events.gateway', 'gateway'],
+  ['audit.events', undefined],
+  ['audit.events.nobody', undefined],
+  ['audit.events.gateway.more', undefined],
+  ['audit.ack.gateway', undefined],
+])('events on %s are of %s', (subject, sender) => {
+  expect(auditEventsSender(subject)).toBe(sender);
+});
+
+test('a batch carries the trace of the span that ships it', async () => {
+  const context = { traceId: '1'.repeat(32), spanId: '2'.repeat(16), sampled: true };
+  const span = { context, set: () => {}, event: () => {}, fail: () => {} };
+  const tracer: Tracer = {
+    span: (_name, _attributes, fn) => fn(span),
+    start: () => ({ ...span, end: () => {} }),
+    active: () => context,
+    nowMs: () => clock.now(),
+    isRecording: true,
+    newTraceShare: 1,
+  };
+  const got = Promise.withResolvers<BusMessage>();
+  await bus.subscribe(AUDIT_EVENTS_PATTERN, {}, async (message) => got.resolve(message));
+  await using trail = await start({ tracer });
+  await trail.record(event('a'));
+  expect(await got.promise).toMatchObject({
+    subject: 'audit.events.key-service',
+    traceparent: formatTraceparent(context),
+  });
 });
