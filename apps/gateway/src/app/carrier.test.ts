@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { FRAME_TYPE } from '@sallyport/channel';
-import { concatBytes, toHex } from '@sallyport/crypto';
+import { concatBytes, secretKey, toHex } from '@sallyport/crypto';
 import { NOW_MS, sessionPair } from '../../test/support/pair.ts';
 import { createCarrier } from './carrier.ts';
 import { createSessions } from './sessions.ts';
@@ -34,6 +34,7 @@ function stage() {
               frame: gateway.sid,
               session: gateway,
               guard: { sessionId: toHex(gateway.sid), generation: 1 },
+              digestKey: secretKey(new Uint8Array(32)),
               principal: { id: 'user:alice', tenant: 'default', method: 'certificate' },
               share: {
                 underWay: new UnderWay({ maxMessages: 10, maxBytes: 1_000 }),

@@ -90,6 +90,7 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
     const live = new LiveSession({
       session: opened.session,
       guard: opened.guard,
+      digestKey: opened.digestKey,
       principal: opened.principal,
       peerAddress,
       now: ports.now,

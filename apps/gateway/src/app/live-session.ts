@@ -1,4 +1,5 @@
 /** A session that is open at this gateway: its keys, who it is, what is under way, what waits to go out. */
+import type { KeyObject } from 'node:crypto';
 import {
   controlMessage,
   type Acknowledgement,
@@ -17,6 +18,8 @@ import { UnderWay } from './under-way.ts';
 export type LiveSessionInput = {
   readonly session: Session;
   readonly guard: GuardSession;
+  /** Keys the digests by which the ledger knows requests again. */
+  readonly digestKey: KeyObject;
   readonly principal: Principal;
   readonly peerAddress: string;
   /** Gateway time, ms since the epoch. */
@@ -43,6 +46,7 @@ export class LiveSession {
   readonly id: string;
   readonly session: Session;
   readonly guard: GuardSession;
+  readonly digestKey: KeyObject;
   readonly principal: Principal;
   readonly peerAddress: string;
   readonly outbox: Outbox;
@@ -69,6 +73,7 @@ export class LiveSession {
     this.session = input.session;
     this.id = toHex(input.session.sid);
     this.guard = input.guard;
+    this.digestKey = input.digestKey;
     this.principal = input.principal;
     this.peerAddress = input.peerAddress;
     this.notAfterMs = input.session.binding.notAfterMs;

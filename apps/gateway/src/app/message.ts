@@ -1,7 +1,8 @@
 /** A message of a verified frame in the pipeline's own words. Pure. */
+import type { KeyObject } from 'node:crypto';
 import type { OpenedFrame, OpenedMessage } from '@sallyport/channel';
 import type { MessageDecision } from '@sallyport/audit-log';
-import { sha256, toHex, utf8 } from '@sallyport/crypto';
+import { hmacSha256, toHex, utf8 } from '@sallyport/crypto';
 import { auditLabel } from '../domain/label.ts';
 import type { FrameTraces, MessageTrace } from './message-trace.ts';
 import type { RecordClaim, RecordVerdict } from './ports.ts';
@@ -35,13 +36,21 @@ export function isAddressed({ kind }: OpenedMessage): boolean {
   return kind === 'request' || kind === 'notification';
 }
 
-/** What the replay guard is asked: a request is known again by its kind, destination, content type and content. */
-export function claimOf({ message, correlation }: Incoming): RecordClaim {
-  const { sequence: seq, nonce, kind, destination, contentType, payload } = message;
+/**
+ * What the replay guard is asked: a request is known again by its kind, destination, content type and content.
+ * `isRepeatable`: whether its route would recognise it.
+ */
+export function claimOf(
+  { message, correlation }: Incoming,
+  digestKey: KeyObject,
+  isRepeatable: boolean,
+): RecordClaim {
+  const { sequence: seq, nonce, kind, destination, contentType, payload, firstSentAtMs } = message;
   if (!isAddressed(message)) return { seq, nonce };
   // Printable ASCII before, arbitrary bytes at the end: a NUL separates them unambiguously.
-  const digest = sha256(utf8(`${kind}\0${destination}\0${contentType}\0`), payload);
-  return { seq, nonce, request: { correlation, digest } };
+  const digest = hmacSha256(digestKey, utf8(`${kind}\0${destination}\0${contentType}\0`), payload);
+  const request = { correlation, digest, isRepeatable };
+  return { seq, nonce, request: firstSentAtMs === undefined ? request : { ...request, firstSentAtMs } };
 }
 
 /** Accepted by the guard: its sequence is used, whatever becomes of its request. */

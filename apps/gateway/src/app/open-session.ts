@@ -66,6 +66,7 @@ export type OpenedSession = {
   readonly frame: Uint8Array;
   readonly session: Session;
   readonly guard: GuardSession;
+  readonly digestKey: KeyObject;
   readonly principal: Principal;
   /** To be left when the session is over. */
   readonly share: Share;
@@ -161,10 +162,11 @@ export function beginSession(
     principal: Principal;
   }): Promise<Omit<OpenedSession, 'share'> | Refused> {
     const sessionId = toHex(input.parsed.sid);
+    const ledger = ledgerKeys(input.key, sessionId);
     const guard = await ports.guard.attach({
       sessionId,
       notAfterMs: input.parsed.notAfterMs,
-      responseKey: ledgerKeys(input.key, sessionId).response,
+      responseKey: ledger.response,
     });
     const accepted = handshake.accept({
       binding: input.binding,
@@ -181,6 +183,7 @@ export function beginSession(
       frame: accepted.frame,
       session: accepted.session,
       guard,
+      digestKey: ledger.digest,
       principal: input.principal,
     };
   }

@@ -65,6 +65,7 @@ async function stage(options: Stage = {}) {
       notAfterMs: NOW_MS + 3_600_000,
       responseKey: secretKey(randomBytes(32)),
     }),
+    digestKey: secretKey(randomBytes(32)),
     principal: freezePrincipal({ id: 'user:alice', tenant: 'default', method: 'certificate' }),
     peerAddress: '192.0.2.1',
     now: () => NOW_MS,

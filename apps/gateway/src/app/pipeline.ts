@@ -79,6 +79,8 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
   const answers = createAnswers(ports);
   let isStopping = false;
 
+  const isRepeatable = (destination: string): boolean => ports.routes.get(destination)?.isIdempotent === true;
+
   async function run(
     live: LiveSession,
     frame: OpenedFrame,
@@ -148,7 +150,10 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
     const step = sharedStep(traces, 'guard.admit', 'client');
     const startedAt = ports.monotonic();
     try {
-      const verdict = await guard.admit(live.guard, all.map(claimOf));
+      const claims = all.map((incoming) =>
+        claimOf(incoming, live.digestKey, isRepeatable(incoming.message.destination)),
+      );
+      const verdict = await guard.admit(live.guard, claims);
       step?.end();
       metrics.guardAnswered(ports.monotonic() - startedAt);
       return verdict;
