@@ -2,7 +2,7 @@
  * The stream of Sallyport, and what it promises: a way station, not a store.
  *
  * What waits in it is in a producer's spool as well until audit-service has it under a checkpoint, and is sent again
- * when no acknowledgement comes. So it may be small, may lose everything, and refuses when it is full (docs/adr/0056).
+ * when no acknowledgement comes. So it may be small, may lose everything, and refuses when it is full (docs/adr/0055).
  */
 import { AUDIT_EVENTS_PATTERN } from '../audit/subjects.ts';
 
