@@ -7,6 +7,8 @@ export { memoryLog } from './log.ts';
 export type { LogLine, MemoryLog } from './log.ts';
 export { startOtlpReceiver } from './otlp-receiver.ts';
 export type { OtlpReceiver, ReceivedSpan } from './otlp-receiver.ts';
+export { testPostgres } from './postgres.ts';
+export type { TestPostgres } from './postgres.ts';
 export { testRuntime } from './runtime.ts';
 export type { TestSurroundings } from './runtime.ts';
 export { serverFolders, serverSuite } from './servers.ts';

@@ -51,7 +51,12 @@ const item = (id: bigint) => ({
   facts: JSON.stringify({ a: 1, list: ['x'] }),
 });
 
-export function databaseContract(implementation: string, openHost: () => Promise<DatabaseHost>): void {
+/** `connections`: how many a service has at once. */
+export function databaseContract(
+  implementation: string,
+  openHost: () => Promise<DatabaseHost>,
+  connections: number,
+): void {
   describe(`database contract: ${implementation}`, () => {
     let host: DatabaseHost;
     let count = 0;
@@ -129,6 +134,34 @@ export function databaseContract(implementation: string, openHost: () => Promise
         expect(result.numInsertedOrUpdatedRows).toBe(1000n);
       });
 
+      test('arrays are JSON for a JSON parameter and arrays for any other', async () => {
+        const db = await fresh();
+        const texts = ['a', 'b,"c"\\', '', 'NULL'];
+        const { rows } = await sql`
+          select ${['x', { y: 1 }]}::jsonb as json, ${texts}::text[] as texts, ${[1n, 2n ** 62n]}::int8[] as large,
+            3 = any(${[1, 2, 3]}::int4[]) as found`.execute(db.kysely);
+        expect(rows).toStrictEqual([{ json: ['x', { y: 1 }], texts, large: [1n, 2n ** 62n], found: true }]);
+      });
+
+      test('a bigint inside JSON is its digits', async () => {
+        const db = await fresh();
+        const { rows } = await sql`select ${{ a: [2n ** 60n] }}::jsonb as json`.execute(db.kysely);
+        expect(rows).toEqual([{ json: { a: ['1152921504606846976'] } }]);
+      });
+
+      test('a value that cannot be written down is refused, and the connection goes on', async () => {
+        const db = await fresh();
+        const attempt = sql`select ${new Date(Number.NaN)}::timestamptz`.execute(db.kysely);
+        await expect(attempt).rejects.toMatchObject({ kind: 'invalid_statement' });
+        await db.check();
+      });
+
+      test('a statement with parameters or none is one statement', async () => {
+        const db = await fresh();
+        const two = sql`select 1; select 2`.execute(db.kysely);
+        await expect(two).rejects.toMatchObject({ kind: 'invalid_statement' });
+      });
+
       test('update and delete report the rows they touched', async () => {
         const db = await migrated();
         await db.kysely
@@ -167,7 +200,10 @@ export function databaseContract(implementation: string, openHost: () => Promise
         ['invalid_statement', (db) => sql`select nothing from nowhere`.execute(db.kysely)],
         ['invalid_statement', (db) => sql`selekt`.execute(db.kysely)],
         ['invalid_statement', (db) => sql`select ${'canary'}::integer`.execute(db.kysely)],
-        ['invalid_statement', (db) => sql`insert into item (body) values (${'canary'})`.execute(db.kysely)],
+        [
+          'invalid_statement',
+          (db) => sql`insert into item (body) values (${'\\xcanary'})`.execute(db.kysely),
+        ],
         ['serialization_failure', (db) => sql`do $$ begin raise sqlstate '40001'; end $$`.execute(db.kysely)],
         ['unavailable', (db) => sql`do $$ begin raise sqlstate '53100'; end $$`.execute(db.kysely)],
         ['other', (db) => sql`do $$ begin raise sqlstate 'XX000'; end $$`.execute(db.kysely)],
@@ -267,6 +303,29 @@ export function databaseContract(implementation: string, openHost: () => Promise
         );
         const { id } = await db.kysely.selectFrom('child').select('id').executeTakeFirstOrThrow();
         expect(id).toBe(20);
+      });
+
+      test('one that lost against another is run again, and its first attempt left nothing', async () => {
+        const db = await migrated();
+        let runs = 0;
+        await db.transaction(async (tx) => {
+          runs += 1;
+          await tx.insertInto('item').values(item(1n)).execute();
+          if (runs < 3) await sql`do $$ begin raise sqlstate '40001'; end $$`.execute(tx);
+        });
+        expect(runs).toBe(3);
+        expect(await db.kysely.selectFrom('item').selectAll().execute()).toHaveLength(1);
+      });
+
+      test('one that loses every time gives up with the reason to try later', async () => {
+        const db = await fresh();
+        let runs = 0;
+        const attempt = db.transaction(async (tx) => {
+          runs += 1;
+          await sql`do $$ begin raise sqlstate '40P01'; end $$`.execute(tx);
+        });
+        await expect(attempt).rejects.toMatchObject({ kind: 'serialization_failure', retryable: true });
+        expect(runs).toBe(5);
       });
 
       test('one held too long is rolled back, refused further statements, and others go on', async () => {
@@ -378,7 +437,7 @@ export function databaseContract(implementation: string, openHost: () => Promise
     describe('limits and closing', () => {
       test('a full queue refuses at once and says so', async () => {
         const db = await fresh({ maxQueue: 2 });
-        const results = await Promise.allSettled(Array.from({ length: 12 }, () => db.check()));
+        const results = await Promise.allSettled(Array.from({ length: connections + 12 }, () => db.check()));
         const refused = results.filter((result) => result.status === 'rejected');
         expect(refused.length).toBeGreaterThan(0);
         for (const { reason } of refused)
@@ -387,10 +446,12 @@ export function databaseContract(implementation: string, openHost: () => Promise
 
       test('waiting for a connection ends at its deadline', async () => {
         const db = await fresh({ acquireTimeoutMs: 100 });
-        const outer = db.transaction(async () => {
-          await expect(db.check()).rejects.toMatchObject({ kind: 'deadline_exceeded' });
-        });
-        await outer;
+        const holdAll = (left: number): Promise<void> =>
+          db.transaction(async () => {
+            if (left > 1) return holdAll(left - 1);
+            await expect(db.check()).rejects.toMatchObject({ kind: 'deadline_exceeded' });
+          });
+        await holdAll(connections);
         await db.check();
       });
 
