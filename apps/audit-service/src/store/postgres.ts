@@ -21,13 +21,18 @@ export function postgresStore(database: Database<Schema>): AuditStore {
   };
 }
 
+const MAX_IDLE_MS = 2_000;
+
 function leafWriter(database: Database<Schema>): LeafWriter {
   return {
     commit: (producers, planner) =>
       database.transaction(async (tx) => {
         // Writers queue here, also those of other replicas; readers do not wait. A statement of its own: the next one
         // sees what was committed while this one waited (read committed).
-        await sql`select 1 from commit_turn for update`.execute(tx);
+        // A process that is paused while it has the turn loses it: the others are not to wait until it wakes up.
+        await sql`
+          select set_config('idle_in_transaction_session_timeout', ${String(MAX_IDLE_MS)}, true)
+          from commit_turn for update`.execute(tx);
         const plan = planner(await readHead(tx, producers));
         if (plan.leaves.length > 0) await insert(tx, plan.leaves);
         return plan;

@@ -1,4 +1,5 @@
 import { openPglite, type Database, type DatabaseHost } from '@sallyport/service/database';
+import { serverSuite, testPostgres, type TestPostgres } from '@sallyport/service/testing';
 import { sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { START, type RecordFilter } from '../../src/domain/leaf.ts';
@@ -11,8 +12,38 @@ import { batchOf, callBody, gateway } from '../support.ts';
 import { fenceContract } from './fence.ts';
 import { storeContract } from './store.ts';
 
+const TABLES = ['leaf', 'record', 'checkpoint', 'fence', 'folder'] as const;
+
 storeContract('memory', async () => memoryStore());
 fenceContract('memory', async () => memoryStore());
+
+const suite = await serverSuite('postgres');
+
+describe.skipIf(suite.skip)(suite.title('Postgres, the server'), () => {
+  let server: TestPostgres;
+  let host: DatabaseHost;
+  let database: Database<Schema>;
+
+  beforeAll(async () => {
+    server = await testPostgres();
+    host = server.host();
+    database = await host.forService<Schema>('audit-service');
+    await database.migrate(migrations);
+  }, 60_000);
+
+  afterAll(async () => {
+    await host.close();
+    await server[Symbol.asyncDispose]();
+  });
+
+  const fresh = async () => {
+    for (const table of TABLES) await database.kysely.deleteFrom(table).execute();
+    return postgresStore(database);
+  };
+
+  storeContract('Postgres, the server', fresh);
+  fenceContract('Postgres, the server', fresh);
+});
 
 describe('Postgres', () => {
   let host: DatabaseHost;
@@ -27,8 +58,7 @@ describe('Postgres', () => {
   afterAll(() => host.close());
 
   const fresh = async () => {
-    for (const table of ['leaf', 'record', 'checkpoint', 'fence', 'folder'] as const)
-      await database.kysely.deleteFrom(table).execute();
+    for (const table of TABLES) await database.kysely.deleteFrom(table).execute();
     return postgresStore(database);
   };
 
