@@ -26,6 +26,8 @@ export type Refused = {
 };
 
 export type Judged = {
+  /** Of the bundle that all of them were judged by. */
+  readonly policyRevision: string;
   readonly decisions: MessageDecision[];
   readonly allowed: Incoming[];
   readonly refused: Refused[];
@@ -54,9 +56,12 @@ export type Judge = (
 export function createJudge(ports: JudgePorts): Judge {
   /** Everything that needs no waiting: what is allowed, what is not, and how its sender hears of it. */
   function judge(live: LiveSession, all: readonly Incoming[], verdicts: readonly RecordVerdict[]): Judged {
-    const judged: Judged = { decisions: [], allowed: [], refused: [], settled: [], controls: [] };
     const startedAt = ports.monotonic();
     const revision = ports.policyRevision();
+    const judged: Judged = {
+      policyRevision: revision,
+      ...{ decisions: [], allowed: [], refused: [], settled: [], controls: [] },
+    };
     let denied = 0;
     for (const [index, incoming] of all.entries()) {
       // The guard answers for every record; if ever it did not, the record was not admitted.

@@ -132,7 +132,7 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
       );
       await answers.conclude(live, judged);
       respond?.end();
-      for (const incoming of judged.allowed) void forward(live, incoming, ticket);
+      for (const incoming of judged.allowed) void forward(live, incoming, judged.policyRevision, ticket);
       ticket.settle(all.length - judged.allowed.length);
     } else {
       await answers.giveBack(live, judged);
@@ -184,13 +184,19 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
   }
 
   /** Never rejects: whatever happens is an outcome. */
-  async function forward(live: LiveSession, incoming: Incoming, ticket: FrameTicket): Promise<void> {
+  async function forward(
+    live: LiveSession,
+    incoming: Incoming,
+    policyRevision: string,
+    ticket: FrameTicket,
+  ): Promise<void> {
     const { message, correlation, trace } = incoming;
     const startedAt = ports.monotonic();
     const step = trace?.step('route.send', 'client', { 'messaging.destination.name': message.destination });
     let met: Met;
     try {
-      met = await send(live, incoming, step === undefined ? message.trace : formatTraceparent(step.context));
+      const traceparent = step === undefined ? message.trace : formatTraceparent(step.context);
+      met = await send(live, incoming, policyRevision, traceparent);
     } catch (error) {
       ports.onDefect(error);
       const detail = 'the gateway failed while the message was on its way';
@@ -208,7 +214,12 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
     });
   }
 
-  function send(live: LiveSession, { message, correlation }: Incoming, trace: string): Met | Promise<Met> {
+  function send(
+    live: LiveSession,
+    { message, correlation }: Incoming,
+    policyRevision: string,
+    trace: string,
+  ): Met | Promise<Met> {
     if (live.isOver) return { kind: 'session_ended' };
     const route = ports.routes.get(message.destination);
     if (route === undefined) return { kind: 'no_route' };
@@ -216,6 +227,8 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
       destination: message.destination,
       idempotencyKey: `${live.id}-${correlation}`,
       principal: live.principal.id,
+      tenant: live.principal.tenant,
+      evidence: { sessionId: live.id, correlation, sequence: message.sequence, policyRevision },
       contentType: message.contentType,
       body: message.payload,
       traceparent: trace === '' ? undefined : trace,

@@ -3,12 +3,25 @@ import type { KeyObject } from 'node:crypto';
 import type { ReceivedState } from '../domain/received.ts';
 import type { RouteResult } from '../domain/route-result.ts';
 
+/** Where the record of a message is, and the policy that allowed it. */
+export type MessageEvidence = {
+  /** Hex. */
+  readonly sessionId: string;
+  /** Hex. */
+  readonly correlation: string;
+  readonly sequence: number;
+  readonly policyRevision: string;
+};
+
 /** A message on its way to a destination. */
 export type RouteRequest = {
   readonly destination: string;
   /** Names the effect: the same for a request and its resend (session id and correlation in hex). */
   readonly idempotencyKey: string;
   readonly principal: string;
+  readonly tenant: string;
+  /** With these the destination, or who checks it later, finds the message in the audit log. */
+  readonly evidence: MessageEvidence;
   readonly contentType: string;
   readonly body: Uint8Array;
   /** W3C traceparent: advice for tracing, never an input to a decision. */

@@ -35,6 +35,8 @@ const message = (overrides: Partial<RouteRequest> = {}): RouteRequest => ({
   destination: 'orders',
   idempotencyKey: 'aa-bb',
   principal: 'user:alice',
+  tenant: 'default',
+  evidence: { sessionId: 'aa', correlation: 'bb', sequence: 7, policyRevision: '3' },
   contentType: 'application/json',
   body: new TextEncoder().encode('{"n":1}'),
   traceparent: undefined,
