@@ -60,6 +60,8 @@ const cluster = object({
       host: string({ maxLength: 255 }),
       port: port({ default: 5432 }),
       database: string({ default: 'sallyport', maxLength: 63 }),
+      /** Any that exists: where the administrator connects. */
+      adminDatabase: string({ default: 'postgres', maxLength: 63 }),
       adminUser: string({ maxLength: 63 }),
       adminPasswordFile: secretFile(),
       caFile: optional(path()),

@@ -1,4 +1,5 @@
 /** What a gateway must be told. Addresses are `host:port`; who answers there is proved by SPIFFE name. */
+import { ADDRESS } from '@sallyport/service/process';
 import type { HttpRouteConfig } from './routes/http.ts';
 
 export type RouteConfig =
@@ -31,7 +32,6 @@ export type GatewayConfig = {
 
 /** Destinations are printable ASCII without blanks, at most 255 characters (docs/protocol.md section 7.1). */
 const DESTINATION = /^[\x21-\x7e]{1,255}$/u;
-const ADDRESS = /^(?:\[[0-9a-f:]+\]|[^\s:]+):[0-9]{1,5}$/iu;
 const MAX_TIMEOUT_MS = 300_000;
 /** As often as revocation is checked again (PROTOCOL.md "Session lifetime"). */
 export const DEFAULT_POLICY_MAX_AGE_MS = 15 * 60_000;

@@ -16,7 +16,7 @@ export type ServiceProcess = {
 export type ProcessOptions = {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** A line of a process's log. */
-  readonly onLine: (name: string, line: string) => void;
+  readonly onLine: (line: string) => void;
   /** Something that a person should know: a process ended and will be started again. */
   readonly onNews: (text: string) => void;
   /** A process cannot start, by its own words, and waiting will not help. */
@@ -38,7 +38,7 @@ export async function startProcess(replica: Replica, options: ProcessOptions): P
       main: mainOf(service),
       configFile,
       env: childEnv(options.env),
-      onLine: (line) => options.onLine(name, line),
+      onLine: options.onLine,
       onReport(report) {
         if (report.kind === 'failed') complaint = report.message;
       },

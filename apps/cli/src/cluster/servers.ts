@@ -151,13 +151,15 @@ async function localPostgres(
     user: 'postgres',
     passwordFile: file,
     caFile: tls.caFile,
-    database: 'sallyport',
+    database: 'postgres',
+    schemasIn: 'sallyport',
   };
 }
 
 function givenPostgres(given: NonNullable<EmbeddedConfig['cluster']['postgres']>): PostgresAdmin {
-  const { host, port, database, adminUser: user, adminPasswordFile: passwordFile, caFile } = given;
-  return { host, port, database, user, passwordFile, caFile };
+  const { host, port, database, adminDatabase, adminUser: user } = given;
+  const { adminPasswordFile: passwordFile, caFile } = given;
+  return { host, port, database: adminDatabase, schemasIn: database, user, passwordFile, caFile };
 }
 
 /**

@@ -16,7 +16,8 @@ import { ensureIdentities } from '../state/identities.ts';
 import { takeStateFolder } from '../state/take.ts';
 import { readConfig, type RunningSystem, type UpOptions } from '../up-options.ts';
 import { removeEndpoints, writeEndpoints, type ProcessEndpoint } from './endpoints.ts';
-import { layOut, ofService, type Replica } from './layout.ts';
+import { layOut, type Replica } from './layout.ts';
+import { openLogLines } from './log-lines.ts';
 import { startProcess, type ServiceProcess } from './processes.ts';
 import { untilReady } from './ready.ts';
 import { parseReplicas } from './replicas.ts';
@@ -27,8 +28,10 @@ import { supervise, type Supervised } from './supervise.ts';
 export type ClusterOptions = UpOptions & {
   /** `service=count`, several with commas. */
   readonly replicas: readonly string[];
-  /** A line of a process's log, and what happens to processes. */
-  readonly onLog: (name: string, line: string) => void;
+  /** Told what the processes log and a person should see. */
+  readonly onLog: (line: string) => void;
+  /** Their lines as they are: for machines. */
+  readonly isLogRaw: boolean;
 };
 
 export type ServerInfo = { readonly name: string; readonly port: number; readonly pid: number };
@@ -75,22 +78,24 @@ export async function upCluster(options: ClusterOptions): Promise<RunningCluster
     await writeServiceFiles({ home, config, backends, replicas });
 
     onStep(`Starting ${replicas.length} processes …`);
+    const logs = starting.use(new AsyncDisposableStack());
     const processes = new Map<Replica, ServiceProcess>();
     starting.defer(async () => void problems.push(...(await stopProcesses(processes))));
+    let isRunning = false;
+    const show = { isRunning: () => isRunning, raw: options.isLogRaw, show: options.onLog };
     const hopeless = Promise.withResolvers<never>();
     hopeless.promise.catch(() => undefined);
     await Promise.all(
-      replicas.map(async (replica) =>
-        processes.set(
-          replica,
-          await startProcess(replica, {
-            env: options.env,
-            onLine: options.onLog,
-            onNews: onStep,
-            onHopeless: hopeless.reject,
-          }),
-        ),
-      ),
+      replicas.map(async (replica) => {
+        const lines = logs.use(await openLogLines(replica, show));
+        const process = await startProcess(replica, {
+          env: options.env,
+          onLine: lines.write,
+          onNews: onStep,
+          onHopeless: hopeless.reject,
+        });
+        processes.set(replica, process);
+      }),
     );
     const logFindings = await Promise.race([
       hopeless.promise,
@@ -100,6 +105,7 @@ export async function upCluster(options: ClusterOptions): Promise<RunningCluster
     const endpoints = (): readonly ProcessEndpoint[] => endpointsOf(processes);
     await writeEndpoints(home, { profile: 'cluster', processes: endpoints() });
     starting.defer(() => removeEndpoints(home));
+    isRunning = true;
     const running = starting.move();
     return {
       logFindings,
@@ -129,14 +135,14 @@ async function ready(
     // A log that does not fit together is for `audit verify`: the system runs all the same.
     isTolerated: ({ service }: Replica, check: string) => service === 'audit-service' && check === 'log',
   };
-  const firstStart = async (service: ServiceName, work: () => Promise<void>): Promise<void> => {
-    const open = await untilReady(ofService(replicas, service), within);
-    if (open.length === 0) await work();
+  // While the gateways come up: it needs none of them.
+  const makePsk = async (): Promise<void> => {
+    const judges = replicas.filter(
+      ({ service }) => service === 'auth-service' || service === 'policy-service',
+    );
+    if ((await untilReady(judges, within)).length === 0) await ensureDevelopmentPsk(home, trust);
   };
-  const [open] = await Promise.all([
-    untilReady(replicas, within),
-    firstStart('auth-service', () => ensureDevelopmentPsk(home, trust)),
-  ]);
+  const [open] = await Promise.all([untilReady(replicas, within), makePsk()]);
   if (open.length > 0) {
     if (options.signal.aborted) throw new CommandFailed('Interrupted while starting.');
     const lines = open.map(({ name, problem }) => `  ${name}: ${problem}`);

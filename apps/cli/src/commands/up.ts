@@ -119,8 +119,9 @@ async function start(
   return upCluster({
     ...common,
     replicas: options.replicas ?? [],
-    // Their lines are JSON already: with --json they stay what they are.
-    onLog: (name, line) => output.log(output.json ? line : `[${name}] ${line}`),
+    onLog: (line) => output.log(line),
+    // Their lines are JSON already.
+    isLogRaw: output.json,
   });
 }
 

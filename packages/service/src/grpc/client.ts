@@ -1,4 +1,5 @@
 /** A typed client of one service over mutual TLS 1.3 that knows whom it expects at the other end. */
+import { isIP } from 'node:net';
 import { Client } from '@grpc/grpc-js';
 import type {
   DescMessage,
@@ -16,7 +17,7 @@ import { instrumentsOf } from './instruments.ts';
 import { DEFAULT_LIMITS } from './limits.ts';
 
 export interface GrpcClientOptions {
-  /** `127.0.0.1:8446`. */
+  /** `127.0.0.1:8446`; or several addresses with commas between, of replicas: the first that answers is used. */
   readonly address: string;
   /** Compared with the SPIFFE name in the server's certificate. */
   readonly expectedServer: ServiceName;
@@ -71,7 +72,7 @@ export function grpcClient<S extends DescService>(service: S, options: GrpcClien
     throw new TypeError(`deadlineMs is a whole number of at least 1, got ${String(deadlineMs)}`);
   }
   const peer = expectServer(options);
-  const client = new Client(address, peer.credentials, {
+  const client = new Client(targetOf(address), peer.credentials, {
     'grpc.max_receive_message_length': maxMessageBytes,
     'grpc.max_send_message_length': maxMessageBytes,
     // An address is no name that SNI may carry (RFC 6066 section 3); the certificate is compared by SPIFFE id anyway.
@@ -120,6 +121,19 @@ export function grpcClient<S extends DescService>(service: S, options: GrpcClien
       throw new TypeError(`${service.typeName} has a method ${name}, which clients need for themselves`);
   }
   return Object.assign(calls, own) as unknown as GrpcClient<S>;
+}
+
+/** In grpc-js's naming (gRPC "Name Resolution"): several addresses are one target only as IP addresses of one family. */
+function targetOf(address: string): string {
+  const parts = address.split(',');
+  if (parts.length === 1) return address;
+  const families = new Set(
+    parts.map((part) => isIP(part.slice(0, part.lastIndexOf(':')).replace(/^\[(.*)\]$/u, '$1'))),
+  );
+  const [family = 0] = families;
+  if (families.size !== 1 || family === 0)
+    throw new TypeError('several addresses with commas between must be IP addresses of one family');
+  return `ipv${family}:${address}`;
 }
 
 const KEEPALIVE_MS = 30_000;

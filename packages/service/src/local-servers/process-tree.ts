@@ -27,6 +27,8 @@ export function startChild(command: Command, logFd: number): ChildProcess {
     cwd: '/',
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
     stdio: ['ignore', logFd, logFd],
+    // Ctrl-C in a terminal reaches its whole foreground group: servers end when we say so, after those who need them.
+    detached: true,
     ...command.user,
   });
   const { pid } = child;

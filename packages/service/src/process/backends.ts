@@ -1,11 +1,12 @@
 /** The bus and the database of the cluster profile, from their configuration. Loaded on first use: not every process has them. */
+import { readFile } from 'node:fs/promises';
 import type { Bus } from '../bus/index.ts';
 import type { DatabaseHost } from '../database/index.ts';
-import { unavailable } from '../errors/index.ts';
 import type { ServiceName } from '../identity/index.ts';
 import type { Log } from '../log/index.ts';
 import type { Metrics } from '../metrics/index.ts';
 import type { DatabaseConfig, NatsConfig } from './config.ts';
+import { secretIn } from './files.ts';
 
 type Parts = { readonly service: ServiceName; readonly log: Log; readonly metrics: Metrics };
 
@@ -27,6 +28,20 @@ export async function openBus(
   });
 }
 
-export async function openDatabase(_config: DatabaseConfig, _parts: Parts): Promise<DatabaseHost> {
-  throw unavailable('the database is not built yet');
+/** As the service's own role. Throws `DatabaseError`; `unavailable` is worth another try. */
+export async function openDatabase(
+  config: DatabaseConfig,
+  { allowInsecureBackends }: { readonly allowInsecureBackends: boolean },
+): Promise<DatabaseHost> {
+  const { openPostgres } = await import('../postgres/index.ts');
+  const { host, port, database, user, passwordFile, caFile, maxConnections } = config;
+  return openPostgres({
+    ...{ host, port, database, user, maxConnections },
+    // Read for each connection, so that a changed password needs no restart.
+    password: async () => secretIn(passwordFile),
+    tls:
+      caFile === undefined && allowInsecureBackends
+        ? 'unsafe-plaintext'
+        : { caPem: caFile === undefined ? undefined : await readFile(caFile, 'utf8') },
+  });
 }

@@ -1,6 +1,7 @@
 /** What a configuration says of files: read when the configuration is, so that a start and `--check-config` see the same. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { Secret } from '@sallyport/crypto';
 import type { Complaint } from '../config/index.ts';
 
 const MAX_SECRET_BYTES = 1024;
@@ -40,6 +41,9 @@ export function readPassword(file: string): string {
     throw new TypeError('a password file holds more than one line of at most 1 KiB');
   return password;
 }
+
+/** The same for those who want a `Secret`. */
+export const secretIn = (file: string): Secret => new Secret(new TextEncoder().encode(readPassword(file)));
 
 export function passwordProblems(key: string, file: string): readonly Complaint[] {
   try {

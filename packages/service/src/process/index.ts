@@ -12,7 +12,7 @@ export {
 } from './config.ts';
 export type { DatabaseConfig, NatsConfig, ProcessConfig, RedisConfig } from './config.ts';
 export { backendProblems } from './config.ts';
-export { readPassword } from './files.ts';
+export { readPassword, secretIn } from './files.ts';
 export { identityConfig, identityProblems, readServiceIdentity } from './identity-config.ts';
 export type { IdentityConfig } from './identity-config.ts';
 export type { HostProcess, ProcessReport } from './host.ts';
