@@ -20,7 +20,7 @@ const bytea = (text: string): Uint8Array => new Uint8Array(Buffer.from(text.slic
 const json = (value: unknown): string =>
   JSON.stringify(value, (_, inner: unknown) => (typeof inner === 'bigint' ? String(inner) : inner));
 /** The driver reads `{…}` into strings, NULLs and arrays of them; the entries are ours to read. */
-const textArray: (text: string) => unknown[] = types.getTypeParser(OID.textArray as number, 'text');
+const textArray = types.getTypeParser(OID.textArray as number) as (text: string) => unknown[];
 const arrayOf = (parse: (text: string) => unknown) => {
   const entry = (value: unknown): unknown =>
     Array.isArray(value) ? value.map(entry) : typeof value === 'string' ? parse(value) : null;

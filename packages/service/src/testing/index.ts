@@ -3,6 +3,8 @@ export { createTestAuthority } from './authority.ts';
 export type { TestAuthority } from './authority.ts';
 export { testClients } from './clients.ts';
 export type { TestClients } from './clients.ts';
+export { contractTable } from './contract-table.ts';
+export type { ContractTable } from './contract-table.ts';
 export { memoryLog } from './log.ts';
 export type { LogLine, MemoryLog } from './log.ts';
 export { startOtlpReceiver } from './otlp-receiver.ts';
