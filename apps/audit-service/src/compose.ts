@@ -12,12 +12,15 @@ import {
   type AuthorizePrincipal,
 } from '@sallyport/service/grpc';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
+import { checkpointLag } from './app/checkpoint-lag.ts';
 import { committed } from './app/committed.ts';
 import { groupCommit } from './app/group-commit.ts';
 import { keepLog } from './app/keep-log.ts';
 import type { Sleep } from './app/ports.ts';
 import { recordedGaps } from './app/recorded-gaps.ts';
 import { findingReporter } from './app/report-finding.ts';
+import { createLogTraces } from './app/log-traces.ts';
+import { observedWriter } from './app/observed-writer.ts';
 import { NotYet, takeBatch } from './app/take-batch.ts';
 import { busAcknowledger, followEvents } from './clients/bus.ts';
 import { checkpointPurpose, signingKeys, type KeyCalls } from './clients/keys.ts';
@@ -65,7 +68,7 @@ export async function composeAuditService(
   const tiles = overrides.tiles?.(files) ?? files;
 
   const trail = building.use(
-    await startAuditTrail({ serviceId, directory: config.spoolDirectory, bus, clock, log, tracer }),
+    await startAuditTrail({ serviceId, directory: config.spoolDirectory, bus, clock, log, tracer, metrics }),
   );
   const reportFinding = findingReporter({
     record: (event) => trail.record(event),
@@ -76,6 +79,8 @@ export async function composeAuditService(
     log,
   });
 
+  const traces = createLogTraces(tracer);
+  const lag = checkpointLag(metrics, () => clock.monotonic());
   const keyCalls = overrides.keys ?? building.use(keyClient(config, runtime));
   const keeper = building.use(
     keepLog({
@@ -100,6 +105,11 @@ export async function composeAuditService(
           description: `It had ${size} leaves under its checkpoint.`,
           severity: 'high',
         }),
+      onCovered(size, signedSinceMs) {
+        lag.covered(size);
+        traces.covered(size, signedSinceMs);
+      },
+      nowMs: () => traces.nowMs(),
       origin: config.origin,
       replica: trail.spool.producer,
       intervalMs: config.checkpointIntervalMs,
@@ -150,7 +160,7 @@ export async function composeAuditService(
     collect: () => keeper.behind(),
   });
   const commit = groupCommit({
-    writer: store.writer,
+    writer: observedWriter(store.writer, { traces, lag }),
     onCommitted(_leaves, records) {
       rows.add({}, records);
       keeper.wake();
@@ -170,7 +180,7 @@ export async function composeAuditService(
   building.use(
     await followEvents(bus, async (delivery) => {
       try {
-        await takeBatch(takePorts, delivery);
+        await traces.taking(delivery, () => takeBatch(takePorts, delivery));
       } catch (error) {
         if (!(error instanceof NotYet)) log.warn('a batch could not be taken and comes again', { error });
         throw error; // the bus delivers it again

@@ -38,6 +38,9 @@ export type KeepLogPorts = {
   readonly onInconsistent: (findings: readonly string[]) => Promise<void>;
   /** Told when the folder, which had so many leaves, is gone and built again. Its failure is logged. */
   readonly onFolderLost: (size: number) => Promise<void>;
+  /** The newest checkpoint has so many leaves. `signedSinceMs`: of `nowMs`, when this replica began to make it. */
+  readonly onCovered: (size: number, signedSinceMs?: number) => void;
+  readonly nowMs: () => number;
   readonly origin: string;
   /** Names this replica: its folders' name for themselves, the same after a restart. */
   readonly replica: string;
@@ -113,6 +116,7 @@ export function keepLog(ports: KeepLogPorts): LogKeeper {
     const before = copy.checkpoint();
     await copy.follow(state, keys.verified, async () => checkStopped());
     acks.followed(before, copy.checkpoint());
+    covered();
     upToDateMs = monotonic();
     await keys.verifying(); // at least once, or a rotation looks like work
     const isWorkPending =
@@ -127,10 +131,17 @@ export function keepLog(ports: KeepLogPorts): LogKeeper {
     term = state.fence?.term ?? 0n;
     if (leader.heldTerm() !== state.fence?.term) return;
     await acknowledge(); // of the writer before, or of an attempt that failed after its checkpoint was saved
+    const startedAtMs = ports.nowMs();
     const written = await leader.write(state);
     if (written === undefined) return;
     await copy.covers(written);
+    covered(startedAtMs);
     await acknowledge();
+  }
+
+  function covered(signedSinceMs?: number): void {
+    const checkpoint = copy.checkpoint();
+    if (checkpoint !== undefined) ports.onCovered(checkpoint.size, signedSinceMs);
   }
 
   async function acknowledge(): Promise<void> {

@@ -4,29 +4,32 @@ import { eventsv1 } from '@sallyport/proto';
 import { AUDIT_EVENTS_PATTERN, auditAckSubject, auditEventsSender } from '@sallyport/service/audit';
 import type { Bus, Subscription } from '@sallyport/service/bus';
 import type { Acknowledge } from '../app/ports.ts';
+import type { EventTrace } from '../app/log-traces.ts';
 import type { Delivery } from '../app/take-batch.ts';
+
+export type TracedDelivery = Delivery & { readonly traces: readonly EventTrace[] };
 
 /** Enough for the windows of some producers to be gathered into one transaction. */
 const MAX_IN_FLIGHT = 64;
 
 export function followEvents(
   bus: Pick<Bus, 'subscribe'>,
-  take: (delivery: Delivery) => Promise<void>,
+  take: (delivery: TracedDelivery) => Promise<void>,
 ): Promise<Subscription> {
   return bus.subscribe(
     AUDIT_EVENTS_PATTERN,
     { durable: 'audit-service', maxInFlight: MAX_IN_FLIGHT },
     ({ subject, payload, deliveries }) =>
-      take({ input: batchInput(payload), sender: auditEventsSender(subject), deliveries }),
+      take({ ...contentOf(payload), sender: auditEventsSender(subject), deliveries }),
   );
 }
 
-function batchInput(payload: Uint8Array): Delivery['input'] {
+function contentOf(payload: Uint8Array): Pick<TracedDelivery, 'input' | 'traces'> {
   try {
-    const { producer, firstSeq, floorSeq, bodies } = fromBinary(eventsv1.AuditBatchSchema, payload);
-    return { producer, firstSeq, floor: floorSeq, bodies };
+    const { producer, firstSeq, floorSeq, bodies, traces } = fromBinary(eventsv1.AuditBatchSchema, payload);
+    return { input: { producer, firstSeq, floor: floorSeq, bodies }, traces };
   } catch {
-    return undefined;
+    return { input: undefined, traces: [] };
   }
 }
 
