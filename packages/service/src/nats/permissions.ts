@@ -22,7 +22,8 @@ const feeds = (...all: readonly Feed[]): readonly string[] =>
 /** Subjects beyond those that every service has: its own events, their acknowledgements, its own inbox. */
 const OWN: Readonly<Record<ServiceName, NatsPermissions>> = {
   gateway: { publish: [], subscribe: feeds(bundleFeed, revocationFeed, keyFeed) },
-  'auth-service': { publish: feeds(revocationFeed), subscribe: feeds(keyFeed) },
+  'auth-service': { publish: feeds(revocationFeed), subscribe: [] },
+  // Its replicas hear each other.
   'key-service': { publish: feeds(keyFeed), subscribe: feeds(keyFeed) },
   'policy-service': { publish: feeds(bundleFeed), subscribe: feeds(bundleFeed, keyFeed) },
   'audit-service': {
