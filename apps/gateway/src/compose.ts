@@ -13,6 +13,7 @@ import type { Readiness } from '@sallyport/service/lifecycle';
 import { startProbes, type Probes } from '@sallyport/service/process';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
 import { createCarrier, type Carrier } from './app/carrier.ts';
+import { createHandshakeTraces } from './app/handshake-trace.ts';
 import type { HalfOpen } from './app/handshakes.ts';
 import { startLeases } from './app/leases.ts';
 import { pipelineMetrics } from './app/measure.ts';
@@ -109,6 +110,7 @@ export async function composeGateway(
       clock,
       log,
       tracer,
+      metrics,
     }),
   );
   const records = gatewayRecords(trail, identity.spiffeId, now);
@@ -156,7 +158,6 @@ export async function composeGateway(
     sessions: () => sessions.size,
     inFlight: () => underWay.messages,
     policyRevision: () => holder.revision,
-    spoolBytes: () => trail.spool.depthBytes,
   });
   const rejections = building.use(
     startRejections({
@@ -242,6 +243,7 @@ export async function composeGateway(
       LEASE_CHECK_MS,
     ),
   );
+  const traceHandshake = createHandshakeTraces(tracer, monotonic);
   const carriers = new Set<Carrier>();
   const server = building.use(
     await startGrpcServer({
@@ -251,10 +253,10 @@ export async function composeGateway(
       port: config.channelPort,
       clientCertificate: 'none',
       services: [
-        routes((connection) => {
+        routes((connection, traceparent) => {
           const carrier = createCarrier(
             {
-              beginSession: (peer) => beginSession(opening, peer),
+              beginSession: (peer) => traceHandshake(beginSession(opening, peer), traceparent),
               pipeline,
               sessions,
               rejections,

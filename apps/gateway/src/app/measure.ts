@@ -32,7 +32,6 @@ export function pipelineMetrics(
     readonly sessions: () => number;
     readonly inFlight: () => number;
     readonly policyRevision: () => number;
-    readonly spoolBytes: () => number;
   },
 ): PipelineMetrics {
   const frames = metrics.counter({ name: 'frames_total', help: 'Frames whose signature was verified' });
@@ -100,11 +99,6 @@ export function pipelineMetrics(
     name: 'policy_revision',
     help: 'Policy revision in force',
     collect: gauges.policyRevision,
-  });
-  metrics.gauge({
-    name: 'audit_spool_bytes',
-    help: 'Audit records not yet acknowledged',
-    collect: gauges.spoolBytes,
   });
   return {
     frame: () => frames.add({}),

@@ -4,14 +4,20 @@ import { channelv1 } from '@sallyport/proto';
 import { implement, type ServiceImplementation } from '@sallyport/service/grpc';
 import type { Carrier, Connection } from '../app/carrier.ts';
 
-export function routes(createCarrier: (connection: Connection) => Carrier): ServiceImplementation {
+/** `traceparent`: as the connection came with, unverified. */
+export type CreateCarrier = (connection: Connection, traceparent: string | undefined) => Carrier;
+
+export function routes(createCarrier: CreateCarrier): ServiceImplementation {
   return implement(channelv1.ChannelService, {
     connect: (stream) =>
-      createCarrier({
-        peerAddress: stream.peerAddress,
-        exporter: () => stream.exporter(EXPORTER_LABEL, EXPORTER_LENGTH),
-        write: (frame) => stream.write(frame),
-        end: () => stream.end(),
-      }),
+      createCarrier(
+        {
+          peerAddress: stream.peerAddress,
+          exporter: () => stream.exporter(EXPORTER_LABEL, EXPORTER_LENGTH),
+          write: (frame) => stream.write(frame),
+          end: () => stream.end(),
+        },
+        stream.traceparent,
+      ),
   });
 }

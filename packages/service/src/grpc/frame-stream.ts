@@ -12,6 +12,8 @@ export interface FrameStream {
   readonly peerAddress: string;
   /** Who the connection's certificate names; `undefined` where none was asked for. */
   readonly caller: Caller | undefined;
+  /** W3C `traceparent` that the stream came with, as it came: unverified advice. */
+  readonly traceparent: string | undefined;
   /** Aborted when the carrier is gone, for whatever reason. */
   readonly signal: AbortSignal;
   /** RFC 8446 section 7.5 keying material of the TLS connection, or `undefined` when it is gone already. */

@@ -56,6 +56,7 @@ function serve(edge: Edge, active: ActiveCall, call: Call, open: FrameStreamHand
 
   const stream: FrameStream = {
     peerAddress: active.peerAddress,
+    traceparent: traceparentOf(call),
     caller,
     signal: active.signal,
     exporter(label, length, context) {
@@ -120,4 +121,9 @@ function end(edge: Edge, active: ActiveCall, call: Call, thrown: unknown): void 
 /** What calls under way hear when the server closes and they did not end in time. */
 export function closing(): SallyportError {
   return unavailable('the server is closing');
+}
+
+function traceparentOf(call: Call): string | undefined {
+  const [header] = call.metadata.get('traceparent');
+  return typeof header === 'string' ? header : undefined;
 }
