@@ -14,8 +14,33 @@ export type ProcessEndpoint = {
 
 export type Endpoints = { readonly profile: 'cluster'; readonly processes: readonly ProcessEndpoint[] };
 
-export const writeEndpoints = (home: Home, endpoints: Endpoints): Promise<void> =>
+const writeEndpoints = (home: Home, endpoints: Endpoints): Promise<void> =>
   writePrivate(home.endpointsFile, `${JSON.stringify(endpoints, undefined, 2)}\n`);
+
+export type KeptEndpoints = AsyncDisposable & {
+  /** Writes the file again, as things are then; soon, and one write at a time. */
+  publish(): void;
+};
+
+/** Writes the file, keeps it true, and removes it in the end. */
+export async function keepEndpoints(
+  home: Home,
+  now: () => readonly ProcessEndpoint[],
+): Promise<KeptEndpoints> {
+  const write = (): Promise<void> => writeEndpoints(home, { profile: 'cluster', processes: now() });
+  await write();
+  let writing: Promise<void> = Promise.resolve();
+  return {
+    publish() {
+      // A disk that is full keeps the older file: addresses do not change, only pids do.
+      writing = writing.then(write).catch(() => undefined);
+    },
+    async [Symbol.asyncDispose]() {
+      await writing;
+      await removeEndpoints(home);
+    },
+  };
+}
 
 export const removeEndpoints = (home: Home): Promise<void> => rm(home.endpointsFile, { force: true });
 

@@ -14,6 +14,8 @@ export type ServiceProcess = {
 };
 
 export type ProcessOptions = {
+  /** Told of each start: the process has a new pid. */
+  readonly onStart: () => void;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** A line of a process's log. */
   readonly onLine: (line: string) => void;
@@ -43,6 +45,8 @@ export async function startProcess(replica: Replica, options: ProcessOptions): P
         if (report.kind === 'failed') complaint = report.message;
       },
     });
+    // When the supervisor knows of it.
+    setImmediate(options.onStart);
     return {
       pid: child.pid,
       ended: child.ended.then((end) => {

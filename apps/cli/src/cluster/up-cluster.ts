@@ -15,7 +15,7 @@ import type { Home } from '../state/home.ts';
 import { ensureIdentities } from '../state/identities.ts';
 import { takeStateFolder } from '../state/take.ts';
 import { readConfig, type RunningSystem, type UpOptions } from '../up-options.ts';
-import { removeEndpoints, writeEndpoints, type ProcessEndpoint } from './endpoints.ts';
+import { keepEndpoints, removeEndpoints, type ProcessEndpoint } from './endpoints.ts';
 import { layOut, type Replica } from './layout.ts';
 import { openLogLines } from './log-lines.ts';
 import { startProcess, type ServiceProcess } from './processes.ts';
@@ -82,6 +82,7 @@ export async function upCluster(options: ClusterOptions): Promise<RunningCluster
     const processes = new Map<Replica, ServiceProcess>();
     starting.defer(async () => void problems.push(...(await stopProcesses(processes))));
     let isRunning = false;
+    let publish: (() => void) | undefined;
     const show = { isRunning: () => isRunning, raw: options.isLogRaw, show: options.onLog };
     const hopeless = Promise.withResolvers<never>();
     hopeless.promise.catch(() => undefined);
@@ -93,6 +94,7 @@ export async function upCluster(options: ClusterOptions): Promise<RunningCluster
           onLine: lines.write,
           onNews: onStep,
           onHopeless: hopeless.reject,
+          onStart: () => publish?.(),
         });
         processes.set(replica, process);
       }),
@@ -102,14 +104,13 @@ export async function upCluster(options: ClusterOptions): Promise<RunningCluster
       ready(home, identities.trust, replicas, options),
     ]);
 
-    const endpoints = (): readonly ProcessEndpoint[] => endpointsOf(processes);
-    await writeEndpoints(home, { profile: 'cluster', processes: endpoints() });
-    starting.defer(() => removeEndpoints(home));
+    const endpoints = starting.use(await keepEndpoints(home, () => endpointsOf(processes)));
+    publish = endpoints.publish;
     isRunning = true;
     const running = starting.move();
     return {
       logFindings,
-      processes: endpoints(),
+      processes: endpointsOf(processes),
       servers: local.map(({ name, port, pid }) => ({ name, port, pid })),
       async stop() {
         await running.disposeAsync();

@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { readEndpoints, type Endpoints } from '../../src/cluster/endpoints.ts';
 import type { Home } from '../../src/state/home.ts';
 
 const BIN = join(import.meta.dirname, '..', '..', 'bin', 'sallyport.js');
@@ -17,6 +18,8 @@ export type Started = AsyncDisposable & {
   readonly readyAfterMs: number;
   readonly out: () => string;
   readonly err: () => string;
+  /** The processes of the cluster profile as they are now: pids change when one is started again. */
+  endpoints(): Promise<Endpoints>;
   signal(name: NodeJS.Signals): void;
   /** Resolves when the process is gone; kills it and rejects when that takes too long. */
   exited(): Promise<Exit>;
@@ -24,12 +27,22 @@ export type Started = AsyncDisposable & {
   stop(): Promise<Exit>;
 };
 
-type UpOptions = { readonly args?: readonly string[] };
+type UpOptions = {
+  readonly args?: readonly string[];
+  /** Default `embedded`. */
+  readonly profile?: 'embedded' | 'cluster';
+  /** Of the cluster profile, e.g. `gateway=2,audit-service=2`. */
+  readonly replicas?: string;
+};
 
 /** Resolves when it says that it is ready; rejects with what it printed when it ends before. */
-export async function startSystem(home: Home, { args = [] }: UpOptions = {}): Promise<Started> {
+export async function startSystem(
+  home: Home,
+  { args = [], profile = 'embedded', replicas }: UpOptions = {},
+): Promise<Started> {
   const startedAt = performance.now();
-  const child = spawnSallyport(home, ['up', ...args]);
+  const given = [...(replicas === undefined ? [] : ['--replicas', replicas]), ...args];
+  const child = spawnSallyport(home, ['up', '--profile', profile, ...given]);
   const printed = collect(child);
   const exit = exitOf(child);
   const isReady = new Promise<boolean>((resolve) => {
@@ -61,6 +74,11 @@ export async function startSystem(home: Home, { args = [] }: UpOptions = {}): Pr
     readyAfterMs,
     out: () => printed.out,
     err: () => printed.err,
+    async endpoints() {
+      const found = await readEndpoints(home);
+      if (found === undefined) throw new Error(`no cluster runs in ${home.folder}`);
+      return found;
+    },
     signal: (name) => void child.kill(name),
     exited,
     stop,

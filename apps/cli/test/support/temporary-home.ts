@@ -1,5 +1,5 @@
 /** A state folder of its own for a test, removed with it. */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readlink, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { locateHome, type Home } from '../../src/state/home.ts';
@@ -12,6 +12,11 @@ export async function temporaryHome(portBase = 1): Promise<TemporaryHome> {
   const home = locateHome({}, { home: folder, portBase: String(portBase) });
   return {
     ...home,
-    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+    async [Symbol.asyncDispose]() {
+      // What the user that Postgres runs as must reach lies elsewhere, behind a link.
+      const elsewhere = await readlink(join(home.clusterFolder, 'postgres')).catch(() => undefined);
+      if (elsewhere !== undefined) await rm(elsewhere, { recursive: true, force: true });
+      await rm(folder, { recursive: true, force: true });
+    },
   };
 }
