@@ -83,6 +83,7 @@ export async function composeAuthService(
       clock,
       log,
       tracer,
+      metrics,
     }),
   );
 

@@ -77,6 +77,7 @@ export async function composeKeyService(
       clock,
       log,
       tracer,
+      metrics,
     }),
   );
   const tell = tellEvents({

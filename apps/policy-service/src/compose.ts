@@ -18,6 +18,7 @@ import { decide } from './app/decide.ts';
 import type { Sleep } from './app/ports.ts';
 import { createPublisher, type Publisher } from './app/publish.ts';
 import { renewBundle } from './app/renew-bundle.ts';
+import { revisionSkew } from './app/revision-skew.ts';
 import { start } from './app/start.ts';
 import { busAnnouncer, followAnnouncements } from './clients/announce.ts';
 import { changeRecorder } from './clients/audit.ts';
@@ -79,6 +80,7 @@ export async function composePolicyService(
       clock,
       log,
       tracer,
+      metrics,
     }),
   );
   const keys = overrides.keys ?? building.use(keyClient(config, runtime));
@@ -105,6 +107,15 @@ export async function composePolicyService(
     name: 'policy_behind',
     help: '1 while the newest stored policy is not known to be in force and announced.',
     collect: () => (publisher.problem() === undefined ? 0 : 1),
+  });
+
+  metrics.gauge({
+    name: 'policy_revision_skew',
+    help: 'Revisions that the slowest gateway heard of lately is behind; 0 while there is none.',
+    collect: () =>
+      revisionSkew({ inForce: () => publisher.inForce(), reports: store.reports, now }).catch(
+        () => undefined,
+      ),
   });
 
   await start({ policy: store.policy, now, log }, module.digest, initial);

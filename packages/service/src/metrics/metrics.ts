@@ -35,12 +35,15 @@ export interface MetricOptions<L extends string> {
   readonly labels?: readonly L[];
 }
 
+export type Collect = () => number | undefined | Promise<number | undefined>;
+
 export interface Metrics {
   counter<L extends string = never>(options: MetricOptions<L>): Counter<L>;
-  /** With `collect`, the value is read at exposition; return it or `undefined` to keep the last one. */
-  gauge<L extends string = never>(
-    options: MetricOptions<L> & { readonly collect?: () => number | undefined },
-  ): Gauge<L>;
+  /**
+   * With `collect`, the value is read at exposition, which waits for it; return it or `undefined` to keep the last one.
+   * What it throws fails the exposition.
+   */
+  gauge<L extends string = never>(options: MetricOptions<L> & { readonly collect?: Collect }): Gauge<L>;
   histogram<L extends string = never>(
     options: MetricOptions<L> & { readonly buckets: readonly number[] },
   ): Histogram<L>;
@@ -88,8 +91,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
         ...(collect === undefined
           ? {}
           : {
-              collect() {
-                const value = collect();
+              async collect() {
+                const value = await collect();
                 if (value !== undefined) gauge.set(value);
               },
             }),
