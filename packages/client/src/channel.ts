@@ -27,6 +27,7 @@ import {
   type Response,
 } from './request.ts';
 import { Sender } from './sender.ts';
+import { inSpan, type ClientTracer } from './tracing.ts';
 import type { Sendable } from './waiting.ts';
 
 /** docs/protocol.md section 8.1. */
@@ -46,6 +47,7 @@ export class Channel implements AsyncDisposable {
   readonly #established: Established;
   readonly #link: Link;
   readonly #sender: Sender;
+  readonly #tracer: ClientTracer | undefined;
   readonly #received = new SequenceWindow();
   readonly #pending = new Map<string, Pending>();
   /**
@@ -63,6 +65,7 @@ export class Channel implements AsyncDisposable {
     const { session, binding } = established;
     this.#established = established;
     this.#link = link;
+    this.#tracer = options.tracer;
     this.#sender = new Sender({
       session,
       write: (frame) => link.write(frame),
@@ -103,6 +106,15 @@ export class Channel implements AsyncDisposable {
    * `body` is not copied and must not change until it has settled.
    */
   request(destination: string, body: Uint8Array, options: RequestOptions = {}): Promise<Response> {
+    const { traceparent } = options;
+    const span = this.#tracer?.startRequest({ destination, sessionId: this.sessionId, traceparent });
+    if (span === undefined) return this.#request(destination, body, options);
+    return inSpan(span, () =>
+      this.#request(destination, body, { ...options, traceparent: span.traceparent }),
+    );
+  }
+
+  #request(destination: string, body: Uint8Array, options: RequestOptions): Promise<Response> {
     return new Promise((resolve, reject) => {
       const correlation = randomBytes(16);
       const message: OutgoingMessage = {

@@ -6,6 +6,7 @@ import { ChannelError } from './errors.ts';
 import { parseRoots, verifyGatewayChain } from './gateway-chain.ts';
 import { openGrpcCarrier } from './grpc-carrier.ts';
 import { Multiplexer, type SessionRequest } from './multiplexer.ts';
+import { inSpan, type ClientTracer } from './tracing.ts';
 
 export type ConnectionOptions = {
   /** `localhost:8444`. */
@@ -34,6 +35,8 @@ export type OpenOptions = {
   /** `required` refuses a session that is not tied to its TLS connection. Default `preferred`. */
   readonly channelBinding?: 'required' | 'preferred';
   readonly signal?: AbortSignal;
+  /** Gets a span for each request, and with `connect` one for the opening, which the gateway continues. */
+  readonly tracer?: ClientTracer;
 };
 
 export type ConnectOptions = ConnectionOptions & OpenOptions;
@@ -99,22 +102,23 @@ export async function connect(options: ConnectOptions): Promise<Channel> {
   const request = preparation(options)(options);
   const givenUp = new ChannelError('closed', 'closed', 'connecting was given up');
   if (options.signal?.aborted === true) throw givenUp;
-  const connection = multiplexer(options, true);
+  const span = options.tracer?.startSession();
+  const connection = multiplexer(options, true, span?.traceparent);
   try {
-    return await connection.open(request);
+    return await inSpan(span, () => connection.open(request));
   } catch (error) {
     connection.end(givenUp);
     throw error;
   }
 }
 
-function multiplexer(options: ConnectionOptions, isOwned: boolean): Multiplexer {
+function multiplexer(options: ConnectionOptions, isOwned: boolean, traceparent?: string): Multiplexer {
   const { address, trust, openCarrierForTesting } = options;
   const { caPem, trustDomain } = trust;
   const timeoutMs = timeoutOf(options);
   const expectedGateway = gatewayOf(trustDomain);
   const openGrpc = (events: CarrierEvents): Carrier =>
-    openGrpcCarrier({ address, caPem, trustDomain, expectedGateway, timeoutMs }, events);
+    openGrpcCarrier({ address, caPem, trustDomain, expectedGateway, timeoutMs, traceparent }, events);
   return new Multiplexer({ address, openCarrier: openCarrierForTesting ?? openGrpc, timeoutMs, isOwned });
 }
 
@@ -139,6 +143,7 @@ function preparation({ trust }: ConnectionOptions): (options: OpenOptions) => Se
       channel: {
         batch: inRange('batch', options.batch ?? DEFAULT_BATCH, 256),
         maxWaiting: inRange('maxWaiting', options.maxWaiting ?? DEFAULT_MAX_WAITING, 2 ** 20),
+        tracer: options.tracer,
       },
     },
   });

@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
-import { Client, credentials, status, type ServiceError } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, status, type ServiceError } from '@grpc/grpc-js';
 import { channelv1 } from '@sallyport/proto';
 import type { Carrier, CarrierEvents } from './carrier.ts';
 import { ChannelError } from './errors.ts';
@@ -18,6 +18,8 @@ export type GrpcCarrierOptions = {
   readonly expectedGateway: string;
   /** For the connection; its end is told by `onClose`. */
   readonly timeoutMs: number;
+  /** W3C, of the span that opens the connection. */
+  readonly traceparent?: string | undefined;
 };
 
 const METHOD = '/sallyport.channel.v1.ChannelService/Connect';
@@ -61,7 +63,9 @@ export function openGrpcCarrier(options: GrpcCarrierOptions, events: CarrierEven
     // RFC 6066 section 3: the server name of TLS is never an IP address.
     ...(isIP(hostOf(address)) === 0 ? {} : { 'grpc.ssl_target_name_override': `gateway.${trustDomain}` }),
   });
-  const stream = client.makeBidiStreamRequest(METHOD, encode, decode);
+  const metadata = new Metadata();
+  if (options.traceparent !== undefined) metadata.set('traceparent', options.traceparent);
+  const stream = client.makeBidiStreamRequest(METHOD, encode, decode, metadata);
   const closed = Promise.withResolvers<void>();
   let isOpen = false;
   let isClosed = false;

@@ -6,3 +6,4 @@ export type { Credential } from './credential.ts';
 export { ChannelError } from './errors.ts';
 export type { ChannelErrorCode, ChannelErrorKind, ChannelErrorOptions } from './errors.ts';
 export type { ChannelCounts, ChannelOptions, RequestOptions, Response } from './request.ts';
+export type { ClientSpan, ClientTracer } from './tracing.ts';

@@ -2,6 +2,7 @@
 import type { OutgoingMessage, SessionLimits } from '@sallyport/channel';
 import { ChannelError } from './errors.ts';
 import { sizesOf } from './sender.ts';
+import type { ClientTracer } from './tracing.ts';
 
 export type RequestOptions = {
   /** Default `application/octet-stream`. Up to 255 printable ASCII characters. */
@@ -37,6 +38,7 @@ export type ChannelOptions = {
   readonly batch: number;
   /** Requests that may wait to leave. */
   readonly maxWaiting: number;
+  readonly tracer?: ClientTracer | undefined;
 };
 
 export const DEFAULT_TIMEOUT_MS = 30_000;
