@@ -28,6 +28,8 @@ export interface DurableOptions {
 const HEARTBEAT_MS = 2000;
 const PULL_EXPIRES_MS = 30_000;
 const RETRY_MS = [100, 500, 2000] as const;
+/** nats-server 2.9 removes the files of a deleted stream after its answer: one that is made meanwhile loses its own. */
+const AFTER_LOSS_MS = 500;
 
 /**
  * Resolves when the consumer is there and pulled from; while the broker is away, at once: it begins when the broker is
@@ -61,17 +63,18 @@ export async function followDurable(options: DurableOptions): Promise<Subscripti
   }
 
   async function follow(): Promise<void> {
-    for (let failures = 0; !leaving.signal.aborted;) {
+    for (let failures = 0; ;) {
       if (session !== undefined) {
         const { messages, deliveries } = session;
-        const ended = await messages.closed();
+        const ended = await endOf(messages, leaving.signal);
         session = undefined;
-        if (leaving.signal.aborted) return leave(messages, deliveries);
+        if (leaving.signal.aborted) return deliveries.leave();
         log.warn('a bus subscription ended and is made again', { durable: name, error: ended });
         // What still runs is finished beside the next session: its acknowledgements are lost, its work is not.
         const left = deliveries.leave();
         lingering.add(left);
         void left.finally(() => lingering.delete(left));
+        await pause(AFTER_LOSS_MS, leaving.signal);
       }
       const connection = await link.whenUp(leaving.signal);
       if (connection === undefined) return;
@@ -94,14 +97,18 @@ export async function followDurable(options: DurableOptions): Promise<Subscripti
   const following = follow();
   const unsubscribe = async (): Promise<void> => {
     leaving.abort();
-    await session?.messages.close();
     await following;
     await Promise.all(lingering);
   };
   return { unsubscribe, [Symbol.asyncDispose]: unsubscribe };
 }
 
-async function leave(messages: ConsumerMessages, deliveries: Deliveries): Promise<void> {
-  await messages.close();
-  await deliveries.leave();
+/** When the pulling ended, by itself or because `signal` aborted. */
+async function endOf(messages: ConsumerMessages, signal: AbortSignal): Promise<unknown> {
+  const end = (): void => void messages.close();
+  if (signal.aborted) end();
+  signal.addEventListener('abort', end, { once: true });
+  const ended = await messages.closed();
+  signal.removeEventListener('abort', end);
+  return ended;
 }

@@ -21,6 +21,7 @@ export interface NatsRig extends AsyncDisposable {
   raw(name: string): Promise<NatsConnection>;
   /** Forgets every stream. */
   removeStreams(): Promise<void>;
+  remove(what: 'stream' | 'consumer', stream: string, consumer: string): Promise<void>;
 }
 
 export const TESTER = 'tester';
@@ -85,6 +86,12 @@ export async function startNatsRig(
       const connection = await raw(TESTER);
       const manager = await jetstreamManager(connection);
       for await (const name of manager.streams.names()) await manager.streams.delete(name);
+      await connection.close();
+    },
+    async remove(what, stream, consumer) {
+      const connection = await raw(TESTER);
+      const { streams, consumers } = await jetstreamManager(connection);
+      await (what === 'stream' ? streams.delete(stream) : consumers.delete(stream, consumer));
       await connection.close();
     },
     async [Symbol.asyncDispose]() {
