@@ -2,6 +2,7 @@
 import type { DescService } from '@bufbuild/protobuf';
 import { grpcClient, type GrpcClient } from '@sallyport/service/grpc';
 import type { Identity, ServiceName, Trust } from '@sallyport/service/identity';
+import { readEndpoints } from './cluster/endpoints.ts';
 import type { CommandContext } from './commands/context.ts';
 import { CommandFailed } from './exit.ts';
 import { readIfPresent } from './state/files.ts';
@@ -30,7 +31,7 @@ export async function withService<S extends DescService, Result>(
   const trust = await readTrust(context.home);
   const identity = await requireIdentity(context.home, context.as);
   await using client = grpcClient(service, {
-    address: addressOf(context.home, name),
+    address: (await addressesOf(context.home, name)).join(','),
     expectedServer: name,
     identity,
     trust,
@@ -40,7 +41,14 @@ export async function withService<S extends DescService, Result>(
   return await use(client);
 }
 
-/** Where a service listens on this machine. */
+/** Every replica of a service of the running home, the first one first; where nothing is known to run, where it would. */
+export async function addressesOf(home: Home, name: ServiceName): Promise<readonly string[]> {
+  const processes = (await readEndpoints(home))?.processes.filter((process) => process.name === name) ?? [];
+  if (processes.length === 0) return [addressOf(home, name)];
+  return processes.map(({ port }) => `127.0.0.1:${port}`);
+}
+
+/** Where a service, or its first replica, listens on this machine. */
 export function addressOf(home: Home, name: ServiceName): string {
   return `127.0.0.1:${home.ports[PORT_OF[name]]}`;
 }

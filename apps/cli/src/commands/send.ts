@@ -4,6 +4,7 @@ import { UsageError } from '../exit.ts';
 import { parseInteger } from '../format.ts';
 import { readCredential } from '../send/credential.ts';
 import { sendFile } from '../send/file.ts';
+import { parseGateways } from '../send/gateways.ts';
 import { systemPorts, type SendPorts } from '../send/ports.ts';
 import { sendSingle } from '../send/single.ts';
 import type { CommandContext, Run } from './context.ts';
@@ -19,6 +20,7 @@ type SendOptions = {
   timeout: string;
   psk?: string;
   as?: string;
+  gateway?: string;
 };
 
 const MAX_IN_FLIGHT = 1024;
@@ -41,6 +43,7 @@ export function addSendCommand(program: Command, run: Run, ports: SendPorts = sy
     .option('--timeout <seconds>', 'how long to wait for each answer', '30')
     .option('--as <identity>', 'identity to act as: a certificate of the state folder')
     .option('--psk <name or file>', 'act by a pre-shared key, e.g. batch')
+    .option('--gateway <addresses>', 'host:port, several with commas (default: all of the running home)')
     .addHelpText(
       'after',
       `
@@ -77,7 +80,8 @@ async function send(
   const inFlight = parseInteger(options.inFlight, 1, MAX_IN_FLIGHT, '--in-flight');
   const batch =
     options.batch === undefined ? undefined : parseInteger(options.batch, 1, MAX_BATCH, '--batch');
-  const choice = { credential: await readCredential(context, options.psk), batch };
+  const gateways = options.gateway === undefined ? undefined : parseGateways(options.gateway);
+  const choice = { credential: await readCredential(context, options.psk), batch, gateways };
   const common = { destination, contentType: options.contentType, timeoutMs };
   if (path === undefined) {
     await sendSingle(context, ports, choice, { ...common, given: message ?? '' });

@@ -3,8 +3,9 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { connect, type Channel, type Credential } from '@sallyport/client';
 import type { CommandContext } from '../commands/context.ts';
-import { addressOf, readTrust } from '../connect.ts';
+import { addressesOf, readTrust } from '../connect.ts';
 import { CommandFailed } from '../exit.ts';
+import { openAtAny } from './gateways.ts';
 
 export type Input = {
   readonly source: AsyncIterable<Uint8Array>;
@@ -23,6 +24,8 @@ export type SendPorts = {
 export type ChannelChoice = {
   readonly credential: Credential;
   readonly batch: number | undefined;
+  /** Given on the command line. Undefined: those of the running home. */
+  readonly gateways: readonly string[] | undefined;
   readonly signal: AbortSignal;
 };
 
@@ -43,14 +46,12 @@ export const systemPorts: SendPorts = {
       throw new CommandFailed(`${path} is a folder; --file wants a file of JSON lines.`);
     return { source: createReadStream(path), totalBytes: found.isFile() ? found.size : undefined };
   },
-  async openChannel(context, { credential, batch, signal }) {
-    return connect({
-      address: addressOf(context.home, 'gateway'),
-      trust: await readTrust(context.home),
-      credential,
-      ...(batch === undefined ? {} : { batch }),
-      signal,
-    });
+  async openChannel({ home }, { credential, batch, gateways, signal }) {
+    const trust = await readTrust(home);
+    const addresses = gateways ?? (await addressesOf(home, 'gateway'));
+    return openAtAny(addresses, (address) =>
+      connect({ address, trust, credential, ...(batch === undefined ? {} : { batch }), signal }),
+    );
   },
   now: () => performance.now(),
 };
