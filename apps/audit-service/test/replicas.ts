@@ -10,7 +10,7 @@ import { startAuditTrail, type AuditTrail } from '@sallyport/service/audit';
 import type { Bus } from '@sallyport/service/bus';
 import type { Database } from '@sallyport/service/database';
 import type { ServiceName } from '@sallyport/service/identity';
-import { startCutProxy, startNats, type CutProxy } from '@sallyport/service/local-servers';
+import { startCutProxy, startNats, type CutProxy, type LocalServer } from '@sallyport/service/local-servers';
 import { natsPermissions, openNatsBus, provisionNats } from '@sallyport/service/nats';
 import { memoryLog, serverFolders, testPostgres } from '@sallyport/service/testing';
 import { parseCheckpoint, type Checkpoint } from '@sallyport/audit-log';
@@ -41,6 +41,8 @@ export type Rig = AsyncDisposable & {
   readonly signed: readonly Checkpoint[];
   /** As audit-service itself sees it, past all proxies. */
   readonly database: Database<Schema>;
+  readonly postgres: LocalServer;
+  readonly nats: LocalServer;
   replica(name: string): Promise<Replica>;
   bus(service: ServiceName): Promise<Bus>;
   producer(service: ServiceName): Promise<AuditTrail>;
@@ -95,6 +97,8 @@ export async function startRig(): Promise<Rig> {
     keys,
     signed,
     database,
+    postgres: postgres.server,
+    nats,
     async replica(name) {
       const own = join(folder, name);
       await mkdir(own, { recursive: true });
