@@ -17,6 +17,7 @@ import {
   type Infer,
 } from '@sallyport/service/config';
 import { redisConfig } from '@sallyport/service/process';
+import { telemetryConfig } from '@sallyport/service/telemetry';
 import { MAX_REPLICAS } from './cluster/replicas.ts';
 
 const route = object({
@@ -75,10 +76,7 @@ export const embeddedConfig = object({
   log: object({
     level: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'silent'], { default: 'warn' }),
   }),
-  telemetry: object({
-    /** An OTLP/HTTP collector's trace endpoint; without it no spans leave the process. */
-    otlpUrl: optional(url({ protocols: ['http', 'https'] })),
-  }),
+  telemetry: telemetryConfig,
   cluster,
   /** Destinations beside the built-in `echo`. */
   routes: record(route, { keyPattern: /^(?!echo$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/ }),

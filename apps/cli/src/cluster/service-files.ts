@@ -50,7 +50,7 @@ function common({ home, config, backends }: Deployment, { service, folder }: Rep
     nats: backends.nats[service],
     allowInsecureBackends: backends.allowInsecureBackends,
     log: { level: config.log.level },
-    telemetry: config.telemetry.otlpUrl === undefined ? {} : { otlpUrl: config.telemetry.otlpUrl },
+    telemetry: config.telemetry,
     host: HOST,
     spoolDirectory: join(folder, 'spool'),
   };

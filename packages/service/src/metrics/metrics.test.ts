@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createMetrics, type MetricOptions } from './index.ts';
+import { createMetrics, mergedMetrics, type MetricOptions } from './index.ts';
 
 describe('metrics', () => {
   test('counters, gauges and histograms appear in the exposition with their service', async () => {
@@ -66,5 +66,24 @@ describe('metrics', () => {
     expect(() => metrics.counter({ name: 'x_total', help: 'x' }).add({}, -1)).toThrow(/decrease/);
     const labelled = metrics.counter<string>({ name: 'y_total', help: 'y', labels: ['a'] });
     expect(() => labelled.add({ other: '1' })).toThrow(/other/);
+  });
+});
+
+describe('several services in one process', () => {
+  test('a name that two have is one family; every series stays', async () => {
+    const [one, two] = [createMetrics({ service: 'one' }), createMetrics({ service: 'two' })];
+    one.counter({ name: 'a_total', help: 'A', labels: ['x'] }).add({ x: 'y' });
+    two.gauge({ name: 'b', help: 'B' }).set({}, 2);
+    two.counter({ name: 'a_total', help: 'another help', labels: ['x'] }).add({ x: 'y' }, 3);
+    expect((await mergedMetrics([one, two]).exposition()).split('\n')).toEqual([
+      '# HELP sallyport_a_total A',
+      '# TYPE sallyport_a_total counter',
+      'sallyport_a_total{x="y",service="one"} 1',
+      'sallyport_a_total{x="y",service="two"} 3',
+      '# HELP sallyport_b B',
+      '# TYPE sallyport_b gauge',
+      'sallyport_b{service="two"} 2',
+      '',
+    ]);
   });
 });

@@ -11,7 +11,6 @@ import {
   port,
   secretFile,
   string,
-  url,
   type Complaint,
   type Infer,
 } from '../config/index.ts';
@@ -20,6 +19,7 @@ import type { ServiceName } from '../identity/index.ts';
 import { complain, passwordProblems, rootProblems } from './files.ts';
 import { identityConfig, type IdentityConfig } from './identity-config.ts';
 import type { LogLevel } from '../log/index.ts';
+import { telemetryConfig, type TelemetryConfig } from '../telemetry/index.ts';
 
 /** `host:port`, or several with commas between: replicas of one service, the first that answers is used. */
 export const ADDRESS = /^(?:\[[0-9a-f:]+\]|[^\s:,/]+):\d{1,5}(?:,(?:\[[0-9a-f:]+\]|[^\s:,/]+):\d{1,5})*$/iu;
@@ -105,7 +105,7 @@ export type ProcessConfig = {
   readonly nats: NatsConfig;
   readonly allowInsecureBackends: boolean;
   readonly log: { readonly level: LogLevel };
-  readonly telemetry: { readonly otlpUrl: string | undefined };
+  readonly telemetry: TelemetryConfig;
 };
 
 /** PEM authorities in a file, e.g. those that clients' chains must end in. */
@@ -125,10 +125,7 @@ export function processFields(service: ServiceName, clock: Pick<Clock, 'now'> = 
         default: 'info',
       }),
     }),
-    telemetry: object({
-      /** An OTLP/HTTP collector's trace endpoint; without it no spans leave the process. */
-      otlpUrl: optional(url({ env: 'SALLYPORT_OTLP_URL', protocols: ['http', 'https'] })),
-    }),
+    telemetry: telemetryConfig,
   };
 }
 

@@ -12,7 +12,7 @@ import { createLifecycle, type Readiness } from '../lifecycle/index.ts';
 import { createLogger, type Log } from '../log/index.ts';
 import { createMetrics } from '../metrics/index.ts';
 import type { ComposedService, ServiceRuntime } from '../runtime/index.ts';
-import { createTelemetry } from '../telemetry/index.ts';
+import { openTelemetry } from '../telemetry/index.ts';
 import { openBus, openDatabase } from './backends.ts';
 import { helpText, parseInvocation } from './command-line.ts';
 import { plaintextBackends, type DatabaseConfig, type ProcessConfig } from './config.ts';
@@ -126,13 +126,8 @@ async function serve<C extends ProcessConfig>(
     const { identity, trust } = readServiceIdentity(config.identity);
     for (const backend of plaintextBackends(config))
       log.warn('a backend is reached without TLS: allowInsecureBackends is set', { backend });
-    const { otlpUrl } = config.telemetry;
     const telemetry = await lifecycle.add('telemetry', () =>
-      createTelemetry({
-        service: name,
-        exporter: otlpUrl === undefined ? { kind: 'none' } : { kind: 'otlp-http', url: otlpUrl },
-        onExportError: (error, lostSpans) => log.warn('spans could not be delivered', { error, lostSpans }),
-      }),
+      openTelemetry({ service: name, config: config.telemetry, log }),
     );
     let metrics = createMetrics({ service: name });
     let waitsFor: string | undefined = 'its first parts';
@@ -155,6 +150,7 @@ async function serve<C extends ProcessConfig>(
       wait('its backends', async () => {
         await using parts = new AsyncDisposableStack();
         metrics = createMetrics({ service: name }); // an attempt that failed has registered its own
+        telemetry.measure(metrics);
         const common = { service: name, log, metrics };
         const bus = parts.use(await openBus(config, common));
         const runtime = { identity, trust, bus, clock, log, metrics, tracer: telemetry.tracer };

@@ -1,7 +1,12 @@
 /** Where spans go, as every process is configured (docs/observability.md). */
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import description from '../../package.json' with { type: 'json' };
 import { checked, integer, object, optional, path, secretFile, url, type Infer } from '../config/index.ts';
-import type { Exporter } from './telemetry.ts';
+import type { Log } from '../log/index.ts';
+import { createTelemetry, type Exporter, type Telemetry } from './telemetry.ts';
+
+const { version } = description;
 
 export const telemetryConfig = checked(
   object({
@@ -26,8 +31,30 @@ export const telemetryConfig = checked(
 
 export type TelemetryConfig = Infer<typeof telemetryConfig>;
 
+export type OpenTelemetryOptions = {
+  readonly service: string;
+  readonly config: TelemetryConfig;
+  readonly log: Pick<Log, 'warn'>;
+};
+
+/** One process, whichever services are in it. */
+const instance = randomUUID();
+const PERCENT = 100;
+
+/** The telemetry of a service as it is configured. Throws what a missing or malformed file throws. */
+export async function openTelemetry({ service, config, log }: OpenTelemetryOptions): Promise<Telemetry> {
+  return createTelemetry({
+    service,
+    instance,
+    version,
+    exporter: await exporterOf(config),
+    sampleRatio: config.samplePercent / PERCENT,
+    onExportError: (error, lostSpans) => log.warn('spans could not be delivered', { error, lostSpans }),
+  });
+}
+
 /** Reads the files. Throws `TypeError` with the file and line of what is no header, and what reading a file throws. */
-export async function exporterOf(config: Omit<TelemetryConfig, 'samplePercent'>): Promise<Exporter> {
+async function exporterOf(config: Omit<TelemetryConfig, 'samplePercent'>): Promise<Exporter> {
   const { otlpUrl, caFile, headersFile } = config;
   if (otlpUrl === undefined) return { kind: 'none' };
   return {

@@ -39,8 +39,6 @@ export interface TelemetryOptions {
   readonly sampleRatio?: number;
   /** Told when a batch of spans could not be delivered and is lost; the SDK itself says nothing. */
   readonly onExportError?: (error: Error, lostSpans: number) => void;
-  /** Gets the counts of spans delivered and lost. */
-  readonly metrics?: Pick<Metrics, 'gauge' | 'counter'>;
 }
 
 export interface FinishedSpan {
@@ -56,6 +54,8 @@ export interface FinishedSpan {
 
 export interface Telemetry extends AsyncDisposable {
   readonly tracer: Tracer;
+  /** Registers the counts of spans delivered, lost and waiting; from then on they are read at each exposition. */
+  measure(metrics: Pick<Metrics, 'counter' | 'gauge'>): void;
   /** Spans ended so far; always empty unless the exporter is `memory`. */
   finished(): readonly FinishedSpan[];
   /** Exports what has ended. Never rejects: tracing must not stop a service. */
@@ -81,7 +81,7 @@ function finishedSpan(span: ReadableSpan): FinishedSpan {
 }
 
 export function createTelemetry(options: TelemetryOptions): Telemetry {
-  const { service, instance, version, exporter, sampleRatio = 1, onExportError, metrics } = options;
+  const { service, instance, version, exporter, sampleRatio = 1, onExportError } = options;
   if (!(sampleRatio >= 0 && sampleRatio <= 1)) throw new RangeError('sampleRatio is between 0 and 1');
   const isRecording = exporter.kind !== 'none';
   const memory = new InMemorySpanExporter();
@@ -91,7 +91,6 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
   if (exporter.kind === 'otlp-http') {
     processors.push(otlpProcessor(exporter, counts, (error, spans) => onExportError?.(error, spans)));
   }
-  if (metrics !== undefined) countSpans(metrics, counts);
   const provider = new BasicTracerProvider({
     // https://opentelemetry.io/docs/specs/semconv/resource/
     resource: resourceFromAttributes({
@@ -115,6 +114,7 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
 
   return {
     tracer: createTracer(provider, contexts, { isRecording, newTraceShare: isRecording ? sampleRatio : 0 }),
+    measure: (metrics) => countSpans(metrics, counts),
     finished: () => memory.getFinishedSpans().map(finishedSpan),
     flush: () => provider.forceFlush().catch(() => undefined),
     close,

@@ -37,8 +37,8 @@ describe('a real receiver', () => {
       instance: 'key-1',
       version: '1.2.3',
       exporter: { kind: 'otlp-http', url: receiver.url },
-      metrics,
     });
+    telemetry.measure(metrics);
     const { tracer } = telemetry;
     const startedAtMs = tracer.nowMs() - 1_000;
     await tracer.span(
@@ -88,8 +88,8 @@ describe('a collector that is no help', () => {
       service: 'x',
       exporter: { kind: 'otlp-http', url: collector.url },
       onExportError: (_, spans) => void lost.push(spans),
-      metrics,
     });
+    telemetry.measure(metrics);
     await telemetry.tracer.span('x', {}, async () => undefined);
     await telemetry.flush();
     expect(lost).toEqual([1]);
@@ -102,8 +102,8 @@ describe('a collector that is no help', () => {
     const telemetry = createTelemetry({
       service: 'x',
       exporter: { kind: 'otlp-http', url: collector.url },
-      metrics,
     });
+    telemetry.measure(metrics);
     const startedAt = performance.now();
     for (let i = 0; i < 20_000; i++) telemetry.tracer.start('x', {}, { parent: null }).end();
     expect(performance.now() - startedAt).toBeLessThan(10_000);
