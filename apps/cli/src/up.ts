@@ -16,9 +16,9 @@ import { openPglite, type DatabaseHost } from '@sallyport/service/database';
 import type { ServiceName } from '@sallyport/service/identity';
 import { createLifecycle, type Lifecycle, type Readiness } from '@sallyport/service/lifecycle';
 import { createLogger } from '@sallyport/service/log';
-import { createMetrics } from '@sallyport/service/metrics';
+import { createMetrics, mergedMetrics, type Metrics } from '@sallyport/service/metrics';
 import type { ServiceRuntime } from '@sallyport/service/runtime';
-import { createTelemetry } from '@sallyport/service/telemetry';
+import { openTelemetry } from '@sallyport/service/telemetry';
 import type { EmbeddedConfig } from './config.ts';
 import { CommandFailed } from './exit.ts';
 import { startFailure } from './start-failure.ts';
@@ -56,7 +56,17 @@ export async function up(options: UpOptions): Promise<RunningSystem | undefined>
     );
     onStep('Starting the services …');
     const readiness = forTraffic(lifecycle.readiness, () => isSetUp);
-    await startServices({ options, config, clock, lifecycle, readiness, identities, database, bus });
+    await startServices({
+      options,
+      config,
+      clock,
+      lifecycle,
+      readiness,
+      identities,
+      database,
+      bus,
+      metrics: [],
+    });
     lifecycle.started();
     logFindings = await settled(lifecycle, options.signal, () => readLogFindings(home, identities.trust));
     await ensureDevelopmentPsk(home, identities.trust);
@@ -85,6 +95,8 @@ type Parts = {
   readonly identities: EmbeddedIdentities;
   readonly database: DatabaseHost;
   readonly bus: Bus;
+  /** Of every service, for the one endpoint that shows them. */
+  readonly metrics: Metrics[];
 };
 
 async function startServices(parts: Parts): Promise<void> {
@@ -180,29 +192,31 @@ async function startServices(parts: Parts): Promise<void> {
         routes: { ...httpRoutes(config), echo: { kind: 'echo' } },
       },
       runtime,
-      { channelIdentity: identities.gatewayChannel, readiness: parts.readiness },
+      {
+        channelIdentity: identities.gatewayChannel,
+        readiness: parts.readiness,
+        metrics: mergedMetrics(parts.metrics),
+      },
     ),
   );
 }
 
 async function runtimeOf(name: ServiceName, parts: Parts): Promise<ServiceRuntime> {
   const { clock, config, identities, lifecycle, bus } = parts;
-  const { otlpUrl } = config.telemetry;
   const log = createLogger({ service: name, level: config.log.level, destination: process.stderr, clock });
   const telemetry = await lifecycle.add(`${name} telemetry`, () =>
-    createTelemetry({
-      service: name,
-      exporter: otlpUrl === undefined ? { kind: 'none' } : { kind: 'otlp-http', url: otlpUrl },
-      onExportError: (error, lostSpans) => log.warn('spans could not be delivered', { error, lostSpans }),
-    }),
+    openTelemetry({ service: name, config: config.telemetry, log }),
   );
   return {
     identity: identities.services[name],
+  const metrics = createMetrics({ service: name });
+  telemetry.measure(metrics);
+  parts.metrics.push(metrics);
     trust: identities.trust,
     bus,
     clock,
     log,
-    metrics: createMetrics({ service: name }),
+    metrics,
     tracer: telemetry.tracer,
   };
 }

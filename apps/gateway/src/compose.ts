@@ -10,6 +10,7 @@ import { feedMeter } from '@sallyport/service/feed';
 import { grpcClient, startGrpcServer } from '@sallyport/service/grpc';
 import type { Identity } from '@sallyport/service/identity';
 import type { Readiness } from '@sallyport/service/lifecycle';
+import type { Metrics } from '@sallyport/service/metrics';
 import { startProbes, type Probes } from '@sallyport/service/process';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
 import { createCarrier, type Carrier } from './app/carrier.ts';
@@ -49,6 +50,8 @@ export type GatewayParts = {
   /** What `/readyz` reports; the process adds every service's checks to it. */
   readonly readiness: Pick<Readiness, 'report'>;
   /** What already listens on `httpsPort`, where the process has it from its first moment on. */
+  /** What `/metrics` shows, where the process hosts more than the gateway. */
+  readonly metrics?: Pick<Metrics, 'exposition'>;
   readonly probes?: Pick<Probes, 'port'>;
   /** The cluster profile's: `redisReplayGuard(target)`. Absent, this process keeps its replay state to itself. */
   readonly guard?: SharedGuardFactory;
@@ -92,7 +95,7 @@ const READY_WITHIN_MS = 900;
 export async function composeGateway(
   config: GatewayConfig,
   runtime: ServiceRuntime,
-  { channelIdentity, readiness, probes, guard: sharedGuard }: GatewayParts,
+  { channelIdentity, readiness, metrics: shown, probes, guard: sharedGuard }: GatewayParts,
   overrides: Overrides = {},
 ): Promise<ComposedGateway> {
   const problems = configProblems(config);
@@ -291,7 +294,13 @@ export async function composeGateway(
   const http =
     probes ??
     building.use(
-      await startProbes({ host: config.host, port: config.httpsPort, identity, readiness, metrics }),
+      await startProbes({
+        host: config.host,
+        port: config.httpsPort,
+        identity,
+        readiness,
+        metrics: { ...metrics, ...shown },
+      }),
     );
   // Disposed first: no new work, then what is under way ends, then the sessions and their carriers do.
   building.defer(async () => {
