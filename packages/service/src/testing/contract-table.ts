@@ -7,8 +7,8 @@ interface Task {
 
 export interface ContractTable {
   /**
-   * For `beforeEach` around the contract of one implementation. `label` is part of the title of the contract's outermost
-   * `describe`; below it the titles are the same for all implementations.
+   * For `beforeEach` around the contract of one implementation. The title of the contract's outermost `describe` ends in
+   * `: label`; below it the titles are the same for all implementations.
    */
   of(label: string): (context: { readonly task: Task }) => void;
   /** Says in the table that an implementation did not run. */
@@ -52,7 +52,7 @@ export function contractTable(port: string): ContractTable {
 /** Titles below the contract's outermost `describe`, which names the implementation. */
 function caseName(task: Task, label: string): string {
   const titles: string[] = [];
-  for (let at: Task | undefined = task; at !== undefined && !at.name.includes(label); at = at.suite) {
+  for (let at: Task | undefined = task; at !== undefined && !at.name.endsWith(`: ${label}`); at = at.suite) {
     titles.unshift(at.name);
   }
   return titles.join(' > ');

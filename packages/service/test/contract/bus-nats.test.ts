@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll } from 'vitest';
 import { openNatsBus, provisionNats, type StreamSpec } from '../../src/nats/index.ts';
-import { serverSuite } from '../../src/testing/index.ts';
-import { startNatsRig, TESTER, type NatsRig } from '../nats/fixture.ts';
+import { type NatsRig, serverSuite, startNatsRig, TESTER } from '../../src/testing/index.ts';
 import { busContract } from './bus.ts';
 
 const suite = await serverSuite('nats');

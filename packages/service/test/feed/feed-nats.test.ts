@@ -6,8 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/clock/index.ts';
 import { announce, followFeed, revocationFeed as feed, startHeartbeat } from '../../src/feed/index.ts';
 import { openNatsBus } from '../../src/nats/index.ts';
-import { memoryLog, serverSuite } from '../../src/testing/index.ts';
-import { startNatsRig } from '../nats/fixture.ts';
+import { memoryLog, serverSuite, startNatsRig } from '../../src/testing/index.ts';
 
 const suite = await serverSuite('nats');
 const clock = systemClock();

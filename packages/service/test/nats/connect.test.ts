@@ -14,8 +14,7 @@ import {
   type StreamSpec,
 } from '../../src/nats/index.ts';
 import { parseNatsServer } from '../../src/nats/options.ts';
-import { memoryLog, serverSuite } from '../../src/testing/index.ts';
-import { startNatsRig, TESTER, type NatsRig } from './fixture.ts';
+import { memoryLog, type NatsRig, serverSuite, startNatsRig, TESTER } from '../../src/testing/index.ts';
 
 const suite = await serverSuite('nats');
 const soon = { timeout: 10_000, interval: 20 };
@@ -116,7 +115,13 @@ describe.skipIf(suite.skip)(suite.title('a connection to NATS'), () => {
   });
 
   test.each<[string, (options: NatsOptions) => NatsOptions]>([
-    ['no caFile', ({ caFile: _, ...others }) => others],
+    [
+      'no caFile',
+      (options) => {
+        const { caFile, ...others } = options;
+        return caFile === undefined ? options : others;
+      },
+    ],
     ['no servers', (options) => ({ ...options, servers: [] })],
     ['a name that is none', (options) => ({ ...options, name: 'a b' })],
   ])('with %s is invalid', async (_what, change) => {
@@ -236,7 +241,7 @@ describe.skipIf(suite.skip)(suite.title('requests over NATS'), () => {
     await rig.server.stop();
     await using connection = await connectNats(rig.options(TESTER));
     const answer = await connection.request('ask.a', text('x'), { timeoutMs: 2000 });
-    expect(answer).toMatchObject({ kind: 'not_sent', problem: expect.stringContaining('not reachable') });
+    expect(answer.kind === 'not_sent' && answer.problem).toContain('not reachable');
     await rig.server.restart();
   });
 

@@ -4,8 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import type { Bus, BusMessage } from '../../src/bus/index.ts';
 import { startCutProxy, type CutProxy } from '../../src/local-servers/index.ts';
 import { openNatsBus, type NatsBusOptions, type StreamSpec } from '../../src/nats/index.ts';
-import { serverSuite } from '../../src/testing/index.ts';
-import { startNatsRig, TESTER, type NatsRig } from './fixture.ts';
+import { type NatsRig, serverSuite, startNatsRig, TESTER } from '../../src/testing/index.ts';
 
 const suite = await serverSuite('nats');
 const stream: StreamSpec = {

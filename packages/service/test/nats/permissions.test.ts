@@ -3,8 +3,7 @@ import { errors, type NatsConnection } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SERVICE_NAMES, type ServiceName } from '../../src/identity/index.ts';
 import { natsRoutePermissions, openNatsBus, provisionNats } from '../../src/nats/index.ts';
-import { serverSuite } from '../../src/testing/index.ts';
-import { startNatsRig, type NatsRig } from './fixture.ts';
+import { type NatsRig, serverSuite, startNatsRig } from '../../src/testing/index.ts';
 
 const all = SERVICE_NAMES;
 const audit = ['audit-service'] as const;

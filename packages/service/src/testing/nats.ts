@@ -1,14 +1,14 @@
-/** A real nats-server with users, and what opens buses on it. */
+/** A real nats-server with a user for each service, and what opens buses on it. Stopped and removed when disposed. */
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { SERVICE_NAMES } from '../../src/identity/index.ts';
-import { serverTls, startNats, type LocalServer } from '../../src/local-servers/index.ts';
-import { natsPermissions, type NatsOptions, type NatsPermissions } from '../../src/nats/index.ts';
-import { memoryLog, type MemoryLog } from '../../src/testing/index.ts';
+import { SERVICE_NAMES } from '../identity/index.ts';
+import { serverTls, startNats, type LocalServer } from '../local-servers/index.ts';
+import { natsPermissions, type NatsOptions, type NatsPermissions } from '../nats/index.ts';
+import { memoryLog, type MemoryLog } from './log.ts';
 
 export interface NatsRig extends AsyncDisposable {
   readonly server: LocalServer;
