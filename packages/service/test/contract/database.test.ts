@@ -1,30 +1,19 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { openPglite } from '../../src/database/index.ts';
+import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { contractTable } from '../../src/testing/contract-table.ts';
-import { testPostgres, type TestPostgres } from '../../src/testing/postgres.ts';
-import { serverSuite } from '../../src/testing/servers.ts';
+import { testDatabases } from '../../src/testing/databases.ts';
 import { databaseContract } from './database.ts';
 
 const table = contractTable('database');
+const maxConnections = 4;
 
-describe('PGlite', () => {
-  beforeEach(table.of('pglite in memory'));
-  databaseContract('pglite in memory', () => openPglite({ memory: true }), 1);
-});
+for (const { label, skip, title, open } of await testDatabases(table)) {
+  describe.skipIf(skip)(title, () => {
+    if (!skip) beforeEach(table.of(label));
+    databaseContract(label, () => open({ maxConnections }), label === 'PGlite' ? 1 : maxConnections);
+  });
+}
 
-const suite = await serverSuite('postgres');
-if (suite.skip) table.skipped('a postgres server', 'not installed here');
-describe.skipIf(suite.skip)(suite.title('Postgres'), () => {
-  let postgres: TestPostgres;
-  beforeAll(async () => {
-    postgres = await testPostgres();
-  }, 60_000);
-  afterAll(() => postgres[Symbol.asyncDispose]());
-  if (!suite.skip) beforeEach(table.of('a postgres server'));
-  databaseContract('a postgres server', async () => postgres.host({ maxConnections: 4 }), 4);
-});
-
+afterAll(() => table.print());
 test('every implementation ran every case', () => {
-  table.print();
   expect(table.differences()).toEqual([]);
 });
