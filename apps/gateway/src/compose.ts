@@ -1,5 +1,5 @@
 /** Builds the gateway from its configuration, in order, and takes it down in reverse. */
-import { X509Certificate } from 'node:crypto';
+import { randomInt, X509Certificate } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createGatewayIdentity, type GatewayIdentity } from '@sallyport/channel';
@@ -38,6 +38,7 @@ import { configProblems, DEFAULT_POLICY_MAX_AGE_MS, type GatewayConfig } from '.
 import { memoryReplayGuard } from './guard/memory.ts';
 import type { SharedGuardFactory } from './guard/redis.ts';
 import { buildRoutes } from './routes/build.ts';
+import { routeMeters } from './routes/measure.ts';
 import { routes } from './rpc/routes.ts';
 
 export type { GatewayConfig, RouteConfig } from './config.ts';
@@ -49,9 +50,9 @@ export type GatewayParts = {
   readonly channelIdentity: Identity;
   /** What `/readyz` reports; the process adds every service's checks to it. */
   readonly readiness: Pick<Readiness, 'report'>;
-  /** What already listens on `httpsPort`, where the process has it from its first moment on. */
   /** What `/metrics` shows, where the process hosts more than the gateway. */
   readonly metrics?: Pick<Metrics, 'exposition'>;
+  /** What already listens on `httpsPort`, where the process has it from its first moment on. */
   readonly probes?: Pick<Probes, 'port'>;
   /** The cluster profile's: `redisReplayGuard(target)`. Absent, this process keeps its replay state to itself. */
   readonly guard?: SharedGuardFactory;
@@ -85,6 +86,8 @@ const MAX_MESSAGE_BYTES = 2 * 1024 * 1024;
 /** One carries any number of sessions. */
 const MAX_CARRIERS_PER_CONNECTION = 16;
 const READY_WITHIN_MS = 900;
+/** For the jitter of routes. */
+const RANDOM_STEPS = 2 ** 32;
 
 /**
  * Starts the gateway and listens on both doors. Services that are not there yet are waited for: until a policy bundle has
@@ -171,7 +174,12 @@ export async function composeGateway(
       onProblem: (error) => log.error('rejected frames could not be recorded', { error }),
     }),
   );
-  const destinations = building.use(buildRoutes(config.routes));
+  const destinations = building.use(
+    buildRoutes(config.routes, {
+      ...{ log, monotonic, meters: routeMeters(metrics) },
+      random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS,
+    }),
+  );
   const outcomes = createOutcomes({
     guard,
     recordOutcomes: records.outcomes,
@@ -324,6 +332,12 @@ export async function composeGateway(
     readiness: {
       policy: async () => checkPolicy(holder.current, maxAgeMs),
       revocations: () => revocations.check(),
+      // One destination in trouble is no reason to send nobody to this gateway.
+      routes: async () =>
+        destinations
+          .troubled()
+          .map(({ destination, state }) => `${destination}: circuit ${state.replace('_', '-')}`)
+          .join(', ') || undefined,
       audit: () => trail.ready(),
       ...(shared === undefined ? {} : { guard: () => shared.ready() }),
       auth: () => auth.waitForReady(READY_WITHIN_MS),

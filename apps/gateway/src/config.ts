@@ -1,11 +1,8 @@
 /** What a gateway must be told. Addresses are `host:port`; who answers there is proved by SPIFFE name. */
 import { ADDRESS } from '@sallyport/service/process';
-import type { HttpRouteConfig } from './routes/http.ts';
+import { DESTINATION, routeProblems, type RouteConfig } from './routes/config.ts';
 
-export type RouteConfig =
-  | HttpRouteConfig
-  /** Answers with what it was sent: for the embedded profile only. */
-  | { readonly kind: 'echo' };
+export type { RouteConfig } from './routes/config.ts';
 
 export type GatewayConfig = {
   readonly host: string;
@@ -30,15 +27,11 @@ export type GatewayConfig = {
   readonly routes: Readonly<Record<string, RouteConfig>>;
 };
 
-/** Destinations are printable ASCII without blanks, at most 255 characters (docs/protocol.md section 7.1). */
-const DESTINATION = /^[\x21-\x7e]{1,255}$/u;
-const MAX_TIMEOUT_MS = 300_000;
 /** As often as revocation is checked again (PROTOCOL.md "Session lifetime"). */
 export const DEFAULT_POLICY_MAX_AGE_MS = 15 * 60_000;
 /** Below what a healthy feed shows, or with no bound that protects, neither says anything. */
 const POLICY_AGE_MS = { min: 1_000, max: 24 * 60 * 60_000 } as const;
 const DEAD_AFTER_MS = { min: 1_000, max: 10 * 60_000 } as const;
-const MAX_RESPONSE_BYTES = 1024 * 1024;
 
 /** All that is wrong, a sentence with its key each; empty = usable. */
 export function configProblems(config: GatewayConfig): string[] {
@@ -62,14 +55,7 @@ export function configProblems(config: GatewayConfig): string[] {
   for (const [name, route] of Object.entries(config.routes)) {
     const key = `routes.${name}`;
     demand(DESTINATION.test(name), key, 'named with 1 to 255 printable characters and no blanks');
-    if (route.kind === 'echo') continue;
-    const url = URL.parse(route.url);
-    demand(url?.protocol === 'http:' || url?.protocol === 'https:', `${key}.url`, 'an http or https URL');
-    // They would be in every log of a proxy on the way, and undici does not send them.
-    demand(url === null || (url.username === '' && url.password === ''), `${key}.url`, 'without credentials');
-    demand(isWhole(route.timeoutMs, 1, MAX_TIMEOUT_MS), `${key}.timeoutMs`, `1 to ${MAX_TIMEOUT_MS}`);
-    const limit = `1 to ${MAX_RESPONSE_BYTES}`;
-    demand(isWhole(route.maxResponseBytes, 1, MAX_RESPONSE_BYTES), `${key}.maxResponseBytes`, limit);
+    problems.push(...routeProblems(key, route));
   }
   return problems;
 }

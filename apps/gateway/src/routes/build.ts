@@ -1,17 +1,62 @@
 /** The routes of a configuration, by destination. */
+import type { Log } from '@sallyport/service/log';
 import type { Route } from '../app/ports.ts';
-import type { RouteConfig } from '../config.ts';
+import type { AttemptsPorts, RemoteRoute, RoutePorts } from './attempts.ts';
+import type { BreakerState } from './breaker.ts';
+import type { RouteConfig } from './config.ts';
 import { echoRoute } from './echo.ts';
 import { httpRoute } from './http.ts';
+import type { RouteMeters } from './measure.ts';
+import { natsRoute } from './nats.ts';
+import { natsConnections } from './nats-connections.ts';
 
-export type Routes = AsyncDisposable & { readonly byName: ReadonlyMap<string, Route> };
+export type Routes = AsyncDisposable & {
+  readonly byName: ReadonlyMap<string, Route>;
+  /** Destinations whose circuit is not closed, for people. */
+  troubled(): readonly { readonly destination: string; readonly state: BreakerState }[];
+};
 
-/** From a configuration without problems. */
-export function buildRoutes(config: Readonly<Record<string, RouteConfig>>): Routes {
+export type BuildPorts = Omit<AttemptsPorts, 'meter'> & { readonly meters: RouteMeters; readonly log: Log };
+
+/** From a configuration without problems. Throws `TypeError` for files that cannot be used. */
+export function buildRoutes(config: Readonly<Record<string, RouteConfig>>, ports: BuildPorts): Routes {
+  const { meters, log, monotonic, random } = ports;
   const byName = new Map<string, Route>();
-  const resources = new AsyncDisposableStack();
-  for (const [name, route] of Object.entries(config)) {
-    byName.set(name, route.kind === 'echo' ? echoRoute() : resources.use(httpRoute(route)));
+  const remote = new Map<string, RemoteRoute>();
+  const closing = new AsyncDisposableStack();
+  const connections = closing.use(natsConnections(log, monotonic));
+
+  function make(destination: string, route: Exclude<RouteConfig, { kind: 'echo' }>): RemoteRoute {
+    const given: RoutePorts = {
+      monotonic,
+      random,
+      meter: meters.of(destination, () => remote.get(destination)?.state() ?? 'closed'),
+      onProblem: (problem) => log.warn('a route has a problem', { destination, problem }),
+    };
+    return route.kind === 'http'
+      ? httpRoute(route, given)
+      : natsRoute(route, connections.to(route.nats), given);
   }
-  return { byName, [Symbol.asyncDispose]: () => resources.disposeAsync() };
+
+  try {
+    for (const [destination, route] of Object.entries(config)) {
+      if (route.kind === 'echo') byName.set(destination, echoRoute());
+      else {
+        const made = closing.use(make(destination, route));
+        remote.set(destination, made);
+        byName.set(destination, made);
+      }
+    }
+  } catch (error) {
+    void closing.disposeAsync();
+    throw error;
+  }
+  return {
+    byName,
+    troubled: () =>
+      [...remote]
+        .map(([destination, route]) => ({ destination, state: route.state() }))
+        .filter(({ state }) => state !== 'closed'),
+    [Symbol.asyncDispose]: () => closing.disposeAsync(),
+  };
 }

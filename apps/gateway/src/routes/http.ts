@@ -1,133 +1,162 @@
 /**
- * A destination behind HTTP: each message is one POST.
+ * A destination behind HTTP: each message is one POST, over connections that are kept.
  *
  * `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) names the effect, so that an upstream can recognise a
- * request it has seen. Redirects are not followed: the configured URL is the only place messages go to.
+ * request it has seen; only routes that are configured as idempotent count on it. Redirects are not followed: the
+ * configured URL is the only place messages go to.
  */
-import { parseTraceparent } from '@sallyport/service/telemetry';
-import { Agent, errors, request } from 'undici';
-import type { Route, RouteRequest, RouteResult } from '../app/ports.ts';
-
-export type HttpRouteConfig = {
-  readonly kind: 'http';
-  readonly url: string;
-  readonly timeoutMs: number;
-  readonly maxResponseBytes: number;
-};
-
-export type HttpRoute = Route & AsyncDisposable;
+import { readFileSync } from 'node:fs';
+import { errors, Pool, request } from 'undici';
+import type { RouteRequest, RouteResult } from '../app/ports.ts';
+import { createAttempts, type Attempted, type RemoteRoute, type RoutePorts } from './attempts.ts';
+import type { HttpRouteConfig } from './config.ts';
+import type { Deadline } from './deadline.ts';
+import { createEgress } from './egress.ts';
+import { EgressRefused, guardedConnection, type Connection } from './http-connection.ts';
+import { isPassing, isUnhealthy, isWithoutEffect } from './http-status.ts';
+import { DEFAULT_CONTENT_TYPE, messageHeaders } from './message-headers.ts';
+import { secretHeader } from './secret-header.ts';
 
 const CONNECTIONS = 64;
-const DEFAULT_CONTENT_TYPE = 'application/octet-stream';
+const CONNECT_MS = 5_000;
+/** Below what servers keep by default (Node: 5 s): a connection that is just being closed fails a request. */
+const KEEP_ALIVE_MS = 4_000;
+const KEEP_ALIVE_MAX_MS = 60_000;
+const MAX_HEADER_BYTES = 16_384;
 
-/** Throws `TypeError` for a URL that is not http or https. */
-export function httpRoute(config: HttpRouteConfig): HttpRoute {
+/** Throws `TypeError` for a URL that is not http or https, an egress entry that is none, and files that cannot be read. */
+export function httpRoute(config: HttpRouteConfig, ports: RoutePorts): RemoteRoute {
   const url = new URL(config.url);
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
     throw new TypeError(`${config.url} is not an HTTP URL`);
-  const { timeoutMs, maxResponseBytes } = config;
-  const agent = new Agent({
-    connections: CONNECTIONS,
-    connect: { timeout: timeoutMs },
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
+  const { timeoutMs, maxResponseBytes, maxConnections = CONNECTIONS } = config;
+  const connection = guardedConnection({
+    egress: createEgress(config.egress),
+    timeoutMs: config.connectTimeoutMs ?? Math.min(CONNECT_MS, timeoutMs),
+    ...pem('caPem', config.caFile),
+    ...pem('certPem', config.certFile),
+    ...pem('keyPem', config.keyFile),
+  });
+  const pool = new Pool(url.origin, {
+    connections: maxConnections,
+    pipelining: 1,
+    allowH2: false,
+    connect: connection.connect,
+    headersTimeout: config.headersTimeoutMs ?? timeoutMs,
+    bodyTimeout: config.bodyTimeoutMs ?? timeoutMs,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    keepAliveMaxTimeout: KEEP_ALIVE_MAX_MS,
+    maxHeaderSize: MAX_HEADER_BYTES,
     maxResponseSize: maxResponseBytes,
   });
+  const credential =
+    config.credential === undefined ? undefined : secretHeader(config.credential, ports.onProblem);
+
+  async function once(message: RouteRequest, deadline: Deadline): Promise<Attempted> {
+    try {
+      const answer = await request(url, {
+        method: 'POST',
+        dispatcher: pool,
+        headers: {
+          ...messageHeaders(message),
+          'Idempotency-Key': message.idempotencyKey,
+          ...credential?.headers(),
+        },
+        body: message.body,
+        signal: deadline.signal,
+      });
+      const body = new Uint8Array(await answer.body.arrayBuffer());
+      return answered(answer.statusCode, answer.headers['content-type'], body);
+    } catch (error) {
+      return failed(error, connection, deadline, timeoutMs);
+    }
+  }
+
+  const attempts = createAttempts({ ...config, slots: maxConnections }, ports, once);
   return {
-    isIdempotent: true,
-    async send(message) {
-      // Over all of it, body included: a drip of bytes is no answer. A timer that is cleared, for what AbortSignal.timeout
-      // and AbortSignal.any make stays in memory for the whole of `timeoutMs`, answered or not.
-      const ending = new AbortController();
-      let isTimeout = false;
-      const timer = setTimeout(() => {
-        isTimeout = true;
-        ending.abort();
-      }, timeoutMs);
-      const giveUp = (): void => ending.abort();
-      message.signal.addEventListener('abort', giveUp);
-      if (message.signal.aborted) giveUp();
-      try {
-        const answer = await request(url, {
-          method: 'POST',
-          dispatcher: agent,
-          headers: headersOf(message),
-          body: message.body,
-          signal: ending.signal,
-        });
-        const body = new Uint8Array(await answer.body.arrayBuffer());
-        return resultOf(answer.statusCode, answer.headers['content-type'], body);
-      } catch (error) {
-        return failureOf(error, isTimeout, timeoutMs);
-      } finally {
-        clearTimeout(timer);
-        message.signal.removeEventListener('abort', giveUp);
-      }
-    },
+    isIdempotent: config.isIdempotent ?? false,
+    send: (message) => attempts.send(message),
+    state: () => attempts.state(),
     async [Symbol.asyncDispose]() {
-      await agent.destroy();
+      await pool.destroy();
+      credential?.[Symbol.dispose]();
     },
   };
 }
 
-function headersOf(message: RouteRequest): Record<string, string> {
-  return {
-    'content-type': message.contentType === '' ? DEFAULT_CONTENT_TYPE : message.contentType,
-    'idempotency-key': message.idempotencyKey,
-    'sallyport-principal': message.principal,
-    'sallyport-destination': encodeURIComponent(message.destination),
-    // A client's text: passed on if it is what it should be.
-    ...traceHeader(message.traceparent),
-  };
+function pem<K extends string>(key: K, file: string | undefined): Partial<Record<K, string>> {
+  if (file === undefined) return {};
+  try {
+    return { [key]: readFileSync(file, 'utf8') } as Record<K, string>;
+  } catch (cause) {
+    throw new TypeError(`${file} cannot be read`, { cause });
+  }
 }
 
-function traceHeader(text: string | undefined): Record<string, string> {
-  return text === undefined || parseTraceparent(text) === undefined ? {} : { traceparent: text };
-}
-
-function resultOf(
+function answered(
   statusCode: number,
   contentType: string | string[] | undefined,
   body: Uint8Array,
-): RouteResult {
+): Attempted {
   const status = String(statusCode);
   if (statusCode >= 200 && statusCode < 300) {
     const type = Array.isArray(contentType) ? contentType[0] : contentType;
-    return { kind: 'response', contentType: type ?? DEFAULT_CONTENT_TYPE, body, status };
+    const result: RouteResult = { kind: 'response', contentType: type ?? DEFAULT_CONTENT_TYPE, body, status };
+    return { result, health: 'good', repeat: 'never' };
   }
   return {
-    kind: 'failure',
-    reason: 'upstream_failed',
-    status,
-    detail: `the destination answered with HTTP status ${status}`,
-    // RFC 9110 section 15.5: a 4xx says that the request was not carried out.
-    isWithoutEffect: statusCode >= 400 && statusCode < 500,
+    result: {
+      kind: 'failure',
+      reason: 'upstream_failed',
+      status,
+      detail: `the destination answered with HTTP status ${status}`,
+      isWithoutEffect: isWithoutEffect(statusCode),
+    },
+    health: isUnhealthy(statusCode) ? 'bad' : 'good',
+    repeat: isPassing(statusCode) ? 'recognised' : 'never',
   };
 }
 
-function failureOf(error: unknown, isTimeout: boolean, timeoutMs: number): RouteResult {
-  if (
-    isTimeout ||
-    error instanceof errors.HeadersTimeoutError ||
-    error instanceof errors.BodyTimeoutError ||
-    error instanceof errors.ConnectTimeoutError
-  ) {
-    const isWithoutEffect = error instanceof errors.ConnectTimeoutError;
-    const detail = `the destination did not answer within ${timeoutMs} ms`;
-    return { kind: 'failure', reason: 'upstream_timeout', status: 'timeout', detail, isWithoutEffect };
+function failed(error: unknown, connection: Connection, deadline: Deadline, timeoutMs: number): Attempted {
+  const isUnsent = connection.isUnsent(error);
+  const fail = (
+    reason: Extract<RouteResult, { kind: 'failure' }>['reason'],
+    status: string,
+    detail: string,
+    rest: Pick<Attempted, 'health' | 'repeat'>,
+  ): Attempted => ({
+    result: { kind: 'failure', reason, status, detail, isWithoutEffect: isUnsent },
+    ...rest,
+  });
+  if (error instanceof EgressRefused)
+    return fail('upstream_failed', 'egress', 'the destination is not where its route may connect to', {
+      health: 'none',
+      repeat: 'never',
+    });
+  if (isUnsent) {
+    const rest = { health: 'bad', repeat: 'unsent' } as const;
+    return error instanceof errors.ConnectTimeoutError
+      ? fail('upstream_timeout', 'connect_timeout', 'the destination did not take a connection in time', rest)
+      : fail('upstream_failed', 'connect', 'the destination cannot be reached', rest);
   }
-  if (error instanceof errors.ResponseExceededMaxSizeError) {
-    const detail = 'the destination answered with more than its route allows';
-    return { kind: 'failure', reason: 'too_large', status: 'too_large', detail, isWithoutEffect: false };
-  }
-  const code = (error as NodeJS.ErrnoException).code ?? '';
-  const isRefused = code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EHOSTUNREACH';
-  const detail = isRefused ? 'the destination cannot be reached' : 'the connection to the destination broke';
-  return {
-    kind: 'failure',
-    reason: 'upstream_failed',
-    status: isRefused ? 'connect' : 'broken',
-    detail,
-    isWithoutEffect: isRefused,
-  };
+  const isTooSlow = error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError;
+  if (deadline.isLate() || isTooSlow)
+    return fail('upstream_timeout', 'timeout', `the destination did not answer within ${timeoutMs} ms`, {
+      health: 'bad',
+      repeat: 'recognised',
+    });
+  if (error instanceof errors.ResponseExceededMaxSizeError || error instanceof errors.HeadersOverflowError)
+    return fail('too_large', 'too_large', 'the destination answered with more than its route allows', {
+      health: 'good',
+      repeat: 'never',
+    });
+  if (deadline.signal.aborted)
+    return fail('upstream_failed', 'given_up', 'the gateway stopped before the destination answered', {
+      health: 'none',
+      repeat: 'never',
+    });
+  return fail('upstream_failed', 'broken', 'the connection to the destination broke', {
+    health: 'bad',
+    repeat: 'recognised',
+  });
 }

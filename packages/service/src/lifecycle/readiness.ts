@@ -6,6 +6,8 @@ export interface CheckResult {
   readonly ok: boolean;
   /** Why not, for a person; never a stack or a secret. */
   readonly problem?: string;
+  /** What a person may want to know although it does not matter to readiness. */
+  readonly note?: string;
 }
 
 export interface ReadinessReport {
@@ -18,8 +20,11 @@ export interface ReadinessOptions {
   readonly timeoutMs?: number;
 }
 
-/** Rejecting means not ready; a thrown `SallyportError`'s message is shown, anything else is not. */
-export type ReadinessCheck = (signal: AbortSignal) => Promise<void>;
+/**
+ * Rejecting means not ready; a thrown `SallyportError`'s message is shown, anything else is not. Resolving to a text means
+ * ready, and something to note.
+ */
+export type ReadinessCheck = (signal: AbortSignal) => Promise<string | void>;
 
 /** Named checks that all must pass. */
 export interface Readiness {
@@ -42,7 +47,7 @@ export function createReadiness(options: ReadinessOptions = {}): Readiness {
       late.resolve({ name, ok: false, problem: `no answer within ${timeoutMs} ms` });
     }, timeoutMs);
     const asked = (async () => check(abort.signal))().then(
-      (): CheckResult => ({ name, ok: true }),
+      (note): CheckResult => ({ name, ok: true, ...(typeof note === 'string' ? { note } : {}) }),
       (error: unknown): CheckResult => {
         const isInternal = !(error instanceof SallyportError) || error.reason === 'internal';
         return { name, ok: false, problem: isInternal ? 'the check failed' : error.message };

@@ -26,6 +26,6 @@ export type ComposedService = AsyncDisposable & {
   readonly name: string;
   /** The port its gRPC server got. */
   readonly port: number;
-  /** Named checks; a check rejects, with a message for a person, while the service is not ready. */
-  readonly readiness: Readonly<Record<string, () => Promise<void>>>;
+  /** Named checks; a check rejects, with a message for a person, while the service is not ready. What it resolves to is a note. */
+  readonly readiness: Readonly<Record<string, () => Promise<string | void>>>;
 };
