@@ -110,7 +110,7 @@ async function startServices(parts: Parts): Promise<void> {
     authAddress: address(ports.auth),
   };
   const start = async <
-    S extends { readonly readiness: Readonly<Record<string, () => Promise<void>>> } & AsyncDisposable,
+    S extends { readonly readiness: Readonly<Record<string, () => Promise<string | void>>> } & AsyncDisposable,
   >(
     name: ServiceName,
     compose: (runtime: ServiceRuntime) => Promise<S>,
