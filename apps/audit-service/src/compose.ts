@@ -38,6 +38,8 @@ const name = 'audit-service';
 const tenant = 'default';
 const keyDeadlineMs = 2_000;
 const policyDeadlineMs = 1_000;
+/** A server that does not answer is left, and asked anew over another connection. */
+const databaseHoldMs = 10_000;
 
 /** The only seam for tests. */
 export type Overrides = {
@@ -61,7 +63,7 @@ export async function composeAuditService(
   const serviceId = identity.spiffeId;
   await using building = new AsyncDisposableStack();
 
-  const database = building.use(await host.forService<Schema>(name));
+  const database = building.use(await host.forService<Schema>(name, { holdTimeoutMs: databaseHoldMs }));
   await database.migrate(migrations);
   const store = postgresStore(database);
   const files = fileTileStore(config.logDirectory);

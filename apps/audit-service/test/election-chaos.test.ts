@@ -24,7 +24,7 @@ import { startRig, type Replica, type Rig } from './replicas.ts';
 
 const suite = await serverSuite('postgres', 'nats');
 const seed = Number(process.env['SALLYPORT_SEED'] ?? randomInt(2 ** 31));
-const faults = Number(process.env['SALLYPORT_FAULTS'] ?? 24);
+const faults = Number(process.env['SALLYPORT_FAULTS'] ?? 20);
 
 /** mulberry32: small, and the same everywhere. */
 function randomOf(start: number) {
@@ -55,7 +55,7 @@ const FAULTS: readonly Fault[] = [
     weight: 4,
     async run(_rig, replica) {
       await replica.kill();
-      await sleep(random.between(0, 4_500));
+      await sleep(random.between(0, 3_500));
       await replica.start();
     },
   },
@@ -80,7 +80,7 @@ const FAULTS: readonly Fault[] = [
     weight: 4,
     async run(_rig, replica) {
       replica.signal('SIGSTOP');
-      await sleep(random.between(200, 6_000));
+      await sleep(random.between(200, 4_500));
       replica.signal('SIGCONT');
     },
   },
@@ -92,7 +92,7 @@ const FAULTS: readonly Fault[] = [
         rig.keys.beforeSign = () => undefined;
         replica.signal('SIGSTOP');
       };
-      await sleep(random.between(2_000, 6_000));
+      await sleep(random.between(1_000, 5_000));
       rig.keys.beforeSign = () => undefined;
       replica.signal('SIGCONT');
     },
@@ -102,7 +102,7 @@ const FAULTS: readonly Fault[] = [
     weight: 3,
     async run(_rig, { network }) {
       network.cut(random.oneOf(['both', 'to-server', 'to-client']));
-      await sleep(random.between(200, 5_000));
+      await sleep(random.between(200, 4_000));
       network.heal();
     },
   },
@@ -134,8 +134,8 @@ const weighted = FAULTS.flatMap((fault) => Array.from({ length: fault.weight }, 
 function load(producer: AuditTrail, first: number): () => Promise<void> {
   let isOn = true;
   const done = (async () => {
-    for (let n = first; isOn; n += 10) {
-      await recordAll(producer, n, 10);
+    for (let n = first; isOn; n += 5) {
+      await recordAll(producer, n, 5);
       await sleep(40);
     }
   })();
@@ -181,7 +181,7 @@ describe.skipIf(suite.skip)(suite.title('two replicas under fire'), () => {
     }, 100);
 
     for (let i = 0; i < faults; i++) {
-      await sleep(random.between(300, 1_500));
+      await sleep(random.between(200, 1_000));
       const fault = weighted[Math.floor(random.between(0, weighted.length))];
       const writer = await writerOf(rig, replicas).catch(() => undefined);
       const other = replicas.find((each) => each !== writer) ?? replicas[0];
