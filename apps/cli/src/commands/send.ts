@@ -7,6 +7,7 @@ import { sendFile } from '../send/file.ts';
 import { parseGateways } from '../send/gateways.ts';
 import { systemPorts, type SendPorts } from '../send/ports.ts';
 import { sendSingle } from '../send/single.ts';
+import { openSendTrace } from '../send/trace.ts';
 import type { CommandContext, Run } from './context.ts';
 
 type SendOptions = {
@@ -19,6 +20,8 @@ type SendOptions = {
   contentType: string;
   timeout: string;
   psk?: string;
+  trace?: boolean;
+  traceparent?: string;
   as?: string;
   gateway?: string;
 };
@@ -43,6 +46,8 @@ export function addSendCommand(program: Command, run: Run, ports: SendPorts = sy
     .option('--timeout <seconds>', 'how long to wait for each answer', '30')
     .option('--as <identity>', 'identity to act as: a certificate of the state folder')
     .option('--psk <name or file>', 'act by a pre-shared key, e.g. batch')
+    .option('--trace', 'record what becomes of it as one trace, and print its id')
+    .option('--traceparent <context>', 'the same, below a W3C trace context of yours')
     .option('--gateway <addresses>', 'host:port, several with commas (default: all of the running home)')
     .addHelpText(
       'after',
@@ -81,10 +86,14 @@ async function send(
   const batch =
     options.batch === undefined ? undefined : parseInteger(options.batch, 1, MAX_BATCH, '--batch');
   const gateways = options.gateway === undefined ? undefined : parseGateways(options.gateway);
-  const choice = { credential: await readCredential(context, options.psk), batch, gateways };
+  const credential = await readCredential(context, options.psk);
+  const isTraced = options.trace === true || options.traceparent !== undefined;
+  await using trace = isTraced ? await openSendTrace(context, destination, options.traceparent) : undefined;
+  if (trace !== undefined) context.output.note(`Trace ${trace.traceId}`);
+  const choice = { credential, batch, gateways, tracer: trace?.tracer };
   const common = { destination, contentType: options.contentType, timeoutMs };
   if (path === undefined) {
-    await sendSingle(context, ports, choice, { ...common, given: message ?? '' });
+    await sendSingle(context, ports, choice, { ...common, given: message ?? '', traceId: trace?.traceId });
     return;
   }
   await sendFile(context, ports, choice, {

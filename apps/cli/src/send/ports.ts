@@ -1,7 +1,7 @@
 /** What `send` needs of the world; tests put in their own. */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { connect, type Channel, type Credential } from '@sallyport/client';
+import { connect, type Channel, type ClientTracer, type Credential } from '@sallyport/client';
 import type { CommandContext } from '../commands/context.ts';
 import { addressesOf, readTrust } from '../connect.ts';
 import { CommandFailed } from '../exit.ts';
@@ -27,6 +27,7 @@ export type ChannelChoice = {
   /** Given on the command line. Undefined: those of the running home. */
   readonly gateways: readonly string[] | undefined;
   readonly signal: AbortSignal;
+  readonly tracer?: ClientTracer | undefined;
 };
 
 const STANDARD_INPUT = 0;
@@ -46,11 +47,15 @@ export const systemPorts: SendPorts = {
       throw new CommandFailed(`${path} is a folder; --file wants a file of JSON lines.`);
     return { source: createReadStream(path), totalBytes: found.isFile() ? found.size : undefined };
   },
-  async openChannel({ home }, { credential, batch, gateways, signal }) {
+  async openChannel({ home }, { credential, batch, gateways, signal, tracer }) {
     const trust = await readTrust(home);
     const addresses = gateways ?? (await addressesOf(home, 'gateway'));
     return openAtAny(addresses, (address) =>
-      connect({ address, trust, credential, ...(batch === undefined ? {} : { batch }), signal }),
+      connect({
+        ...{ address, trust, credential, signal },
+        ...(batch === undefined ? {} : { batch }),
+        ...(tracer === undefined ? {} : { tracer }),
+      }),
     );
   },
   now: () => performance.now(),

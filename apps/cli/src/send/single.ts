@@ -13,6 +13,8 @@ export type SingleMessage = {
   readonly given: string;
   readonly contentType: string;
   readonly timeoutMs: number;
+  /** Of the trace, when there is one. */
+  readonly traceId?: string | undefined;
 };
 
 /** Throws `UsageError` before anything was sent, `CommandFailed` with the gateway's word and the next step after. */
@@ -30,7 +32,7 @@ export async function sendSingle(
     await using channel = await ports.openChannel(context, { ...choice, signal });
     principal = channel.principal;
     const response = await channel.request(destination, body, { contentType, timeoutMs, signal });
-    show(context, destination, channel.sessionId, response);
+    show(context, message, channel.sessionId, response);
   } catch (error) {
     if (!(error instanceof ChannelError)) throw error;
     const { kind, code, mayHaveTakenEffect } = error;
@@ -64,11 +66,17 @@ async function readWhole(ports: SendPorts): Promise<Uint8Array> {
   return Uint8Array.from(Buffer.concat(parts));
 }
 
-function show({ output }: CommandContext, destination: string, sessionId: string, response: Response): void {
+function show(
+  { output }: CommandContext,
+  { destination, traceId }: SingleMessage,
+  sessionId: string,
+  response: Response,
+): void {
   const { contentType, correlation, body } = response;
   if (output.json) {
     const value = responseValue(contentType, body);
-    output.result({ destination, correlation, sessionId, contentType, response: value }, '');
+    const trace = traceId === undefined ? {} : { traceId };
+    output.result({ destination, correlation, sessionId, ...trace, contentType, response: value }, '');
     return;
   }
   const text = output.toTerminal ? responseText(contentType, body) : undefined;
