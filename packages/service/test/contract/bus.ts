@@ -26,9 +26,8 @@ const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve,
 export function busContract(
   implementation: string,
   open: (options: BusFactoryOptions) => Promise<OpenBus>,
-  skip = false,
 ): void {
-  describe.skipIf(skip)(`bus contract: ${implementation}`, () => {
+  describe(`bus contract: ${implementation}`, () => {
     const opened: Bus[] = [];
     afterEach(async () => {
       await Promise.all(opened.splice(0).map((bus) => bus.close()));
@@ -448,6 +447,15 @@ export function busContract(
       test('a payload above the limit is refused', async () => {
         const attempt = (await fresh()).publish('s', new Uint8Array(1024 * 1024 + 1));
         await expect(attempt).rejects.toMatchObject({ kind: 'invalid', retryable: false });
+      });
+    });
+
+    describe('check', () => {
+      test('resolves while the broker answers, and says when the bus is closed', async () => {
+        const bus = await fresh();
+        await bus.check();
+        await bus.close();
+        await expect(bus.check()).rejects.toMatchObject({ kind: 'closed' });
       });
     });
 
