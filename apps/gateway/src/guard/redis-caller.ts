@@ -1,4 +1,5 @@
 /** Scripts on a link: loaded when the server does not know them, answered within a deadline, a few at most. */
+import { ClientOfflineError } from 'redis';
 import type { RedisArgument } from './redis-client.ts';
 import type { RedisLink } from './redis-link.ts';
 import type { RedisScript } from './redis-scripts.ts';
@@ -31,10 +32,16 @@ export function redisCaller(link: RedisLink): RedisCaller {
     }
   }
 
+  /** "Offline" is no reason: why there is no connection is. */
+  const explained = <T>(work: Promise<T>): Promise<T> =>
+    inTime(work).catch((error: unknown) => {
+      throw error instanceof ClientOfflineError ? (link.problem() ?? error) : error;
+    });
+
   return {
-    run: (script, keys, args) => inTime(evaluate(script, keys, args)),
-    send: (key, args) => inTime(link.send(key, args)),
-    sendToAll: (args) => inTime(link.sendToAll(args)),
+    run: (script, keys, args) => explained(evaluate(script, keys, args)),
+    send: (key, args) => explained(link.send(key, args)),
+    sendToAll: (args) => explained(link.sendToAll(args)),
   };
 }
 

@@ -60,6 +60,8 @@ export function startRedisPulse(caller: RedisCaller, token: string, log: Log): R
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
       await beating?.catch(() => undefined);
+      // What still runs here will not be concluded: others need not wait to know.
+      await caller.send(keyOf(token), ['UNLINK', keyOf(token)]).catch(() => undefined);
     },
   };
 }

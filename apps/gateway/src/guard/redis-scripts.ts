@@ -6,10 +6,13 @@
  *   (128 bytes; empty = nothing missing), lost, nt turn of the nonce sets, b bt bn fb the two generations of `d` (which is
  *   young, since when, how many, and what may be forgotten), kl lg what an incarnation may have lost, rb bytes kept
  * - `{sid}:n0 n1 n2` nonces of three 30 s turns
- * - `{sid}:q` claims that run: correlation → digest 32 | gateway 16 | admission u64 | generation u32
+ * - `{sid}:q` claims that run: correlation → digest 32 | gateway 16 | admission u64 | generation u32 | 5 bytes more
  * - `{sid}:d0 d1` claims that are done: correlation → digest 32 [| blob 8 | offset u32 | length u32]
  * - `{sid}:r`, `{sid}:o` sealed blobs of answers, and their order: blob → time f64 | bytes; blob | length u32 | time f64
  * - `{sid}:rec` the sealed session record
+ *
+ * A value above 64 bytes makes a hash a hash table: short ones are lists that are searched from the front, three times as
+ * slow for a frame. Hence the bytes more, and a field without name in `d`.
  *
  * The incarnation is read where it is used (PROTOCOL.md "Redis failover"): a failover keeps connections and an instance's
  * id while acknowledged writes are lost, so nothing outside the script can know it. `INFO` with these two sections costs
@@ -41,9 +44,12 @@ const LOST_MARGIN_MS = 2 * FRESHNESS_MS;
 export const RECORD_FLAGS = { request: 1, resend: 2 } as const;
 
 const PRELUDE = `#!lua
+local HASHED, FILLER = '${'-'.repeat(5)}', '${'-'.repeat(65)}'
 local function incarnation()
   local info = redis.call('INFO', 'server', 'replication')
-  return string.match(info, 'run_id:(%x+)') .. string.match(info, 'master_replid:(%x+)')
+  local _, run = string.find(info, '\\nrun_id:', 1, true)
+  local _, replication = string.find(info, '\\nmaster_replid:', run, true)
+  return string.sub(info, run + 1, run + 40) .. string.sub(info, replication + 1, replication + 40)
 end
 local function ttl(na, now) return math.max(1000, na - now + ${TTL_MARGIN_MS}) end
 `;
@@ -105,8 +111,12 @@ if not f[2] or not record then return {'ok'} end
 return {'ok', tonumber(f[2]), tonumber(f[3]), record}`;
 
 /**
- * KEYS s n0 n1 n2 q d0 d1. ARGV generation, least version, now, holder (gateway 16 | admission 8), records.
- * Answers a refusal's name, or ok, version, highest, lost, a letter for each record, window, holders of running claims.
+ * KEYS s n0 n1 n2 q d0 d1. ARGV generation, least version, now, first sequence (0: they do not follow each other), flags (a
+ * byte for each record), sequence u64 | first sent u64 for each record, then nonces, then correlation and claim for each
+ * record with a flag. Answers a refusal's name, or ok, version, highest, lost, a letter for each record, window, holders
+ * of running claims.
+ *
+ * What nearly every frame is (in order, nothing seen before, no resend) takes the short way through each part.
  */
 const ADMIT = `${PRELUDE}
 local s, q = KEYS[1], KEYS[5]
@@ -135,156 +145,183 @@ end
 -- Finished claims: the older generation is dropped.
 local b, bt, bn, fb = tonumber(f[10]), tonumber(f[11]), tonumber(f[12]), tonumber(f[13])
 if now - bt >= ${RETENTION_MS} or bn >= ${MAX_GENERATION} then
-  b = 1 - b
+  b, fb, bt, bn = 1 - b, bt, now, 0
   redis.call('UNLINK', KEYS[6 + b])
-  fb = bt
-  change('b', b) change('bt', now) change('bn', 0) change('fb', fb)
+  change('b', b) change('bt', bt) change('bn', bn) change('fb', fb)
 end
 
-local records, size = ARGV[5], 81
-local n = #records / size
-local seqs, nonces, flags, correlations, digests, sent = {}, {}, {}, {}, {}, {}
-for i = 1, n do
-  local high, low, shigh, slow
-  high, low, nonces[i], flags[i], correlations[i], digests[i], shigh, slow =
-    struct.unpack('>I4I4c16Bc16c32I4I4', records, (i - 1) * size + 1)
-  seqs[i] = high * 4294967296 + low
-  sent[i] = shigh * 4294967296 + slow
-end
+local flags = ARGV[5]
+local n = #flags
+local from, claimsFrom = 7, 7 + n
+local hi, lost, w = tonumber(f[6]), tonumber(f[7]), f[8]
 
+local isKnown = false
 local seen = {}
 for set = 2, 4 do
-  local members = redis.call('SMISMEMBER', KEYS[set], unpack(nonces))
-  for i = 1, n do if members[i] == 1 then seen[nonces[i]] = true end end
-end
-
--- docs/protocol.md section 8.2. Without gaps there is no window to keep: bits is nil as long as everything was accepted.
-local hi, lost, w = tonumber(f[6]), tonumber(f[7]), f[8]
-local bits = nil
-local function load()
-  if bits then return end
-  bits = {}
-  for i = 1, ${WINDOW_SPAN / 8} do bits[i] = 255 end
-  if w ~= '' then for i = 1, ${WINDOW_SPAN / 8} do bits[i] = string.byte(w, i) end end
-end
-if w ~= '' then load() end
-local function place(seq) local at = seq % ${WINDOW_SPAN}; return math.floor(at / 8) + 1, bit.lshift(1, at % 8) end
-local function isSeen(seq) local byte, mask = place(seq); return bit.band(bits[byte], mask) ~= 0 end
-local function mark(seq, on)
-  local byte, mask = place(seq)
-  bits[byte] = on and bit.bor(bits[byte], mask) or bit.band(bits[byte], 255 - mask)
-end
-local function judge(seq)
-  if seq > hi then return seq - hi <= ${WINDOW_SPAN} and 'n' or 't' end
-  if seq <= hi - ${WINDOW_SPAN} or seq < 1 then return 's' end
-  if not bits or isSeen(seq) then return 'd' end
-  return 'n'
-end
-local function accept(seq)
-  if not bits and seq == hi + 1 then hi = seq return end
-  load()
-  for skipped = hi + 1, seq do
-    if not isSeen(skipped) then lost = lost + 1 end
-    mark(skipped, false)
+  local members = redis.call('SMISMEMBER', KEYS[set], unpack(ARGV, from, from + n - 1))
+  for i = 1, n do
+    if members[i] == 1 then isKnown = true; seen[ARGV[from + i - 1]] = true end
   end
-  hi = math.max(hi, seq)
-  mark(seq, true)
+end
+local nonces = KEYS[2 + nt % 3]
+local isInOrder = false
+if not isKnown and w == '' and tonumber(ARGV[4]) == hi + 1 then
+  isInOrder = redis.call('SADD', nonces, unpack(ARGV, from, from + n - 1)) == n
+  redis.call('PEXPIRE', nonces, ${NONCE_TTL_MS})
 end
 
-local letters, fresh, asked, at = {}, {}, {}, {}
-for i = 1, n do
-  local verdict, nonce = judge(seqs[i]), nonces[i]
-  if verdict == 'n' and seen[nonce] then verdict = 'd' end
-  if verdict == 'n' then
-    accept(seqs[i])
-    seen[nonce] = true
-    fresh[#fresh + 1] = nonce
-    if flags[i] ~= 0 then asked[#asked + 1] = correlations[i]; at[#at + 1] = i end
+local letters, asked, at
+if isInOrder then
+  hi = hi + n
+else
+  -- docs/protocol.md section 8.2. bits is nil as long as everything was accepted.
+  local bits = nil
+  local function load()
+    if bits then return end
+    bits = {}
+    for i = 1, ${WINDOW_SPAN / 8} do bits[i] = w == '' and 255 or string.byte(w, i) end
   end
-  letters[i] = verdict
-end
-if #fresh > 0 then
-  local set = KEYS[2 + nt % 3]
-  redis.call('SADD', set, unpack(fresh))
-  redis.call('PEXPIRE', set, ${NONCE_TTL_MS})
-end
-
-local holders, claims = {}, {}
-if #asked > 0 then
-  local running = redis.call('HMGET', q, unpack(asked))
-  local young = redis.call('HMGET', KEYS[6 + b], unpack(asked))
-  local old = redis.call('HMGET', KEYS[7 - b], unpack(asked))
-  local room = ${MAX_RUNNING} - redis.call('HLEN', q)
-  local suffix, mine = ARGV[4] .. struct.pack('>I4', g), {}
-  local known = math.max(now - ${RETENTION_MS}, fb) + ${FRESHNESS_MS}
-  local lost_before, lg = tonumber(f[14]), tonumber(f[15])
-  for k = 1, #asked do
-    local i, correlation = at[k], asked[k]
-    local digest = digests[i]
-    local claim = mine[correlation] or running[k]
-    local done = young[k] or old[k]
-    if done then
-      letters[i] = string.sub(done, 1, 32) == digest and 'D' or 'c'
-    elseif claim then
-      if string.sub(claim, 1, 32) ~= digest then letters[i] = 'c'
-      elseif struct.unpack('>I4', claim, 57) < lg then letters[i] = 'u'
-      else
-        letters[i] = 'r'
-        holders[#holders + 1] = string.sub(claim, 33, 56)
-      end
-    elseif flags[i] >= ${RECORD_FLAGS.resend} and (sent[i] < known or sent[i] < lost_before) then
-      letters[i] = 'u'
-    elseif room <= 0 then
-      letters[i] = 'b'
-    else
-      room = room - 1
-      local value = digest .. suffix
-      mine[correlation] = value
-      claims[#claims + 1] = correlation
-      claims[#claims + 1] = value
+  if w ~= '' then load() end
+  local function place(seq)
+    local position = seq % ${WINDOW_SPAN}
+    return math.floor(position / 8) + 1, bit.lshift(1, position % 8)
+  end
+  local function isSeen(seq) local byte, mask = place(seq); return bit.band(bits[byte], mask) ~= 0 end
+  local function mark(seq, on)
+    local byte, mask = place(seq)
+    bits[byte] = on and bit.bor(bits[byte], mask) or bit.band(bits[byte], 255 - mask)
+  end
+  local function judge(seq)
+    if seq > hi then return seq - hi <= ${WINDOW_SPAN} and 'n' or 't' end
+    if seq <= hi - ${WINDOW_SPAN} or seq < 1 then return 's' end
+    if not bits or isSeen(seq) then return 'd' end
+    return 'n'
+  end
+  local function accept(seq)
+    if not bits and seq == hi + 1 then hi = seq return end
+    load()
+    for skipped = hi + 1, seq do
+      if not isSeen(skipped) then lost = lost + 1 end
+      mark(skipped, false)
     end
+    hi = math.max(hi, seq)
+    mark(seq, true)
   end
-  if #claims > 0 then
-    redis.call('HSET', q, unpack(claims))
-    redis.call('PEXPIRE', q, ttl(na, now))
+  letters, asked, at = {}, {}, {}
+  local fresh, claim = {}, claimsFrom
+  for i = 1, n do
+    local high, low = struct.unpack('>I4I4', ARGV[6], (i - 1) * 16 + 1)
+    local seq, nonce = high * 4294967296 + low, ARGV[from + i - 1]
+    local verdict = judge(seq)
+    if verdict == 'n' and seen[nonce] then verdict = 'd' end
+    local isRequest = string.byte(flags, i) ~= 0
+    if verdict == 'n' then
+      accept(seq)
+      seen[nonce] = true
+      fresh[#fresh + 1] = nonce
+      if isRequest then asked[#asked + 1] = claim; at[#at + 1] = i end
+    end
+    if isRequest then claim = claim + 2 end
+    letters[i] = verdict
+  end
+  if #fresh > 0 then
+    redis.call('SADD', nonces, unpack(fresh))
+    redis.call('PEXPIRE', nonces, ${NONCE_TTL_MS})
+  end
+  if bits then
+    local isFull = true
+    for i = 1, ${WINDOW_SPAN / 8} do if bits[i] ~= 255 then isFull = false break end end
+    w = isFull and '' or string.char(unpack(bits))
+    change('w', w) change('lost', lost)
   end
 end
 
-if bits then
-  local isFull = true
-  for i = 1, ${WINDOW_SPAN / 8} do if bits[i] ~= 255 then isFull = false break end end
-  local after = isFull and '' or string.char(unpack(bits))
-  w = after
-  change('w', w) change('lost', lost)
+local holders, count = {}, asked and #asked or (#ARGV - claimsFrom + 1) / 2
+if count > 0 then
+  local correlations = {}
+  for k = 1, count do correlations[k] = ARGV[asked and asked[k] or claimsFrom + 2 * k - 2] end
+  local none = {}
+  local running = redis.call('HMGET', q, unpack(correlations))
+  local young = bn > 0 and redis.call('HMGET', KEYS[6 + b], unpack(correlations)) or none
+  local old = fb > 0 and redis.call('HMGET', KEYS[7 - b], unpack(correlations)) or none
+  local room = ${MAX_RUNNING} - redis.call('HLEN', q)
+  local isClaimed = isInOrder and room >= count and not string.find(flags, '${String.fromCharCode(3)}', 1, true)
+  if isClaimed then
+    for k = 1, count do if running[k] or young[k] or old[k] then isClaimed = false break end end
+  end
+  local mine, claims = {}, {}
+  -- Fewer than were named: one was named twice, and the long way sorts them out.
+  if isClaimed then isClaimed = redis.call('HSET', q, unpack(ARGV, claimsFrom)) == count end
+  if not isClaimed then
+    if not letters then
+      letters, at = {}, {}
+      for i = 1, n do
+        letters[i] = 'n'
+        if string.byte(flags, i) ~= 0 then at[#at + 1] = i end
+      end
+    end
+    local known, lg = math.max(math.max(now - ${RETENTION_MS}, fb) + ${FRESHNESS_MS}, tonumber(f[14])), tonumber(f[15])
+    for k = 1, count do
+      local i, correlation = at[k], correlations[k]
+      local value = ARGV[(asked and asked[k] or claimsFrom + 2 * k - 2) + 1]
+      local digest = string.sub(value, 1, 32)
+      local claim, done = mine[correlation] or running[k], young[k] or old[k]
+      if done then
+        letters[i] = string.sub(done, 1, 32) == digest and 'D' or 'c'
+      elseif claim then
+        if string.sub(claim, 1, 32) ~= digest then letters[i] = 'c'
+        elseif struct.unpack('>I4', claim, 57) < lg then letters[i] = 'u'
+        else
+          letters[i] = 'r'
+          holders[#holders + 1] = string.sub(claim, 33, 56)
+        end
+      else
+        local sentHigh, sentLow = struct.unpack('>I4I4', ARGV[6], (i - 1) * 16 + 9)
+        local isResend = string.byte(flags, i) >= ${RECORD_FLAGS.resend}
+        if isResend and sentHigh * 4294967296 + sentLow < known then
+          letters[i] = 'u'
+        elseif room <= 0 then
+          letters[i] = 'b'
+        else
+          room = room - 1
+          mine[correlation] = value
+          claims[#claims + 1] = correlation
+          claims[#claims + 1] = value
+        end
+      end
+    end
+    if #claims > 0 then redis.call('HSET', q, unpack(claims)) end
+  end
+  redis.call('PEXPIRE', q, ttl(na, now))
 end
+
 local v = f[4] + 1
 redis.call('HSET', s, 'v', v, 'hi', hi, unpack(changed))
-return {'ok', v, hi, lost, table.concat(letters), w, table.concat(holders)}`;
+return {'ok', v, hi, lost, letters and table.concat(letters) or '', w, table.concat(holders)}`;
 
 /**
- * KEYS s q d0 d1 r o. ARGV now, gateway, blob, sealed (may be empty), conclusions (correlation 16 | state u8 | offset u32 |
- * length u32). Whoever holds the claim concludes it, attached or not; what is not running any more is left as it is.
+ * KEYS s q d0 d1 r o. ARGV now, gateway, blob, sealed (may be empty), state u8 | offset u32 | length u32 for each, then
+ * their correlations. Whoever holds the claim concludes it, attached or not; what is not running any more is left as it is.
  */
 const CONCLUDE = `${PRELUDE}
 local s, q = KEYS[1], KEYS[2]
 local f = redis.call('HMGET', s, 'g', 'v', 'na', 'b', 'bn', 'rb')
 if not f[1] then return {'session_unknown'} end
 local now, na, blob, sealed = tonumber(ARGV[1]), tonumber(f[3]), ARGV[3], ARGV[4]
-local entries, size = ARGV[5], 25
-local correlations = {}
-for i = 1, #entries / size do correlations[i] = string.sub(entries, (i - 1) * size + 1, (i - 1) * size + 16) end
-local running = redis.call('HMGET', q, unpack(correlations))
-local gone, done, kept = {}, {}, 0
-for i = 1, #correlations do
+local places, gateway = ARGV[5], ARGV[2]
+local running = redis.call('HMGET', q, unpack(ARGV, 6))
+local gone, done, kept = {}, {'', FILLER}, 0
+for i = 1, #ARGV - 5 do
   local claim = running[i]
-  if claim and string.sub(claim, 33, 48) == ARGV[2] then
-    gone[#gone + 1] = correlations[i]
-    local place = string.sub(entries, (i - 1) * size + 18, i * size)
-    if string.byte(entries, (i - 1) * size + 17) == 1 then
-      local length = struct.unpack('>I4', place, 5)
+  if claim and string.sub(claim, 33, 48) == gateway then
+    local correlation, at = ARGV[5 + i], (i - 1) * 9
+    gone[#gone + 1] = correlation
+    if string.byte(places, at + 1) == 1 then
+      local length = struct.unpack('>I4', places, at + 6)
       kept = kept + length
-      done[#done + 1] = correlations[i]
-      done[#done + 1] = string.sub(claim, 1, 32) .. (length > 0 and blob .. place or '')
+      done[#done + 1] = correlation
+      local digest = string.sub(claim, 1, 32)
+      done[#done + 1] = length > 0 and digest .. blob .. string.sub(places, at + 2, at + 9) or digest
     end
   end
 end
@@ -293,7 +330,7 @@ if #gone == 0 then return {'ok', v} end
 v = v + 1
 redis.call('HDEL', q, unpack(gone))
 local rb = tonumber(f[6])
-if #done > 0 then
+if #done > 2 then
   local young = KEYS[3 + tonumber(f[4])]
   redis.call('HSET', young, unpack(done))
   redis.call('PEXPIRE', young, life)
@@ -313,7 +350,7 @@ if kept > 0 then
   redis.call('PEXPIRE', KEYS[5], ${RESPONSE_MS + TTL_MARGIN_MS})
   redis.call('PEXPIRE', KEYS[6], ${RESPONSE_MS + TTL_MARGIN_MS})
 end
-redis.call('HSET', s, 'v', v, 'bn', f[5] + #done / 2, 'rb', rb)
+redis.call('HSET', s, 'v', v, 'bn', f[5] + #done / 2 - 1, 'rb', rb)
 return {'ok', v}`;
 
 /** KEYS d0 d1 r. ARGV now, correlation. Nothing, or blob, offset, length, sealed. */
@@ -332,7 +369,7 @@ local f = redis.call('HMGET', KEYS[1], 'g', 'v', 'rv', 'inc')
 if f[3] or tonumber(f[1]) ~= tonumber(ARGV[1]) or f[4] ~= incarnation() then return {0, 0} end
 local claim = redis.call('HGET', KEYS[2], ARGV[2])
 if not claim or string.sub(claim, 33, 56) ~= ARGV[3] then return {0, tonumber(f[2])} end
-redis.call('HSET', KEYS[2], ARGV[2], string.sub(claim, 1, 32) .. ARGV[4] .. struct.pack('>I4', tonumber(f[1])))
+redis.call('HSET', KEYS[2], ARGV[2], string.sub(claim, 1, 32) .. ARGV[4] .. struct.pack('>I4', tonumber(f[1])) .. HASHED)
 redis.call('HSET', KEYS[1], 'v', f[2] + 1)
 return {1, f[2] + 1}`;
 

@@ -3,39 +3,54 @@ import { MAX_MESSAGES_PER_FRAME, WINDOW_SPAN, type SequenceRange } from '@sallyp
 import type { RecordClaim, RecordVerdict } from '../app/ports.ts';
 import { RECORD_FLAGS } from './redis-scripts.ts';
 
-/** seq u64 | nonce 16 | flags u8 | correlation 16 | digest 32 | first sent u64. */
-const RECORD_BYTES = 81;
-const CORRELATION_AT = 25;
-const DIGEST_AT = 41;
-const FIRST_SENT_AT = 73;
-/** correlation 16 | state u8 | offset u32 | length u32. */
-const CONCLUSION_BYTES = 25;
+/** sequence u64 | first sent u64. */
+const TIMES_BYTES = 16;
+/** state u8 | offset u32 | length u32. */
+const PLACE_BYTES = 9;
 const DONE = 1;
+/** digest 32 | gateway 16 | admission u64 | generation u32 | 5 bytes that make a hash table (`redis-scripts.ts`). */
+const CLAIM_BYTES = 65;
+const GENERATION_AT = 56;
 
 export const CORRELATION_BYTES = 16;
 const DIGEST_BYTES = 32;
 const NONCE_BYTES = 16;
 
-/** Throws `RangeError` for what no frame can hold. */
-export function packRecords(records: readonly RecordClaim[]): Buffer {
+/**
+ * The arguments of the admit script that tell of records: first sequence, flags, times, nonces, claims. `holder` says who
+ * asks. Throws `RangeError` for what no frame can hold.
+ */
+export function packRecords(
+  records: readonly RecordClaim[],
+  holder: Buffer,
+  generation: number,
+): (string | Buffer)[] {
   if (records.length === 0 || records.length > MAX_MESSAGES_PER_FRAME)
     throw new RangeError(`a frame has 1 to ${MAX_MESSAGES_PER_FRAME} records`);
-  const packed = Buffer.alloc(records.length * RECORD_BYTES);
+  const first = records[0]?.seq ?? 0;
+  const flags = Buffer.alloc(records.length);
+  const times = Buffer.alloc(records.length * TIMES_BYTES);
+  const nonces: Buffer[] = [];
+  const claims: Buffer[] = [];
+  let isInOrder = true;
   for (const [index, { seq, nonce, request }] of records.entries()) {
-    const at = index * RECORD_BYTES;
     if (nonce.length !== NONCE_BYTES) throw new RangeError(`a nonce has ${NONCE_BYTES} bytes`);
-    writeU64(packed, at, seq);
-    packed.set(nonce, at + 8);
+    isInOrder &&= seq === first + index;
+    writeU64(times, index * TIMES_BYTES, seq);
+    nonces.push(bufferOf(nonce));
     if (request === undefined) continue;
     const { correlation, digest, firstSentAtMs } = request;
     if (digest.length !== DIGEST_BYTES) throw new RangeError(`a digest has ${DIGEST_BYTES} bytes`);
-    packed[at + 24] = RECORD_FLAGS.request + (firstSentAtMs === undefined ? 0 : RECORD_FLAGS.resend);
-    writeCorrelation(packed, at + CORRELATION_AT, correlation);
-    packed.set(digest, at + DIGEST_AT);
+    flags[index] = RECORD_FLAGS.request + (firstSentAtMs === undefined ? 0 : RECORD_FLAGS.resend);
     if (firstSentAtMs !== undefined)
-      writeU64(packed, at + FIRST_SENT_AT, Math.max(0, Math.trunc(firstSentAtMs)));
+      writeU64(times, index * TIMES_BYTES + 8, Math.max(0, Math.trunc(firstSentAtMs)));
+    const claim = Buffer.alloc(CLAIM_BYTES, '-');
+    claim.set(digest);
+    holder.copy(claim, DIGEST_BYTES);
+    claim.writeUInt32BE(generation, GENERATION_AT);
+    claims.push(correlationBytes(correlation), claim);
   }
-  return packed;
+  return [String(isInOrder ? first : 0), flags, times, ...nonces, ...claims];
 }
 
 export type PackedConclusion = {
@@ -47,21 +62,23 @@ export type PackedConclusion = {
   readonly length: number;
 };
 
-export function packConclusions(conclusions: readonly PackedConclusion[]): Buffer {
-  const packed = Buffer.alloc(conclusions.length * CONCLUSION_BYTES);
-  for (const [index, { correlation, isDone, offset, length }] of conclusions.entries()) {
-    const at = index * CONCLUSION_BYTES;
-    writeCorrelation(packed, at, correlation);
-    packed[at + 16] = isDone ? DONE : 0;
-    packed.writeUInt32BE(offset, at + 17);
-    packed.writeUInt32BE(length, at + 21);
+/** The places, then a correlation each. */
+export function packConclusions(conclusions: readonly PackedConclusion[]): Buffer[] {
+  const places = Buffer.alloc(conclusions.length * PLACE_BYTES);
+  for (const [index, { isDone, offset, length }] of conclusions.entries()) {
+    const at = index * PLACE_BYTES;
+    places[at] = isDone ? DONE : 0;
+    places.writeUInt32BE(offset, at + 1);
+    places.writeUInt32BE(length, at + 5);
   }
-  return packed;
+  return [places, ...conclusions.map(({ correlation }) => correlationBytes(correlation))];
 }
 
+/** Throws `RangeError` for what is none. */
 export function correlationBytes(correlation: string): Buffer {
-  const bytes = Buffer.alloc(CORRELATION_BYTES);
-  writeCorrelation(bytes, 0, correlation);
+  const bytes = Buffer.from(correlation, 'hex');
+  if (bytes.length !== CORRELATION_BYTES || correlation.length !== 2 * CORRELATION_BYTES)
+    throw new RangeError('a correlation is 16 bytes in hex');
   return bytes;
 }
 
@@ -101,10 +118,6 @@ function writeU64(into: Buffer, at: number, value: number): void {
   into.writeUInt32BE(value % 2 ** 32, at + 4);
 }
 
-function writeCorrelation(into: Buffer, at: number, hex: string): void {
-  if (
-    into.write(hex, at, CORRELATION_BYTES, 'hex') !== CORRELATION_BYTES ||
-    hex.length !== 2 * CORRELATION_BYTES
-  )
-    throw new RangeError('a correlation is 16 bytes in hex');
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

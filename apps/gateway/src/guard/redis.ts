@@ -102,7 +102,7 @@ function openSharedGuard(target: RedisTarget, clock: Pick<Clock, 'now'>, log: Lo
     const { s, q, done, responses, order } = keysOf(session.sessionId);
     const batches = packAnswers(results, session.sessionId, of.responseKey).map(
       async ({ blobId, sealed, conclusions: packed }) => {
-        const args = [String(clock.now()), token, blobId, sealed, packConclusions(packed)];
+        const args = [String(clock.now()), token, blobId, sealed, ...packConclusions(packed)];
         return caller.run(SCRIPTS.conclude, [s, q, ...done, responses, order], args);
       },
     );
@@ -127,17 +127,17 @@ function openSharedGuard(target: RedisTarget, clock: Pick<Clock, 'now'>, log: Lo
       refuseIfAway();
       const of = attached(session);
       const { s, nonces, q, done } = keysOf(session.sessionId);
-      const packed = packRecords(records);
       const admission = claims.begin();
+      const packed = packRecords(records, admission.holder, session.generation);
       const nowMs = String(clock.now());
-      const args = [String(session.generation), String(of.version), nowMs, admission.holder, packed];
+      const args = [String(session.generation), String(of.version), nowMs, ...packed];
       try {
         const reply = await caller.run(SCRIPTS.admit, [s, ...nonces, q, ...done], args);
         const [status, version, highest, lost, letters, window, holders] = reply as AdmitReply;
         if (String(status) !== 'ok') return { kind: 'refused', cause: String(status) as FrameRefusal };
         raise(of, version);
         const missing = missingRanges(window, highest, MAX_ACK_RANGES);
-        const verdicts = Array.from(String(letters), (letter) => VERDICT_OF[letter] ?? 'duplicate');
+        const verdicts = verdictsOf(String(letters), records.length);
         if (holders.length > 0) await claims.settle(session, of, records, verdicts, holders, admission);
         return { kind: 'admitted', verdicts, received: { highest, lost, missing } };
       } catch (error) {
@@ -187,6 +187,12 @@ type AdmitReply = [Buffer, number, number, number, Buffer, Buffer, Buffer];
 type ResponseReply = [Buffer?, number?, number?, Buffer?];
 
 const HOLDER_BYTES = 24;
+
+/** Without a word on any of them, all are new. */
+function verdictsOf(letters: string, count: number): RecordVerdict[] {
+  if (letters === '') return new Array<RecordVerdict>(count).fill('new');
+  return Array.from(letters, (letter) => VERDICT_OF[letter] ?? 'duplicate');
+}
 
 type Admission = {
   /** gateway 16 | admission u64: who made a claim, and by which call. */

@@ -26,6 +26,9 @@ export type RedisWorld = AsyncDisposable & {
   target(port: number, more?: Partial<RedisTarget>): RedisTarget;
   /** One command as the operator; the raw first line of the answer, or the whole of it where it has more. */
   command(port: number, ...args: string[]): Promise<string>;
+  commandAll(servers: readonly LocalServer[], ...args: string[]): Promise<void>;
+  /** How many replicas the sentinel knows. */
+  sentinelReplicas(port: number): Promise<number>;
   /** As a replica of `master`. */
   replicaOf(master: LocalServer): NonNullable<RedisOptions['replicaOf']>;
 };
@@ -75,6 +78,13 @@ export async function redisWorld(): Promise<RedisWorld> {
       ...more,
     }),
     command: (port, ...args) => ask(port, tls.caPem, operator, args),
+    async commandAll(servers, ...args) {
+      for (const { port } of servers) await ask(port, tls.caPem, operator, args);
+    },
+    async sentinelReplicas(port) {
+      const answer = await ask(port, tls.caPem, peer, ['SENTINEL', 'REPLICAS', MASTER_NAME]);
+      return Number(/^\*(\d+)/u.exec(answer)?.[1] ?? 0);
+    },
     replicaOf: ({ port }) => ({ port, user: operator.name, password: operator.password }),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
