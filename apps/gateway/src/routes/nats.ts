@@ -40,7 +40,7 @@ export function natsRoute(
       if (answer === 'aborted') return unanswered(deadline, timeoutMs);
       if (answer.kind === 'reply') return replied(answer, maxResponseBytes);
       return answer.kind === 'not_sent'
-        ? notSent('no_responders', 'nobody takes messages for the destination')
+        ? notSent('not_sent', 'nobody takes messages for the destination')
         : unanswered(deadline, timeoutMs);
     } catch (error) {
       // Thrown before it was sent: the connection is closed, or what was given cannot be a request.
