@@ -59,7 +59,10 @@ function wholeTrace(traceId: string): Promise<ReceivedSpan[]> {
   return eventually(`the trace ${traceId} to be whole`, async () => {
     const spans = ofTrace(traceId);
     const count = (name: string): number => spans.filter((span) => span.name === name).length;
-    const isWhole = count('audit.acknowledged') >= 2 && count('audit.checkpoint') >= 2;
+    // Of the session's opening at auth-service, key-service and gateway, and of the message's two records.
+    const records = count('audit.ship');
+    const isWhole =
+      records > 2 && count('audit.acknowledged') === records && count('audit.checkpoint') === records;
     return isWhole && count('sallyport send') === 1 ? spans : undefined;
   });
 }
@@ -124,18 +127,14 @@ describe('a message that is sent with --trace', () => {
     expect(lines).toContain('gateway gateway.hello');
     expect(lines).toContain('gateway gateway.authenticate');
     const services = new Set(lines.map((line) => line.trim().split(' ')[0]));
-    expect([...services].toSorted()).toEqual(
-      expect.arrayContaining(['auth-service', 'gateway', 'key-service']),
-    );
+    for (const service of ['auth-service', 'gateway', 'key-service']) expect(services).toContain(service);
   });
 
   test('says what was decided, by which revision, and why', () => {
     const [decided] = spans.filter(({ name }) => name === 'policy.decide');
-    expect(decided?.attributes).toMatchObject({
-      'sallyport.decision': 'allow',
-      'sallyport.reason': expect.any(String),
-      'sallyport.policy_revision': expect.stringMatching(/^[1-9][0-9]*$/u),
-    });
+    expect(decided?.attributes).toMatchObject({ 'sallyport.decision': 'allow' });
+    expect(decided?.attributes['sallyport.reason']).not.toBe('');
+    expect(Number(decided?.attributes['sallyport.policy_revision'])).toBeGreaterThan(0);
     const [own] = spans.filter(({ name }) => name === 'gateway.message');
     expect(own?.attributes).toMatchObject({
       'messaging.destination.name': 'orders',

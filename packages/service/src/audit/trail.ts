@@ -7,6 +7,7 @@ import {
   encodeEvent,
   openSpool,
   startShipper,
+  tracesOf,
   type AppendOptions,
   type AuditEvent,
   type ShipperClock,
@@ -17,7 +18,7 @@ import type { Clock } from '../clock/index.ts';
 import { SallyportError, unavailable } from '../errors/index.ts';
 import type { Log } from '../log/index.ts';
 import type { Metrics } from '../metrics/index.ts';
-import type { Tracer } from '../telemetry/index.ts';
+import { formatTraceparent, type Tracer } from '../telemetry/index.ts';
 import { busTransport } from './bus-transport.ts';
 import { producerOf } from './producer.ts';
 import { spoolMeter } from './spool-metrics.ts';
@@ -105,7 +106,8 @@ export async function startAuditTrail(options: AuditTrailOptions): Promise<Audit
   };
   return {
     spool,
-    async record(event, append) {
+    async record(given, append) {
+      const event = inActiveTrace(given, tracer);
       const body = encodeEvent(event);
       try {
         const { seq } = await spool.append(body, append);
@@ -130,6 +132,14 @@ export async function startAuditTrail(options: AuditTrailOptions): Promise<Audit
     dispose,
     [Symbol.asyncDispose]: dispose,
   };
+}
+
+/** What is recorded while a traced call is served belongs to its trace, unless it says itself where it belongs. */
+function inActiveTrace(event: AuditEvent, tracer: Tracer | undefined): AuditEvent {
+  if (tracer?.isRecording !== true) return event;
+  const active = tracer.active();
+  if (active?.sampled !== true || tracesOf(event).length > 0) return event;
+  return { ...event, traceparent: formatTraceparent(active) };
 }
 
 function recordError(error: unknown): unknown {

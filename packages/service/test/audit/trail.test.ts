@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { accountChangeEvent, decodeEvent, type AuditEvent } from '@sallyport/audit-log';
 import { eventsv1 } from '@sallyport/proto';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   AUDIT_EVENTS_PATTERN,
   auditAckSubject,
@@ -17,7 +17,8 @@ import {
 } from '../../src/audit/index.ts';
 import { memoryBus, type Bus, type BusMessage } from '../../src/bus/index.ts';
 import { systemClock } from '../../src/clock/index.ts';
-import { formatTraceparent, type Tracer } from '../../src/telemetry/index.ts';
+import { createMetrics } from '../../src/metrics/index.ts';
+import { createTelemetry, formatTraceparent } from '../../src/telemetry/index.ts';
 import { memoryLog } from '../../src/testing/index.ts';
 
 const clock = systemClock();
@@ -214,23 +215,92 @@ test.each([
   expect(auditEventsSender(subject)).toBe(sender);
 });
 
-test('a batch carries the trace of the span that ships it', async () => {
-  const context = { traceId: '1'.repeat(32), spanId: '2'.repeat(16), sampled: true };
-  const span = { context, set: () => {}, event: () => {}, fail: () => {} };
-  const tracer: Tracer = {
-    span: (_name, _attributes, fn) => fn(span),
-    start: () => ({ ...span, end: () => {} }),
-    active: () => context,
-    nowMs: () => clock.now(),
-    isRecording: true,
-    newTraceShare: 1,
-  };
-  const got = Promise.withResolvers<BusMessage>();
-  await bus.subscribe(AUDIT_EVENTS_PATTERN, {}, async (message) => got.resolve(message));
-  await using trail = await start({ tracer });
-  await trail.record(event('a'));
-  expect(await got.promise).toMatchObject({
-    subject: 'audit.events.key-service',
-    traceparent: formatTraceparent(context),
+describe('traces', () => {
+  const parent = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), sampled: true };
+  const traced = (id: string): AuditEvent => ({ ...event(id), traceparent: formatTraceparent(parent) });
+  const telemetry = () => createTelemetry({ service: 'key-service', exporter: { kind: 'memory' } });
+
+  test('of a traced event go on with its batch, and end with its acknowledgement', async () => {
+    await using spans = telemetry();
+    const got = Promise.withResolvers<BusMessage>();
+    await bus.subscribe(AUDIT_EVENTS_PATTERN, {}, async (message) => got.resolve(message));
+    await using trail = await start({ tracer: spans.tracer });
+    await trail.record(traced('a'));
+    const message = await got.promise;
+    const batch = fromBinary(eventsv1.AuditBatchSchema, message.payload);
+    await vi.waitFor(() => expect(spans.finished()).toHaveLength(1));
+    const [ship] = spans.finished();
+    expect(ship).toMatchObject({
+      name: 'audit.ship',
+      traceId: parent.traceId,
+      parentSpanId: parent.spanId,
+      attributes: { 'sallyport.audit.seq': '1', 'sallyport.audit.attempt': 1 },
+    });
+    const traceparent = `00-${parent.traceId}-${ship?.spanId ?? ''}-01`;
+    expect(message.traceparent).toBe(traceparent);
+    expect(batch.traces).toMatchObject([{ index: 0, traceparent }]);
+    await bus.publish(
+      auditAckSubject(batch.producer),
+      toBinary(
+        eventsv1.AuditAckSchema,
+        create(eventsv1.AuditAckSchema, { producer: batch.producer, throughSeq: 1n }),
+      ),
+    );
+    await vi.waitFor(() => expect(spans.finished()).toHaveLength(2));
+    expect(spans.finished()[1]).toMatchObject({
+      name: 'audit.acknowledged',
+      traceId: parent.traceId,
+      parentSpanId: parent.spanId,
+    });
   });
+
+  test('an event recorded while a traced call is served belongs to its trace', async () => {
+    await using spans = telemetry();
+    const batches = await listen();
+    await using trail = await start({ tracer: spans.tracer });
+    await spans.tracer.span('call', {}, () => trail.record(event('a')), { parent });
+    await vi.waitFor(() => expect(batches).toHaveLength(1));
+    const decoded = decodeEvent(batches[0]?.bodies[0] ?? new Uint8Array());
+    const call = spans.finished().find(({ name }) => name === 'call');
+    expect(decoded.ok && decoded.event.traceparent).toBe(`00-${parent.traceId}-${call?.spanId ?? ''}-01`);
+  });
+
+  test('an event that is in none leaves no span and no context', async () => {
+    await using spans = telemetry();
+    const batches = await listen();
+    await using trail = await start({ tracer: spans.tracer });
+    await trail.record(event('a'));
+    await vi.waitFor(() => expect(batches).toHaveLength(1));
+    expect(batches[0]?.traces).toEqual([]);
+    expect(spans.finished()).toEqual([]);
+  });
+
+  test('a batch that nobody acknowledges is sent again and again, and seen three times', async () => {
+    await using spans = telemetry();
+    await using trail = await start({ tracer: spans.tracer, resendAfterMs: 20 });
+    let sent = 0;
+    await bus.subscribe(AUDIT_EVENTS_PATTERN, {}, async () => void (sent += 1));
+    await trail.record(traced('a'));
+    await vi.waitFor(() => expect(sent).toBeGreaterThan(4), { timeout: 15_000 });
+    expect(spans.finished().filter(({ name }) => name === 'audit.ship')).toHaveLength(3);
+  });
+});
+
+test('what waits in the spool is measured', async () => {
+  const metrics = createMetrics({ service: 'key-service' });
+  await using trail = await start({ metrics, maxBytes: 8_192 });
+  const shown = async (name: string): Promise<number> =>
+    Number(new RegExp(`^sallyport_${name}\\{.*\\} (.*)$`, 'mu').exec(await metrics.exposition())?.[1]);
+  expect(await shown('audit_spool_stalled_seconds')).toBe(0);
+  await trail.record(event('a'));
+  expect(await shown('audit_spool_events')).toBe(1);
+  expect(await shown('audit_spool_bytes')).toBeGreaterThan(100);
+  await delay(20);
+  expect(await shown('audit_spool_stalled_seconds')).toBeGreaterThan(0.01);
+  await expect(
+    (async () => {
+      for (;;) await trail.record(event('a'));
+    })(),
+  ).rejects.toThrow('full');
+  expect(await shown('audit_records_refused_total')).toBe(1);
 });
