@@ -3,13 +3,13 @@
  * drops its oldest, exactly as the in-process bus does.
  */
 import type { NatsConnection, Subscription as NatsSubscription } from '@nats-io/transport-node';
+import { bounded } from '../bus/bounded.ts';
 import { Consumer, type ConsumerLimits } from '../bus/consumer.ts';
 import type { DeliveryOptions } from '../bus/delivery.ts';
 import { BusError, type BusHandler, type Subscription } from '../bus/index.ts';
 import { parsePattern } from '../bus/subject.ts';
 import type { NatsLink } from './link.ts';
 import { toBusMessage } from './message.ts';
-import { bounded } from './time.ts';
 
 export interface AnnouncementOptions {
   readonly link: NatsLink;

@@ -10,7 +10,7 @@ import type { DeliveryOptions } from '../bus/delivery.ts';
 import type { BusHandler } from '../bus/index.ts';
 import { toBusMessage } from './message.ts';
 import { ackWaitMs } from './provision.ts';
-import { pause } from './time.ts';
+import { pause } from './pause.ts';
 
 export class Deliveries {
   readonly #handler: BusHandler;

@@ -12,7 +12,7 @@ import { busError } from './failure.ts';
 import type { NatsLink } from './link.ts';
 import { ensureConsumer } from './provision.ts';
 import type { StreamSpec } from './streams.ts';
-import { pause } from './time.ts';
+import { pause } from './pause.ts';
 
 export interface DurableOptions {
   readonly link: NatsLink;

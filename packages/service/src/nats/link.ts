@@ -6,10 +6,11 @@
  */
 import { randomInt } from 'node:crypto';
 import { errors, type NatsConnection } from '@nats-io/transport-node';
+import { bounded } from '../bus/bounded.ts';
 import { BusError } from '../bus/index.ts';
 import { dial } from './dial.ts';
 import type { ParsedNatsOptions } from './options.ts';
-import { bounded, pause } from './time.ts';
+import { pause } from './pause.ts';
 
 export interface NatsLink {
   /** The live connection. Throws `BusError`: `closed`, or `unavailable` with the reason. */

@@ -4,11 +4,11 @@
  */
 import { jetstream } from '@nats-io/jetstream';
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
+import { bounded } from '../bus/bounded.ts';
 import { BusError, type PublishOptions } from '../bus/index.ts';
 import { validTraceparent } from '../bus/trace.ts';
 import { busError, isTimeout } from './failure.ts';
 import type { NatsLink } from './link.ts';
-import { bounded } from './time.ts';
 
 export interface PublisherOptions {
   readonly link: NatsLink;

@@ -4,6 +4,7 @@
  * Order of a start: configuration and the files that it names, probes (alive from here on, not ready), bus, database and
  * service, each waited for. Order of an end: not ready, no new work, what is under way ends, closed in reverse; bounded.
  */
+import { busNote, type Bus } from '../bus/index.ts';
 import { systemClock } from '../clock/index.ts';
 import { ConfigError, formatProblems, loadConfig, type Schema } from '../config/index.ts';
 import { unavailable } from '../errors/index.ts';
@@ -160,7 +161,7 @@ async function serve<C extends ProcessConfig>(
           probes,
           readiness: lifecycle.readiness,
         });
-        return held(composed, parts.move());
+        return held(composed, parts.move(), bus);
       }),
     );
     for (const [check, run] of Object.entries(service.readiness)) lifecycle.readiness.add(check, run);
@@ -178,11 +179,11 @@ async function serve<C extends ProcessConfig>(
 }
 
 /** The service, and after it what it was made on. */
-function held(service: ComposedService, parts: AsyncDisposableStack): ComposedService {
+function held(service: ComposedService, parts: AsyncDisposableStack, bus: Bus): ComposedService {
   return {
     name: service.name,
     port: service.port,
-    readiness: service.readiness,
+    readiness: { ...service.readiness, bus: busNote(bus) },
     async [Symbol.asyncDispose]() {
       try {
         await service[Symbol.asyncDispose]();
