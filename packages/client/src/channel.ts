@@ -1,6 +1,7 @@
 /**
- * An open session: requests go out in frames, responses come back in any order. What the gateway sends is believed only
- * after it opened, verified and was seen for the first time.
+ * A session: requests go out in frames, responses come back in any order. What the gateway sends is believed only after it
+ * opened, verified and was seen for the first time. The session outlives its connection: while it is resumed elsewhere
+ * requests wait, and what had left is asked for again under its own correlation.
  */
 import {
   controlMessage,
@@ -10,22 +11,28 @@ import {
   FRAME_TYPE,
   SequenceWindow,
   type Established,
+  type GatewayClock,
   type OpenedMessage,
   type OutgoingMessage,
+  type Refusal,
+  type ResumedByClient,
   type SealCause,
+  type Session,
 } from '@sallyport/channel';
 import { randomBytes, toHex } from '@sallyport/crypto';
 import type { Link } from './carrier.ts';
 import { ChannelError } from './errors.ts';
-import { refusalError } from './refusals.ts';
+import { isResumable } from './refusals.ts';
 import {
-  DEFAULT_TIMEOUT_MS,
   problemWith,
   type ChannelOptions,
   type ChannelCounts,
+  type ChannelState,
   type RequestOptions,
   type Response,
 } from './request.ts';
+import { Requests } from './requests.ts';
+import { notResumed, type Resumption } from './resumption.ts';
 import { Sender } from './sender.ts';
 import { inSpan, type ClientTracer } from './tracing.ts';
 import type { Sendable } from './waiting.ts';
@@ -33,65 +40,67 @@ import type { Sendable } from './waiting.ts';
 /** docs/protocol.md section 8.1. */
 const MAX_BAD_FRAMES = 16;
 
-type Pending = Sendable & {
-  readonly resolve: (response: Response) => void;
-  readonly reject: (error: ChannelError) => void;
-  readonly cleanUp: () => void;
-};
-
 export class Channel implements AsyncDisposable {
-  /** Hex; names the session in the audit log. */
+  /** Hex; names the session in the audit log. The same over all resumes. */
   readonly sessionId: string;
   /** Who we are to the gateway. */
   readonly principal: string;
-  readonly #established: Established;
-  readonly #link: Link;
-  readonly #sender: Sender;
+  readonly #resumption: Resumption | undefined;
+  readonly #onState: ((state: ChannelState) => void) | undefined;
   readonly #tracer: ClientTracer | undefined;
+  readonly #sender: Sender;
+  readonly #requests: Requests;
   readonly #received = new SequenceWindow();
-  readonly #pending = new Map<string, Pending>();
-  /**
-   * Correlation to sequence of requests that were given up after they left. They fill the gateway's window until it
-   * answers or acknowledges them, so there are never more than the window has places.
-   */
-  readonly #abandoned = new Map<string, number>();
+  readonly #ended = new AbortController();
+  #session: Session;
+  #gatewayClock: GatewayClock;
+  #link: Link;
+  #state: ChannelState = 'open';
   #onRoom: (() => void)[] = [];
   #over: ChannelError | undefined;
-  #counts = { received: 0, rejected: 0 };
+  #counts = { received: 0, rejected: 0, resumes: 0 };
   #badFramesInARow = 0;
 
-  /** Made by `connect` and `Connection.open`. */
-  constructor(established: Established, link: Link, options: ChannelOptions) {
-    const { session, binding } = established;
-    this.#established = established;
+  /** Made by `connect` and `Connection.open`. Without a resumption it ends with its carrier. */
+  constructor(established: Established, link: Link, options: ChannelOptions, resumption?: Resumption) {
+    const { session, binding, gatewayClock } = established;
+    this.#session = session;
+    this.#gatewayClock = gatewayClock;
     this.#link = link;
+    this.#resumption = resumption;
+    this.#onState = options.onState;
     this.#tracer = options.tracer;
     this.#sender = new Sender({
-      session,
-      write: (frame) => link.write(frame),
-      isWritable: () => link.isWritable(),
+      now: () => this.#gatewayClock.now(),
       batch: Math.min(options.batch, session.limits.maxMessagesPerFrame),
       maxWaiting: options.maxWaiting,
       acknowledgement: () => this.#acknowledgement(),
       onUnsendable: (sendable, cause) => this.#onUnsendable(sendable, cause),
       onRoom: () => this.#releaseRoom(),
     });
+    this.#requests = new Requests(this.#sender);
     this.sessionId = toHex(session.sid);
     this.principal = binding.principal;
+    this.#sender.attach(this.#line());
+  }
+
+  /** `resuming`: requests are taken and wait. */
+  get state(): ChannelState {
+    return this.#state;
   }
 
   get counts(): ChannelCounts {
     return { sent: this.#sender.sent, frames: this.#sender.frames, ...this.#counts };
   }
 
-  /** Why the session is over; undefined while it is open. */
+  /** Why the session is over; undefined while it is not. */
   get closedBy(): ChannelError | undefined {
     return this.#over;
   }
 
-  /** True when it is time to open a new session: this one nears the end of what it may send, or has become old. */
+  /** True when it is time to open a new session: this one nears the end of what its epoch may send, or has become old. */
   get isRenewalDue(): boolean {
-    return this.#established.session.isRenewalDue();
+    return this.#session.isRenewalDue();
   }
 
   /** Resolves when a request would be taken (or the session is over): back-pressure for callers that outrun the gateway. */
@@ -102,8 +111,8 @@ export class Channel implements AsyncDisposable {
 
   /**
    * Sends `body` to `destination` and resolves with its response. Rejects with `ChannelError`, whose `mayHaveTakenEffect`
-   * tells whether it is safe to send again; `usage`/`busy` when too much waits already (see `ready`). Never sends twice.
-   * `body` is not copied and must not change until it has settled.
+   * tells whether it is safe to send again; `usage`/`busy` when too much waits already (see `ready`). Takes effect at most
+   * once. `body` is not copied and must not change until it has settled.
    */
   request(destination: string, body: Uint8Array, options: RequestOptions = {}): Promise<Response> {
     const { traceparent } = options;
@@ -115,38 +124,16 @@ export class Channel implements AsyncDisposable {
   }
 
   #request(destination: string, body: Uint8Array, options: RequestOptions): Promise<Response> {
-    return new Promise((resolve, reject) => {
-      const correlation = randomBytes(16);
-      const message: OutgoingMessage = {
-        kind: 'request',
-        correlation,
-        destination,
-        contentType: options.contentType ?? 'application/octet-stream',
-        trace: options.traceparent ?? '',
-        payload: body,
-      };
-      const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options;
-      const problem = this.#problemWith(message, options);
-      if (problem !== undefined) {
-        reject(problem);
-        return;
-      }
-      const id = toHex(correlation);
-      const timer = setTimeout(() => {
-        const text = `no answer from "${destination}" within ${timeoutMs} ms`;
-        this.#giveUp(id, new ChannelError('timeout', 'timeout', text));
-      }, timeoutMs);
-      const onAbort = (): void =>
-        this.#giveUp(id, new ChannelError('closed', 'closed', 'the request was given up'));
-      signal?.addEventListener('abort', onAbort, { once: true });
-      const cleanUp = (): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
-      };
-      const pending: Pending = { message, resolve, reject, cleanUp, sequence: undefined };
-      this.#pending.set(id, pending);
-      this.#sender.add(pending);
-    });
+    const message: OutgoingMessage = {
+      kind: 'request',
+      correlation: randomBytes(16),
+      destination,
+      contentType: options.contentType ?? 'application/octet-stream',
+      trace: options.traceparent ?? '',
+      payload: body,
+    };
+    const problem = this.#problemWith(message, options);
+    return problem === undefined ? this.#requests.open(message, options) : Promise.reject(problem);
   }
 
   /** Ends it, by message, and a connection of its own too: what is under way fails with `closed`. Idempotent. */
@@ -167,13 +154,14 @@ export class Channel implements AsyncDisposable {
     this.#sender.last(controlMessage({ kind: 'close', code: 'unavailable', retryAfterMs: 0, detail: '' }));
   }
 
-  /** For the carrier: a frame came. Never throws. */
-  onFrame(frame: Uint8Array): void {
-    if (this.#over !== undefined) return;
+  /** For the carrier: a frame came. `onHeard` is called for the first good one after a resume. Never throws. */
+  onFrame(frame: Uint8Array, onHeard?: () => void): void {
+    // Between two attachments only the one that resumes has anything to say.
+    if (this.#over !== undefined || (this.#state === 'resuming') !== (onHeard !== undefined)) return;
     const outer = parseFrame(frame);
     // Nobody vouches for an alert (docs/protocol.md section 9.3): it ends nothing, and an answer to it costs nothing.
     if (outer.ok && outer.type === FRAME_TYPE.alert) return;
-    const opened = this.#established.session.openFrame(frame);
+    const opened = this.#session.openFrame(frame);
     if (!opened.ok) {
       this.#counts.rejected += 1;
       this.#countBadFrame();
@@ -183,7 +171,11 @@ export class Channel implements AsyncDisposable {
     // A frame that came before is as bad as one that does not open: both cost us the opening.
     if (fresh.length === 0) this.#countBadFrame();
     else this.#badFramesInARow = 0;
-    for (const message of fresh) if (this.#over === undefined) this.#onMessage(message);
+    if (onHeard !== undefined) {
+      this.#goOn();
+      onHeard();
+    }
+    for (const message of fresh) if (this.#state === 'open') this.#onMessage(message);
   }
 
   /** For the carrier: it takes frames again. */
@@ -191,25 +183,77 @@ export class Channel implements AsyncDisposable {
     this.#sender.drained();
   }
 
+  /** For the carrier: it is gone, or the gateway wants the session resumed. It goes on elsewhere if it can. */
+  lost(reason: ChannelError, isGatewayGoing = false): void {
+    if (this.#state !== 'open') return;
+    if (this.#resumption === undefined) return this.end(reason);
+    this.#link.leave();
+    // One that is going away would only say so again.
+    if (isGatewayGoing) this.#resumption.leaveGateway();
+    this.#sender.detach();
+    this.#requests.leaveEpoch();
+    this.#setState('resuming');
+    void this.#resume(this.#resumption, reason);
+  }
+
+  /** For a resume: what it begins with. The epoch is left as it starts. */
+  forResume(): { readonly session: Session; readonly receivedThrough: number } {
+    this.#received.closeThrough(this.#received.highest);
+    return { session: this.#session, receivedThrough: this.#received.highest };
+  }
+
+  /** For a resume: says the first word in the new epoch. Nothing else leaves before the gateway is heard in it. */
+  attach({ session, gatewayClock, finished }: ResumedByClient, link: Link): void {
+    this.#session = session;
+    this.#gatewayClock = gatewayClock;
+    this.#link = link;
+    this.#badFramesInARow = 0;
+    const sealed = session.sealFrame([finished]);
+    if (sealed.ok) link.write(sealed.bytes);
+  }
+
   /** For the carrier, and for whatever else ends the session. Idempotent. */
   end(error: ChannelError): void {
     if (this.#over !== undefined) return;
     this.#over = error;
     this.#sender.stop();
-    const pending = [...this.#pending.values()];
-    this.#pending.clear();
-    this.#abandoned.clear();
+    this.#ended.abort();
     this.#releaseRoom();
-    for (const { cleanUp, reject, sequence } of pending) {
-      cleanUp();
-      reject(sequence === undefined ? error : error.whileUnderWay());
-    }
+    this.#requests.end(error);
     this.#link.close();
+    this.#setState('closed');
+  }
+
+  async #resume(resumption: Resumption, reason: ChannelError): Promise<void> {
+    const problem = await resumption.run(this, this.#ended.signal);
+    if (problem !== undefined) this.end(notResumed(reason, problem));
+  }
+
+  /** The gateway was heard in the new epoch. */
+  #goOn(): void {
+    this.#counts.resumes += 1;
+    this.#setState('open');
+    this.#requests.sendAgain();
+    this.#sender.attach(this.#line());
+  }
+
+  #line() {
+    const [session, link] = [this.#session, this.#link];
+    return {
+      session,
+      write: (frame: Uint8Array) => link.write(frame),
+      isWritable: () => link.isWritable(),
+    };
+  }
+
+  #setState(state: ChannelState): void {
+    this.#state = state;
+    this.#onState?.(state);
   }
 
   #problemWith(message: OutgoingMessage, options: RequestOptions): ChannelError | undefined {
     if (this.#over !== undefined) return this.#over;
-    const problem = problemWith(message, options, this.#established.session.limits);
+    const problem = problemWith(message, options, this.#session.limits);
     if (problem !== undefined) return problem;
     return this.#sender.isFull
       ? new ChannelError('usage', 'busy', 'too many requests wait to be sent; wait for ready()')
@@ -241,57 +285,35 @@ export class Channel implements AsyncDisposable {
       return;
     }
     this.#sender.owe();
-    if (message.kind !== 'response' && message.kind !== 'refusal') return;
-    const id = toHex(message.correlation);
-    const error = message.kind === 'refusal' ? refusalError(message.payload) : undefined;
-    if (message.kind === 'refusal' && error === undefined) return;
-    const pending = this.#pending.get(id);
-    const sequence = pending?.sequence ?? this.#abandoned.get(id);
-    // An answer to what never left is no answer.
-    if (sequence === undefined) return;
-    this.#pending.delete(id);
-    this.#abandoned.delete(id);
-    this.#sender.answered(sequence);
-    pending?.cleanUp();
-    if (error !== undefined) pending?.reject(error);
-    // The payload has memory of its own; the frame does not outlive this call.
-    else pending?.resolve({ contentType: message.contentType, body: message.payload, correlation: id });
+    if (message.kind === 'response' || message.kind === 'refusal') this.#requests.onAnswer(message);
   }
 
   #onControl(payload: Uint8Array): void {
     const parsed = parseControl(payload);
     if (!parsed.ok) return;
     const { control } = parsed;
-    if (control.kind === 'close') {
-      const { code, retryAfterMs, detail } = control;
-      const text = `the gateway ended the session (${code})${detail === '' ? '' : `: ${detail}`}`;
-      this.end(new ChannelError('closed', code, text, { retryAfterMs }));
-      return;
-    }
+    if (control.kind === 'close') return this.#onClose(control);
     if (control.kind !== 'ack') return;
-    this.#established.gatewayClock.adjust(control.gatewayTimeMs);
-    const settled = new Set(this.#sender.acknowledged(control));
-    for (const [id, sequence] of this.#abandoned) if (settled.has(sequence)) this.#abandoned.delete(id);
+    this.#gatewayClock.adjust(control.gatewayTimeMs);
+    this.#requests.acknowledged(this.#sender.acknowledged(control));
   }
 
-  #giveUp(id: string, error: ChannelError): void {
-    const pending = this.#pending.get(id);
-    if (pending === undefined) return;
-    this.#pending.delete(id);
-    pending.cleanUp();
-    const { sequence } = pending;
-    if (sequence === undefined) this.#sender.withdraw(pending);
-    else this.#abandoned.set(id, sequence);
-    pending.reject(sequence === undefined ? error : error.whileUnderWay());
+  #onClose({ code, retryAfterMs, detail }: Refusal): void {
+    const text = `the gateway ended the session (${code})${detail === '' ? '' : `: ${detail}`}`;
+    const error = new ChannelError('closed', code, text, { retryAfterMs });
+    if (!isResumable(code)) return this.end(error);
+    this.lost(error, code === 'unavailable');
   }
 
   #onUnsendable({ message }: Sendable, cause: SealCause): void {
-    this.#giveUp(
-      toHex(message.correlation),
-      cause === 'epoch_exhausted'
-        ? new ChannelError('closed', 'epoch_required', 'the session has sent all it may; open another')
-        : new ChannelError('usage', 'invalid_request', `the request cannot be sent: ${cause}`),
-    );
+    if (cause === 'epoch_exhausted') {
+      const text = 'the session has sent all it may in its epoch';
+      const error = new ChannelError('closed', 'epoch_required', text);
+      if (this.#resumption !== undefined) return this.lost(error);
+      return this.#requests.giveUp(toHex(message.correlation), error);
+    }
+    const error = new ChannelError('usage', 'invalid_request', `the request cannot be sent: ${cause}`);
+    this.#requests.giveUp(toHex(message.correlation), error);
   }
 
   #releaseRoom(): void {
@@ -305,7 +327,7 @@ export class Channel implements AsyncDisposable {
       kind: 'ack',
       receivedThrough: this.#received.highest,
       lost: this.#received.lost,
-      gatewayTimeMs: this.#established.gatewayClock.now(),
+      gatewayTimeMs: this.#gatewayClock.now(),
       missing: this.#received.missing(MAX_ACK_RANGES),
     });
   }

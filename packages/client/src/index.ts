@@ -5,5 +5,6 @@ export type { ConnectionOptions, ConnectOptions, OpenOptions } from './connect.t
 export type { Credential } from './credential.ts';
 export { ChannelError } from './errors.ts';
 export type { ChannelErrorCode, ChannelErrorKind, ChannelErrorOptions } from './errors.ts';
-export type { ChannelCounts, ChannelOptions, RequestOptions, Response } from './request.ts';
+export type { ChannelCounts, ChannelOptions, ChannelState, RequestOptions, Response } from './request.ts';
+export type { ResumeOptions } from './resumption.ts';
 export type { ClientSpan, ClientTracer } from './tracing.ts';

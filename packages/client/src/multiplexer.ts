@@ -9,10 +9,11 @@
  */
 import { FRAME_TYPE, parseFrame, SID_LENGTH } from '@sallyport/channel';
 import { toHex } from '@sallyport/crypto';
-import type { Carrier, CarrierEvents, Link } from './carrier.ts';
+import type { Carrier, CarrierEvents, Link, Tenant } from './carrier.ts';
 import type { Channel } from './channel.ts';
 import { ChannelError } from './errors.ts';
 import { Opening, type OpeningOptions } from './opening.ts';
+import { Resuming, type ResumeTrust } from './resuming.ts';
 
 export type MultiplexerOptions = {
   /** For messages. */
@@ -22,6 +23,8 @@ export type MultiplexerOptions = {
   readonly timeoutMs: number;
   /** The carrier is for one session: all that comes is for it, and its end is the carrier's. */
   readonly isOwned: boolean;
+  /** Once, after everything on it was told. */
+  readonly onEnd: () => void;
 };
 
 export type SessionRequest = {
@@ -29,6 +32,12 @@ export type SessionRequest = {
   /** From the call to the open session. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
+};
+
+export type ResumeRequest = {
+  readonly trust: ResumeTrust;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
 };
 
 /** What a gateway allows to be unfinished on one connection (docs/protocol.md section 4). */
@@ -44,17 +53,18 @@ export class Multiplexer {
   readonly #carrier: Carrier;
   readonly #timer: NodeJS.Timeout;
   /** By session id in hex, handshakes included; when the carrier is full they take turns in this order. */
-  readonly #sessions = new Map<string, Opening>();
+  readonly #sessions = new Map<string, Tenant>();
   readonly #former = new Set<string>();
   /** Those that have not said hello yet, in order. */
-  readonly #queue = new Set<Opening>();
+  readonly #queue = new Set<Tenant>();
   /** Those that have, and are not open yet. */
-  readonly #underWay = new Set<Opening>();
+  readonly #underWay = new Set<Tenant>();
   /** Whose hello is unanswered, even if it was given up. */
-  #greeting: Opening | undefined;
+  #greeting: Tenant | undefined;
   /** Set when the carrier is open. */
   #binding: { readonly exporter: Uint8Array | undefined } | undefined;
   #isFull = false;
+  #isRetired = false;
   #strays = 0;
   #over: ChannelError | undefined;
 
@@ -69,13 +79,12 @@ export class Multiplexer {
       onOpen: (exporter) => onceMade(() => this.#onOpen(exporter)),
       onFrame: (frame) => this.#onFrame(frame),
       onDrain: () => this.#onDrain(),
-      onClose: (error) => onceMade(() => this.end(error)),
+      onClose: (error) => onceMade(() => this.#fail(error)),
     });
     isMade = true;
     this.#timer = setTimeout(() => {
-      this.end(
-        new ChannelError('timeout', 'timeout', `no connection with ${address} within ${timeoutMs} ms`),
-      );
+      const text = `no connection with ${address} within ${timeoutMs} ms`;
+      this.#fail(new ChannelError('timeout', 'timeout', text));
     }, timeoutMs);
   }
 
@@ -84,9 +93,19 @@ export class Multiplexer {
     return this.#over;
   }
 
+  /** True once it could carry frames. */
+  get wasOpen(): boolean {
+    return this.#binding !== undefined;
+  }
+
+  /** Resolves when the carrier is gone. */
+  get closed(): Promise<void> {
+    return this.#carrier.closed;
+  }
+
   /** Sessions that are open or on their way. */
   get size(): number {
-    return new Set([...this.#queue, ...this.#underWay, ...this.#sessions.values()]).size;
+    return this.#tenants().size;
   }
 
   /** Frames that no session of this carrier can be meant by. */
@@ -119,25 +138,75 @@ export class Multiplexer {
     }
   }
 
-  /** Ends every session and the carrier. Idempotent. */
+  /** Takes a session on again that was open elsewhere. Resolves when the gateway was heard in its new epoch. */
+  async resume(channel: Channel, { trust, timeoutMs, signal }: ResumeRequest): Promise<void> {
+    if (this.#over !== undefined) throw this.#over;
+    const resuming: Resuming = new Resuming(
+      channel,
+      trust,
+      this.#link(() => resuming),
+    );
+    const onAbort = (): void => resuming.giveUp(new ChannelError('closed', 'closed', 'it was given up'));
+    const timer = setTimeout(() => {
+      const text = `${this.#options.address} did not take the session on within ${timeoutMs} ms`;
+      resuming.giveUp(new ChannelError('timeout', 'timeout', text));
+    }, timeoutMs);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      const { sessionId } = channel;
+      this.#former.delete(sessionId);
+      this.#sessions.set(this.#options.isOwned ? ONLY : sessionId, resuming);
+      this.#queue.add(resuming);
+      this.#next();
+      await resuming.result;
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  /** Ends every session and the carrier, by our own wish. Idempotent. */
   end(error: ChannelError): void {
-    if (this.#over !== undefined) return;
+    if (this.#over === undefined) this.#finish(error, (tenant) => tenant.end(error));
+  }
+
+  /** No session comes to it any more; it ends with the last it has. Idempotent. */
+  retire(): void {
+    this.#isRetired = true;
+    this.#endIfDone();
+  }
+
+  sayGoodbye(): void {
+    if (this.#over === undefined) for (const session of this.#sessions.values()) session.sayGoodbye();
+  }
+
+  /** By no wish of ours: what was open may go on elsewhere. */
+  #fail(error: ChannelError): void {
+    if (this.#over === undefined) this.#finish(error, (tenant) => tenant.lost(error));
+  }
+
+  #finish(error: ChannelError, tell: (tenant: Tenant) => void): void {
     this.#over = error;
     clearTimeout(this.#timer);
-    for (const session of [...this.#queue, ...this.#underWay, ...this.#sessions.values()]) session.end(error);
+    const all = this.#tenants();
+    this.#queue.clear();
+    this.#underWay.clear();
+    this.#sessions.clear();
+    for (const tenant of all) tell(tenant);
     this.#carrier.close();
+    this.#options.onEnd();
   }
 
-  /** The same by our own wish: the gateway is told. Resolves when the carrier is gone. */
-  async close(): Promise<void> {
-    if (this.#over === undefined) {
-      for (const session of this.#sessions.values()) session.sayGoodbye();
-      this.end(new ChannelError('closed', 'closed', 'the connection was closed'));
-    }
-    await this.#carrier.closed;
+  #endIfDone(): void {
+    if (this.#isRetired && (this.#options.isOwned || this.size === 0))
+      this.end(new ChannelError('closed', 'closed', 'the connection has no session any more'));
   }
 
-  #link(session: () => Opening): Link {
+  #tenants(): Set<Tenant> {
+    return new Set([...this.#queue, ...this.#underWay, ...this.#sessions.values()]);
+  }
+
+  #link(session: () => Tenant): Link {
     const { isOwned } = this.#options;
     const carrier = this.#carrier;
     return {
@@ -149,6 +218,7 @@ export class Multiplexer {
         this.#underWay.delete(session());
         this.#next();
       },
+      leave: () => this.#leave(session()),
       close: () => {
         this.#leave(session());
         if (isOwned) this.end(new ChannelError('closed', 'closed', 'the session is over'));
@@ -166,13 +236,14 @@ export class Multiplexer {
   /** Lets the next handshake begin when the hello before it is answered. */
   #next(): void {
     if (this.#binding === undefined || this.#over !== undefined) return;
-    for (const opening of this.#queue) {
-      if (this.#greeting !== undefined || this.#underWay.size >= MAX_HANDSHAKES) return;
-      this.#queue.delete(opening);
-      this.#underWay.add(opening);
-      this.#greeting = opening;
+    for (const tenant of this.#queue) {
+      if (this.#underWay.size >= MAX_HANDSHAKES) return;
+      if (tenant.isGreeting && this.#greeting !== undefined) continue;
+      this.#queue.delete(tenant);
+      this.#underWay.add(tenant);
+      if (tenant.isGreeting) this.#greeting = tenant;
       // What could not even say hello has no answer to come.
-      if (!opening.start(this.#binding.exporter)) this.#greeting = undefined;
+      if (!tenant.start(this.#binding.exporter) && this.#greeting === tenant) this.#greeting = undefined;
     }
   }
 
@@ -184,7 +255,7 @@ export class Multiplexer {
   }
 
   /** By the id alone where it is known: a frame that cannot be read is bad for the session it names, and for no other. */
-  #ownerOf(frame: Uint8Array): Opening | undefined {
+  #ownerOf(frame: Uint8Array): Tenant | undefined {
     if (this.#options.isOwned) return this.#sessions.get(ONLY);
     const id = toHex(frame.subarray(SID_AT, SID_AT + SID_LENGTH));
     const known = this.#sessions.get(id);
@@ -197,7 +268,7 @@ export class Multiplexer {
   }
 
   /** An answer to the hello under way: a ServerHello, or an alert of no session or of one that got no ServerHello. */
-  #answered(id: string): Opening | undefined {
+  #answered(id: string): Tenant | undefined {
     const opening = this.#greeting;
     if (opening === undefined) return undefined;
     this.#greeting = undefined;
@@ -210,7 +281,7 @@ export class Multiplexer {
     return opening;
   }
 
-  #leave(session: Opening): void {
+  #leave(session: Tenant): void {
     this.#queue.delete(session);
     this.#underWay.delete(session);
     for (const [id, other] of this.#sessions) {
@@ -218,6 +289,7 @@ export class Multiplexer {
       this.#sessions.delete(id);
       this.#remember(id);
     }
+    this.#endIfDone();
     this.#next();
   }
 

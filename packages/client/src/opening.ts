@@ -7,21 +7,25 @@ import {
   type ClientHandshakeOptions,
   type Established,
 } from '@sallyport/channel';
-import type { Link } from './carrier.ts';
+import type { Link, Tenant } from './carrier.ts';
 import { Channel } from './channel.ts';
 import { ChannelError } from './errors.ts';
 import type { ChannelOptions } from './request.ts';
+import type { Resumption } from './resumption.ts';
 
 export type OpeningOptions = {
   /** The exporter comes from the carrier. */
   readonly handshake: Omit<ClientHandshakeOptions, 'exporter'>;
   readonly channel: ChannelOptions;
+  /** Where it is being opened, for its resume; undefined: it ends with its carrier. */
+  readonly resumption: Resumption | undefined;
 };
 
 /** Frames that may wait while a proof is checked or a credential signs. An honest gateway sends one and waits. */
 const MAX_QUEUED_FRAMES = 16;
 
-export class Opening {
+export class Opening implements Tenant {
+  readonly isGreeting = true;
   /** Settles once. */
   readonly result: Promise<Channel>;
   readonly #settle: { resolve: (channel: Channel) => void; reject: (error: unknown) => void };
@@ -93,6 +97,11 @@ export class Opening {
     this.#link.close();
   }
 
+  lost(error: ChannelError): void {
+    if (this.#channel === undefined) this.end(error);
+    else this.#channel.lost(error);
+  }
+
   /** Tells the gateway that the session ends, where there is one. */
   sayGoodbye(): void {
     this.#channel?.sayGoodbye();
@@ -161,7 +170,8 @@ export class Opening {
   }
 
   #open(established: Established): void {
-    this.#channel = new Channel(established, this.#link, this.#options.channel);
+    const { channel, resumption } = this.#options;
+    this.#channel = new Channel(established, this.#link, channel, resumption);
     this.#link.opened();
     if (this.#isGivenUp) void this.#channel.close();
     else this.#settle.resolve(this.#channel);

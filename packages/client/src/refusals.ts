@@ -32,6 +32,24 @@ const MEANING = {
   unsupported: 'nothing_happened',
 } as const satisfies Record<RefusalCode, Meaning>;
 
+/** Whether a gateway that ends a session with this reason would take it on again, there or elsewhere. */
+export function isResumable(code: RefusalCode): boolean {
+  // Superseded by nobody that we know of: if another holds the session, the resume will not verify.
+  return code === 'epoch_required' || code === 'superseded' || code === 'unavailable';
+}
+
+/** First pause and longest before asking again for what is still being worked on. */
+const ASK_AFTER_MS = 100;
+const ASK_AT_MOST_MS = 2_000;
+
+/** How long to wait before asking again, where a refusal says that the request is being worked on; else undefined. */
+export function askAgainAfterMs(payload: Uint8Array, asked: number): number | undefined {
+  const parsed = parseRefusal(payload);
+  if (!parsed.ok || parsed.code !== 'running') return undefined;
+  const pauseMs = Math.min(ASK_AT_MOST_MS, ASK_AFTER_MS * 2 ** Math.min(asked, 8));
+  return Math.min(ASK_AT_MOST_MS, Math.max(pauseMs, parsed.retryAfterMs));
+}
+
 /** The error that ends the request, or undefined where the refusal is of a copy. */
 export function refusalError(payload: Uint8Array): ChannelError | undefined {
   const parsed = parseRefusal(payload);

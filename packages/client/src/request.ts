@@ -23,7 +23,7 @@ export type Response = {
 };
 
 export type ChannelCounts = {
-  /** Requests that left. */
+  /** Requests that left, resends included. */
   readonly sent: number;
   /** Frames that carried them. */
   readonly frames: number;
@@ -31,7 +31,12 @@ export type ChannelCounts = {
   readonly received: number;
   /** Frames of the gateway that did not open or verify, and messages that came twice: none in an honest session. */
   readonly rejected: number;
+  /** How often the session went on with another connection. */
+  readonly resumes: number;
 };
+
+/** `open`: what is asked leaves. `resuming`: it waits for the next connection. `closed`: nothing goes any more. */
+export type ChannelState = 'open' | 'resuming' | 'closed';
 
 export type ChannelOptions = {
   /** Messages per frame once frames queue up; 1 to 256. */
@@ -39,6 +44,8 @@ export type ChannelOptions = {
   /** Requests that may wait to leave. */
   readonly maxWaiting: number;
   readonly tracer?: ClientTracer | undefined;
+  /** Told of each change. Must not throw. */
+  readonly onState?: ((state: ChannelState) => void) | undefined;
 };
 
 export const DEFAULT_TIMEOUT_MS = 30_000;

@@ -9,20 +9,23 @@ import type { Acknowledgement, OutgoingMessage, SealCause, Session } from '@sall
 import { OutstandingFrames } from './outstanding.ts';
 import { Waiting, type Sendable } from './waiting.ts';
 
-export type SenderOptions = {
-  readonly session: Pick<
-    Session,
-    'sealFrame' | 'sendCredit' | 'limits' | 'acknowledge' | 'acknowledgeThrough'
-  >;
+/** The session in one epoch, and the carrier it is attached on. */
+export type Line = {
+  readonly session: Pick<Session, 'sealFrame' | 'sendCredit' | 'limits' | 'acknowledge'>;
   readonly write: (frame: Uint8Array) => void;
   /** False while the carrier is full; `drained` is called when it no longer is. */
   readonly isWritable: () => boolean;
+};
+
+export type SenderOptions = {
+  /** Gateway time. */
+  readonly now: () => number;
   /** Messages per frame. */
   readonly batch: number;
   readonly maxWaiting: number;
   /** The acknowledgement that is due now, as a control message. */
   readonly acknowledgement: () => OutgoingMessage;
-  /** Can never be sent in this session. */
+  /** Can never be sent in this session, or (`epoch_exhausted`) in this epoch. */
   readonly onUnsendable: (sendable: Sendable, cause: SealCause) => void;
   /** There is room in the queue again. */
   readonly onRoom: () => void;
@@ -33,8 +36,8 @@ const GATHER_MS = 10;
 /** Acknowledge this many messages at the latest, or after this long: well below 128 and 250 ms. */
 const ACKNOWLEDGE_AFTER = 64;
 const ACKNOWLEDGE_WITHIN_MS = 25;
-/** docs/protocol.md section 7.1: the header without its three texts. */
-const HEADER_BYTES = 113;
+/** docs/protocol.md section 7.1: the header without its three texts, with the extension of a resend. */
+const HEADER_BYTES = 113 + 12;
 // Two lengths, the AEAD tag.
 const RECORD_BYTES = 4 + 4 + 16;
 // Frame header, sequence, count, signature with its length, and an acknowledgement with 32 ranges.
@@ -59,7 +62,10 @@ function recordBytes({ destination, contentType, trace, payload }: OutgoingMessa
 export class Sender {
   readonly #options: SenderOptions;
   readonly #waiting: Waiting;
-  readonly #outstanding = new OutstandingFrames();
+  /** What goes out before anything that waits: it was taken before. Those who have asked hold it in memory anyway. */
+  readonly #again = new Waiting(Infinity);
+  #line: Line | undefined;
+  #outstanding = new OutstandingFrames();
   #isPumpDue = false;
   #isStopped = false;
   #owed = 0;
@@ -93,22 +99,33 @@ export class Sender {
     this.#pumpSoon();
   }
 
+  /** Sends it once more, or what was taken and could not leave; before all that waits. */
+  again(sendable: Sendable): void {
+    this.#again.add(sendable);
+    this.#pumpSoon();
+  }
+
+  isWaiting(sendable: Sendable): boolean {
+    return this.#waiting.has(sendable);
+  }
+
   /** Takes back what has not left; does nothing to what has. */
   withdraw(sendable: Sendable): void {
+    this.#again.remove(sendable);
     this.#waiting.remove(sendable);
     if (!this.isFull) this.#options.onRoom();
   }
 
   /** Its response or refusal came. */
   answered(sequence: number): void {
-    this.#options.session.acknowledge(sequence);
+    this.#line?.session.acknowledge(sequence);
     if (this.#outstanding.settle(sequence)) this.#pumpSoon();
   }
 
   /** Gives the sequences that became final. What the gateway has not seen stays open. */
   acknowledged({ receivedThrough, missing }: Acknowledgement): readonly number[] {
     const settled = this.#outstanding.settleThrough(receivedThrough, missing);
-    for (const sequence of settled) this.#options.session.acknowledge(sequence);
+    for (const sequence of settled) this.#line?.session.acknowledge(sequence);
     if (settled.length > 0) this.#pumpSoon();
     return settled;
   }
@@ -126,18 +143,37 @@ export class Sender {
     if (this.#owed > 0 && this.#acknowledgeTimer === undefined) this.#acknowledge();
   }
 
+  /** From now on things leave here. */
+  attach(line: Line): void {
+    this.#line = line;
+    this.#pumpSoon();
+  }
+
+  /** Nothing leaves until the next `attach`; what waits waits on. What is owed is told by the resume. */
+  detach(): void {
+    this.#line = undefined;
+    this.#outstanding = new OutstandingFrames();
+    this.#again.clear();
+    this.#paid();
+    clearTimeout(this.#gatherTimer);
+    this.#gatherTimer = undefined;
+  }
+
   /** A last message, whatever the window. */
   last(message: OutgoingMessage): void {
-    const sealed = this.#options.session.sealFrame([message]);
-    if (sealed.ok) this.#options.write(sealed.bytes);
+    const sealed = this.#line?.session.sealFrame([message]);
+    if (sealed?.ok === true) this.#line?.write(sealed.bytes);
   }
 
   /** Nothing leaves any more. */
   stop(): void {
     this.#isStopped = true;
-    clearTimeout(this.#acknowledgeTimer);
-    clearTimeout(this.#gatherTimer);
+    this.detach();
     this.#waiting.clear();
+  }
+
+  get #queued(): number {
+    return this.#again.size + this.#waiting.size;
   }
 
   #pumpSoon(): void {
@@ -151,10 +187,10 @@ export class Sender {
 
   #pump(isGathered: boolean): void {
     let mustGather = !isGathered;
-    while (this.#waiting.size > 0 && this.#options.isWritable() && !this.#isStopped) {
-      const { sendCredit } = this.#options.session;
+    while (this.#queued > 0 && this.#line?.isWritable() === true && !this.#isStopped) {
+      const { sendCredit } = this.#line.session;
       if (sendCredit < 1) break;
-      const isFrameFull = this.#waiting.size >= this.#options.batch;
+      const isFrameFull = this.#queued >= this.#options.batch;
       if (mustGather && this.#outstanding.count >= MAX_OUTSTANDING_FRAMES && !isFrameFull) {
         this.#gatherTimer ??= setTimeout(() => {
           this.#gatherTimer = undefined;
@@ -163,9 +199,9 @@ export class Sender {
         break;
       }
       mustGather = true;
-      this.#send(sendCredit);
+      this.#send(this.#line, sendCredit);
     }
-    if (this.#waiting.size === 0) {
+    if (this.#queued === 0) {
       clearTimeout(this.#gatherTimer);
       this.#gatherTimer = undefined;
     }
@@ -173,14 +209,16 @@ export class Sender {
     if (!this.isFull && !this.#isStopped) this.#options.onRoom();
   }
 
-  #send(credit: number): void {
-    const { session, batch, write, onUnsendable } = this.#options;
+  #send({ session, write }: Line, credit: number): void {
+    const { batch, now, onUnsendable } = this.#options;
+    const nowMs = now();
     let room = session.limits.maxFrameBytes - FRAME_BYTES;
-    const taken = this.#waiting.take(Math.min(batch, credit), ({ message }) => {
+    const queue = this.#again.size > 0 ? this.#again : this.#waiting;
+    const taken = queue.take(Math.min(batch, credit), ({ message }) => {
       room -= recordBytes(message);
       return room >= 0;
     });
-    const messages = taken.map(({ message }) => message);
+    const messages = taken.map((sendable) => asSent(sendable, nowMs));
     const isAcknowledging = this.#owed > 0 && messages.length < session.limits.maxMessagesPerFrame;
     if (isAcknowledging) messages.push(this.#options.acknowledgement());
     const sealed = session.sealFrame(messages);
@@ -188,7 +226,11 @@ export class Sender {
       for (const sendable of taken) onUnsendable(sendable, sealed.cause);
       return;
     }
-    for (const [index, sendable] of taken.entries()) sendable.sequence = sealed.firstSequence + index;
+    for (const [index, sendable] of taken.entries()) {
+      sendable.sequence = sealed.firstSequence + index;
+      sendable.isResend = sendable.firstSentAtMs !== undefined;
+      sendable.firstSentAtMs ??= nowMs;
+    }
     this.#outstanding.add(sealed.firstSequence, taken.length);
     this.#sent += taken.length;
     if (taken.length > 0) this.#frames += 1;
@@ -199,11 +241,12 @@ export class Sender {
   #acknowledge(): void {
     clearTimeout(this.#acknowledgeTimer);
     this.#acknowledgeTimer = undefined;
-    if (this.#owed === 0 || this.#isStopped || !this.#options.isWritable()) return;
-    const sealed = this.#options.session.sealFrame([this.#options.acknowledgement()]);
+    const line = this.#line;
+    if (this.#owed === 0 || this.#isStopped || line?.isWritable() !== true) return;
+    const sealed = line.session.sealFrame([this.#options.acknowledgement()]);
     // At the end of an epoch nothing can be said any more; the gateway's answers still come, up to its window.
     this.#paid();
-    if (sealed.ok) this.#options.write(sealed.bytes);
+    if (sealed.ok) line.write(sealed.bytes);
   }
 
   #paid(): void {
@@ -211,4 +254,11 @@ export class Sender {
     this.#acknowledgeTimer = undefined;
     this.#owed = 0;
   }
+}
+
+/** Gateway time may have gone back a little with another gateway; nothing was first sent later than now. */
+function asSent({ message, firstSentAtMs }: Sendable, nowMs: number): OutgoingMessage {
+  return firstSentAtMs === undefined
+    ? message
+    : { ...message, firstSentAtMs: Math.min(firstSentAtMs, nowMs) };
 }

@@ -3,8 +3,12 @@ import type { OutgoingMessage } from '@sallyport/channel';
 
 export type Sendable = {
   readonly message: OutgoingMessage;
-  /** Set when it left. */
+  /** Set when it left in this epoch and has no answer. */
   sequence: number | undefined;
+  /** Set when it first left, in gateway time; from then on it may have taken effect, and what is sent is a resend. */
+  firstSentAtMs: number | undefined;
+  /** What left last was a resend. */
+  isResend?: boolean;
 };
 
 // A message larger than this still waits where nothing else does.
@@ -27,7 +31,12 @@ export class Waiting {
     return this.#messages.size >= this.#max || this.#bytes >= MAX_WAITING_BYTES;
   }
 
+  has(sendable: Sendable): boolean {
+    return this.#messages.has(sendable);
+  }
+
   add(sendable: Sendable): void {
+    if (this.#messages.has(sendable)) return;
     this.#messages.add(sendable);
     this.#bytes += sendable.message.payload.length;
   }

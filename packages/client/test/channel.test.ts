@@ -31,7 +31,7 @@ describe('requests', () => {
     expect(response.contentType).toBe('application/json');
     expect(response.correlation).toMatch(/^[0-9a-f]{32}$/u);
     expect(channel.principal).toBe('user:alice');
-    expect(channel.counts).toEqual({ sent: 1, frames: 1, received: 1, rejected: 0 });
+    expect(channel.counts).toEqual({ sent: 1, frames: 1, received: 1, rejected: 0, resumes: 0 });
   });
 
   test('by pre-shared key', async () => {

@@ -89,7 +89,7 @@ test('a cut connection ends all of its sessions; a session of connect() ends its
   const single = await connect({ ...options, ...gateway.alice });
   await single.close();
   await vi.waitFor(() => expect(streams[0]?.writableEnded).toBe(true));
-  const connection = openConnection(options);
+  const connection = openConnection({ ...options, resume: false });
   const [one, other] = [await connection.open(gateway.alice), await connection.open(gateway.alice)];
   server.forceShutdown();
   await vi.waitFor(() => expect(connection.closedBy?.code).toBe('connection_lost'));

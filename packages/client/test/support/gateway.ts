@@ -55,7 +55,7 @@ const pskKey = derivePskKey({
   trustDomain: TRUST_DOMAIN,
 });
 const bindingKeys = ED25519.generate();
-const sessionKey = secretKey(new Uint8Array(32).fill(0x5e));
+export const sessionKey = secretKey(new Uint8Array(32).fill(0x5e));
 const HOUR_MS = 3_600_000;
 
 export type Behaviour = {
@@ -131,6 +131,8 @@ export class TestGateway {
       trust: { caPem: root.pem, trustDomain: TRUST_DOMAIN },
       credential: { kind: 'certificate', certPem: alice.pem, key: alice.key },
       timeoutMs: 2_000,
+      // Its one connection is all there is; `cluster.ts` has gateways that take sessions on.
+      resume: false,
       openCarrierForTesting: this.openCarrier,
       ...options,
     });
@@ -250,13 +252,14 @@ export function identityOf(
   });
 }
 
-function provePsk(raw: RawHandshake): Promise<Uint8Array> {
+export function provePsk(raw: RawHandshake): Promise<Uint8Array> {
   const request = readPskProofRequest(raw);
   if (!request.ok) return Promise.reject(new Error(request.cause));
   return Promise.resolve(pskServerProof(pskKey, request.hashes.serverMac));
 }
 
-function authenticate(raw: RawHandshake, change: Partial<SessionBinding> = {}) {
+/** What auth-service and key-service give for a good handshake. */
+export function authenticate(raw: RawHandshake, change: Partial<SessionBinding> = {}) {
   const view = readHandshake(raw);
   if (!view.ok) throw new Error(view.cause);
   const { credential, mac, publicKey } = view.clientAuth;

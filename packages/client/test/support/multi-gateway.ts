@@ -54,6 +54,7 @@ export class MultiGateway {
     return openConnection({
       address: 'in memory',
       trust,
+      resume: false,
       openCarrierForTesting: this.openCarrier,
       ...options,
     });
