@@ -128,6 +128,11 @@ describe('a message that is sent with --trace', () => {
     expect(lines).toContain('gateway gateway.authenticate');
     const services = new Set(lines.map((line) => line.trim().split(' ')[0]));
     for (const service of ['auth-service', 'gateway', 'key-service']) expect(services).toContain(service);
+    // What was recorded of it is followed as far as the message's own records are.
+    for (const service of ['auth-service', 'gateway']) {
+      expect(lines.map((line) => line.trim())).toContain(`${service} audit.ship`);
+    }
+    expect(lines.map((line) => line.trim())).toContain('audit-service audit.checkpoint');
   });
 
   test('says what was decided, by which revision, and why', () => {
@@ -146,7 +151,8 @@ describe('a message that is sent with --trace', () => {
 
   test('each record is committed before it is covered, and linked with the making of its checkpoint', () => {
     const checkpoints = spans.filter(({ name }) => name === 'audit.checkpoint');
-    expect(checkpoints).toHaveLength(2);
+    expect(checkpoints.length).toBe(spans.filter(({ name }) => name === 'audit.commit').length);
+    expect(message().filter(({ name }) => name === 'audit.checkpoint')).toHaveLength(2);
     for (const checkpoint of checkpoints) {
       const commit = spans.find(({ spanId }) => spanId === checkpoint.parentSpanId);
       expect(checkpoint.attributes['sallyport.audit.leaf']).toEqual(
