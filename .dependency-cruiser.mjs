@@ -47,10 +47,17 @@ export default {
     },
     {
       name: 'no-app-to-app',
-      comment: 'Services meet in packages/proto only. The one exception is apps/cli/src/up.ts.',
+      comment: 'Services meet in packages/proto only. The exceptions are apps/cli/src/up.ts and config.ts.',
       severity: 'error',
-      from: { path: '^apps/([^/]+)/', pathNot: String.raw`^apps/cli/src/up\.ts$` },
+      from: { path: '^apps/([^/]+)/', pathNot: String.raw`^apps/cli/src/(?:up|config)\.ts$` },
       to: { path: '^apps/', pathNot: '^apps/$1/' },
+    },
+    {
+      name: 'config-to-routes-only',
+      comment: 'One file describes a whole deployment: what a route is in it, the gateway says.',
+      severity: 'error',
+      from: { path: String.raw`^apps/cli/src/config\.ts$` },
+      to: { path: '^apps/(?!cli/)', pathNot: String.raw`^apps/gateway/src/routes/schema\.ts$` },
     },
     {
       name: 'up-to-compose-only',

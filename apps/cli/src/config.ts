@@ -1,8 +1,6 @@
 /** The configuration of a deployment on one machine, either profile: `sallyport.yaml`. Everything has a default; unknown keys are errors. */
 import {
   boolean,
-  bytes,
-  duration,
   integer,
   list,
   object,
@@ -13,19 +11,12 @@ import {
   record,
   secretFile,
   string,
-  url,
   type Infer,
 } from '@sallyport/service/config';
+import { routeConfigOf, routeSchema } from '@sallyport/gateway/routes';
 import { redisConfig } from '@sallyport/service/process';
 import { telemetryConfig } from '@sallyport/service/telemetry';
 import { MAX_REPLICAS } from './cluster/replicas.ts';
-
-const route = object({
-  /** Requests are POSTed here. */
-  url: url({ protocols: ['http', 'https'] }),
-  timeout: duration({ default: 10_000, min: 1, max: 300_000 }),
-  maxResponse: bytes({ default: 64 * 1024, min: 1, max: 1024 * 1024 }),
-});
 
 const count = optional(integer({ min: 1, max: MAX_REPLICAS }));
 const natsUser = object({ user: string({ maxLength: 64 }), passwordFile: secretFile() });
@@ -79,7 +70,15 @@ export const embeddedConfig = object({
   telemetry: telemetryConfig,
   cluster,
   /** Destinations beside the built-in `echo`. */
-  routes: record(route, { keyPattern: /^(?!echo$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/ }),
+  routes: record(routeSchema, { keyPattern: /^(?!echo$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/ }),
 });
 
 export type EmbeddedConfig = Infer<typeof embeddedConfig>;
+export type { WrittenRoute } from '@sallyport/gateway/routes';
+
+/** The configured destinations, as the gateway takes them. */
+export function routesOf(config: EmbeddedConfig): Record<string, ReturnType<typeof routeConfigOf>> {
+  return Object.fromEntries(
+    Object.entries(config.routes).map(([name, route]) => [name, routeConfigOf(route)]),
+  );
+}

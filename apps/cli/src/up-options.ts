@@ -52,16 +52,6 @@ function givenRoutes(given: readonly string[]): Record<string, { url: string }> 
   return Object.fromEntries(routes);
 }
 
-type HttpRoute = { kind: 'http'; url: string; timeoutMs: number; maxResponseBytes: number };
-
-export function httpRoutes(config: EmbeddedConfig): Record<string, HttpRoute> {
-  const routes = Object.entries(config.routes).map(([name, route]): [string, HttpRoute] => [
-    name,
-    { kind: 'http', url: route.url, timeoutMs: route.timeout, maxResponseBytes: route.maxResponse },
-  ]);
-  return Object.fromEntries(routes);
-}
-
 /** Who holds what on an empty database. */
 export function firstBindings(): { principal: string; role: string }[] {
   return [...DEVELOPMENT_PRINCIPALS, DEVELOPMENT_PSK].flatMap(({ principal, roles }) =>

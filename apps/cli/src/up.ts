@@ -19,13 +19,13 @@ import { createLogger } from '@sallyport/service/log';
 import { createMetrics, mergedMetrics, type Metrics } from '@sallyport/service/metrics';
 import type { ServiceRuntime } from '@sallyport/service/runtime';
 import { openTelemetry } from '@sallyport/service/telemetry';
-import type { EmbeddedConfig } from './config.ts';
+import { routesOf, type EmbeddedConfig } from './config.ts';
 import { CommandFailed } from './exit.ts';
 import { startFailure } from './start-failure.ts';
 import { ensureDevelopmentPsk, pinLogKey, readLogFindings } from './state/first-start.ts';
 import { ensureIdentities, type EmbeddedIdentities } from './state/identities.ts';
 import { takeStateFolder } from './state/take.ts';
-import { firstBindings, httpRoutes, readConfig, type RunningSystem, type UpOptions } from './up-options.ts';
+import { firstBindings, readConfig, type RunningSystem, type UpOptions } from './up-options.ts';
 
 const HOST = '127.0.0.1';
 const LEASE_MS = 60 * 60 * 1000;
@@ -110,7 +110,9 @@ async function startServices(parts: Parts): Promise<void> {
     authAddress: address(ports.auth),
   };
   const start = async <
-    S extends { readonly readiness: Readonly<Record<string, () => Promise<string | void>>> } & AsyncDisposable,
+    S extends {
+      readonly readiness: Readonly<Record<string, () => Promise<string | void>>>;
+    } & AsyncDisposable,
   >(
     name: ServiceName,
     compose: (runtime: ServiceRuntime) => Promise<S>,
@@ -189,7 +191,7 @@ async function startServices(parts: Parts): Promise<void> {
         keyAddress: at.keyAddress,
         policyAddress: at.policyAddress,
         bundleDirectory: home.bundleFolder,
-        routes: { ...httpRoutes(config), echo: { kind: 'echo' } },
+        routes: { ...routesOf(config), echo: { kind: 'echo' } },
       },
       runtime,
       {
@@ -207,11 +209,11 @@ async function runtimeOf(name: ServiceName, parts: Parts): Promise<ServiceRuntim
   const telemetry = await lifecycle.add(`${name} telemetry`, () =>
     openTelemetry({ service: name, config: config.telemetry, log }),
   );
-  return {
-    identity: identities.services[name],
   const metrics = createMetrics({ service: name });
   telemetry.measure(metrics);
   parts.metrics.push(metrics);
+  return {
+    identity: identities.services[name],
     trust: identities.trust,
     bus,
     clock,

@@ -29,9 +29,11 @@ export type GatewayConfig = {
 
 /** As often as revocation is checked again (PROTOCOL.md "Session lifetime"). */
 export const DEFAULT_POLICY_MAX_AGE_MS = 15 * 60_000;
+/** PROTOCOL.md "Revocation". */
+export const DEFAULT_DEAD_AFTER_MS = 30_000;
 /** Below what a healthy feed shows, or with no bound that protects, neither says anything. */
-const POLICY_AGE_MS = { min: 1_000, max: 24 * 60 * 60_000 } as const;
-const DEAD_AFTER_MS = { min: 1_000, max: 10 * 60_000 } as const;
+export const POLICY_AGE_MS = { min: 1_000, max: 24 * 60 * 60_000 } as const;
+export const DEAD_AFTER_MS = { min: 1_000, max: 10 * 60_000 } as const;
 
 /** All that is wrong, a sentence with its key each; empty = usable. */
 export function configProblems(config: GatewayConfig): string[] {

@@ -1,7 +1,6 @@
 /** The file of a gateway process, and what `composeGateway` is given of it. */
 import { readFileSync } from 'node:fs';
 import {
-  bytes,
   checked,
   duration,
   object,
@@ -10,8 +9,6 @@ import {
   record,
   secretFile,
   string,
-  url,
-  variants,
   type Infer,
 } from '@sallyport/service/config';
 import { identityFromPem, type Identity } from '@sallyport/service/identity';
@@ -24,28 +21,19 @@ import {
   serviceAddress,
   serviceConfig,
 } from '@sallyport/service/process';
-import type { GatewayConfig, RouteConfig } from './config.ts';
+import {
+  DEAD_AFTER_MS,
+  DEFAULT_DEAD_AFTER_MS,
+  DEFAULT_POLICY_MAX_AGE_MS,
+  POLICY_AGE_MS,
+  type GatewayConfig,
+} from './config.ts';
 import type { RedisTarget } from './guard/redis-target.ts';
+import { DESTINATION } from './routes/config.ts';
+import { routeConfigOf, routeSchema } from './routes/schema.ts';
 
-const SECOND_MS = 1_000;
-
-/** By destination: printable ASCII without blanks, at most 255 characters (docs/protocol.md section 7.1). */
-const routes = record(
-  variants(
-    {
-      http: object({
-        /** Requests are POSTed here. */
-        url: url({ protocols: ['http', 'https'] }),
-        timeout: duration({ default: 10 * SECOND_MS, min: 1, max: 300 * SECOND_MS }),
-        maxResponse: bytes({ default: 64 * 1024, min: 1, max: 1024 * 1024 }),
-      }),
-      /** Answers with what it was sent: to try things out. */
-      echo: object({}),
-    },
-    'http',
-  ),
-  { keyPattern: /^[\x21-\x7e]{1,255}$/u },
-);
+/** By destination. */
+const routes = record(routeSchema, { keyPattern: DESTINATION });
 
 const fields = {
   host: string({ env: 'SALLYPORT_HOST', default: '127.0.0.1' }),
@@ -60,6 +48,14 @@ const fields = {
   authAddress: serviceAddress('auth-service'),
   keyAddress: serviceAddress('key-service'),
   policyAddress: serviceAddress('policy-service'),
+  policy: object({
+    /** Decisions are denials when the bundle was last known to be the newest longer ago (docs/adr/0056). */
+    maxAge: duration({ default: DEFAULT_POLICY_MAX_AGE_MS, ...POLICY_AGE_MS }),
+  }),
+  revocations: object({
+    /** Frames are refused, retryably, when nobody could say for so long what is revoked. */
+    deadAfter: duration({ default: DEFAULT_DEAD_AFTER_MS, ...DEAD_AFTER_MS }),
+  }),
   routes,
 };
 
@@ -83,13 +79,10 @@ export function gatewayConfig(config: GatewayProcessConfig): GatewayConfig {
   return {
     ...{ host, httpsPort, channelPort, spoolDirectory, bundleDirectory },
     ...{ authAddress, keyAddress, policyAddress },
+    policy: { maxAgeMs: config.policy.maxAge },
+    revocations: { deadAfterMs: config.revocations.deadAfter },
     routes: Object.fromEntries(
-      Object.entries(config.routes).map(([name, route]): [string, RouteConfig] => [
-        name,
-        route.kind === 'echo'
-          ? route
-          : { kind: 'http', url: route.url, timeoutMs: route.timeout, maxResponseBytes: route.maxResponse },
-      ]),
+      Object.entries(config.routes).map(([name, route]) => [name, routeConfigOf(route)]),
     ),
   };
 }

@@ -5,9 +5,10 @@ import type { EmbeddedConfig } from '../config.ts';
 import { writePrivate } from '../state/files.ts';
 import type { Home } from '../state/home.ts';
 import { DEVELOPMENT_TRUST_DOMAIN } from '../state/identities.ts';
-import { firstBindings, httpRoutes } from '../up-options.ts';
+import { firstBindings } from '../up-options.ts';
 import type { Backends } from './backends.ts';
 import { addressesOf, HOST, type Replica } from './layout.ts';
+import { writtenRoute } from './written-route.ts';
 
 export type Deployment = {
   readonly home: Home;
@@ -58,15 +59,7 @@ function common({ home, config, backends }: Deployment, { service, folder }: Rep
 
 function gateway({ home, config, replicas }: Deployment, { folder, number, port, probesPort }: Replica) {
   const { cert, key } = home.serviceFiles('gateway-channel');
-  const routes = Object.entries(httpRoutes(config)).map(([name, route]) => [
-    name,
-    {
-      kind: route.kind,
-      url: route.url,
-      timeout: `${route.timeoutMs}ms`,
-      maxResponse: `${route.maxResponseBytes}B`,
-    },
-  ]);
+  const routes = Object.entries(config.routes).map(([name, route]) => [name, writtenRoute(route)]);
   return {
     httpsPort: probesPort,
     channelPort: port,
