@@ -3,6 +3,7 @@ import { Pool } from 'pg';
 import { createDatabase } from '../database/database.ts';
 import { DatabaseError } from '../database/error.ts';
 import type { DatabaseHost, DatabaseOptions } from '../database/port.ts';
+import type { Metrics } from '../metrics/index.ts';
 import { roleOf } from '../database/service-name.ts';
 import type { SqlSource } from '../database/sql-source.ts';
 import { TurnQueue } from '../database/turn-queue.ts';
@@ -19,6 +20,8 @@ export interface PostgresOptions extends PostgresServer {
   readonly maxConnections?: number;
   /** For TCP, TLS and credentials together. Default 5000; then `unavailable`. */
   readonly connectTimeoutMs?: number;
+  /** Gets the use of the pool. */
+  readonly metrics?: Pick<Metrics, 'gauge'>;
 }
 
 const IDLE_MS = 60_000;
@@ -107,6 +110,8 @@ function openSource(
     if (client instanceof PostgresClient) clients.delete(client);
   });
   const turns = new TurnQueue(maxConnections);
+  if (schema !== undefined && options.metrics !== undefined)
+    measurePool(options.metrics, pool, maxConnections);
   const parameterTypes = createParameterTypes();
   let ended: Promise<void> | undefined;
 
@@ -153,4 +158,18 @@ function openSource(
     clearTimeout(timer);
     for (const client of clients) client.abort(); // a paused server does not say goodbye
   }
+}
+
+function measurePool(metrics: Pick<Metrics, 'gauge'>, pool: Pool, maxConnections: number): void {
+  const connections = metrics.gauge({
+    name: 'database_connections',
+    help: 'Connections to the database by state: in use, idle, or still to be made within the limit',
+    labels: ['state'],
+    collect() {
+      connections.set({ state: 'in_use' }, pool.totalCount - pool.idleCount);
+      connections.set({ state: 'idle' }, pool.idleCount);
+      connections.set({ state: 'unmade' }, Math.max(0, maxConnections - pool.totalCount));
+      return undefined;
+    },
+  });
 }

@@ -32,11 +32,12 @@ export async function openBus(
 export async function openDatabase(
   config: DatabaseConfig,
   { allowInsecureBackends }: { readonly allowInsecureBackends: boolean },
+  metrics: Metrics,
 ): Promise<DatabaseHost> {
   const { openPostgres } = await import('../postgres/index.ts');
   const { host, port, database, user, passwordFile, caFile, maxConnections } = config;
   return openPostgres({
-    ...{ host, port, database, user, maxConnections },
+    ...{ host, port, database, user, maxConnections, metrics },
     // Read for each connection, so that a changed password needs no restart.
     password: async () => secretIn(passwordFile),
     tls:

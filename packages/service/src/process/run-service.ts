@@ -156,7 +156,7 @@ async function serve<C extends ProcessConfig>(
         const bus = parts.use(await openBus(config, common));
         const runtime = { identity, trust, bus, clock, log, metrics, tracer: telemetry.tracer };
         const composed = await definition.compose(config, runtime, {
-          database: async (database) => parts.use(await openDatabase(database, config)),
+          database: async (database) => parts.use(await openDatabase(database, config, metrics)),
           use: (resource) => parts.use(resource),
           probes,
           readiness: lifecycle.readiness,
