@@ -1,15 +1,17 @@
 /**
  * The control key of a channel session, against a binding that auth-service signed: without it a gateway gets nothing
- * (PROTOCOL.md section 1, "SK", and section 2, "Keys").
+ * (PROTOCOL.md section 1, "SK", and section 2, "Keys"). The same binding gives the same key again while its lease lasts,
+ * because the gateway that asked first may be gone (PROTOCOL.md "One attachment").
  */
-import { toHex } from '@sallyport/crypto';
+import { aead, sha256, toHex } from '@sallyport/crypto';
 import { SallyportError, alreadyExists } from '@sallyport/service/errors';
 import type { TellEvents } from '@sallyport/service/lifecycle';
+import { parseCiphertext } from '../domain/ciphertext.ts';
 import { domainKey, parseKeyId, signingKey, type KeyVersion } from '../domain/key.ts';
 import { permits } from '../domain/lifecycle.ts';
 import { CLOCK_SKEW_MS, SESSION_ID_BYTES, SYMMETRIC_KEY_BYTES } from '../domain/limits.ts';
 import { SESSION_DOMAIN_KEY } from '../domain/ownership.ts';
-import { leaseEnd, type SessionClaims } from '../domain/session-key.ts';
+import { isRenewable, leaseEnd, type LiveSessionKey, type SessionClaims } from '../domain/session-key.ts';
 import { sessionKeyContext } from '../domain/wrap-context.ts';
 import type { ActiveKeys } from './active-keys.ts';
 import type { CheckRecorder, KeyReader, Now, SessionKeyStore, VerifyBinding } from './ports.ts';
@@ -19,7 +21,7 @@ import { wrapChild, type WrapChildPorts } from './wrap-child.ts';
 export interface CreateSessionKeyPorts extends WrapChildPorts {
   readonly active: ActiveKeys;
   readonly keys: Pick<KeyReader, 'byId'>;
-  readonly sessionKeys: Pick<SessionKeyStore, 'insert'>;
+  readonly sessionKeys: Pick<SessionKeyStore, 'find' | 'insert' | 'renew'>;
   readonly verifyBinding: VerifyBinding;
   readonly checkRecorder: CheckRecorder;
   readonly tell: TellEvents;
@@ -44,7 +46,8 @@ export interface NewSessionKey {
 
 /**
  * Throws `credential_invalid` for a binding that is not what it should be, whatever the cause; `session_expired` for a
- * good one that is over; `already_exists` when its session had a key before, or was destroyed before it got one.
+ * good one that is over; `already_exists` when its session had its key by another binding, when that key was destroyed
+ * or its lease has ended.
  */
 export async function createSessionKey(
   ports: CreateSessionKeyPorts,
@@ -61,6 +64,9 @@ export async function createSessionKey(
   await ports.checkRecorder();
 
   const { sessionId } = claims;
+  const bindingDigest = sha256(signed.binding);
+  const known = await ports.sessionKeys.find(sessionId);
+  if (known !== undefined) return again(ports, claims, bindingDigest, now);
   const parent = await ports.active.lend(ref, 1, { kind: 'service', name: caller });
   const sessionKey = ports.random(SYMMETRIC_KEY_BYTES);
   const leaseNotAfter = leaseEnd(now, ports.leaseMs, claims.notAfter);
@@ -72,7 +78,7 @@ export async function createSessionKey(
         tenant: claims.tenant,
         parent: parent.keyId,
         wrapped: await wrapChild(ports, parent, sessionKey, (header) =>
-          sessionKeyContext(parent, header, sessionId),
+          sessionKeyContext(parent, header, sessionId, bindingDigest),
         ),
         createdAt: now,
         leaseNotAfter,
@@ -87,7 +93,8 @@ export async function createSessionKey(
       )(sessionId, claims.tenant),
     );
     if (!inserted) {
-      throw alreadyExists(`session ${toHex(sessionId)} had its key already`, { field: 'binding' });
+      sessionKey.fill(0);
+      return await again(ports, claims, bindingDigest, now);
     }
     await ports.tell();
   } catch (error) {
@@ -95,6 +102,41 @@ export async function createSessionKey(
     throw error;
   }
   return { sessionKey, leaseNotAfter };
+}
+
+/** The key that the session has, for the binding that it was made for. */
+async function again(
+  ports: CreateSessionKeyPorts,
+  { sessionId, tenant }: SessionClaims,
+  bindingDigest: Uint8Array,
+  now: number,
+): Promise<NewSessionKey> {
+  const row = await ports.sessionKeys.find(sessionId);
+  const isOurs = row?.kind === 'live' && row.tenant === tenant && isRenewable(row, now);
+  const sessionKey = isOurs ? await unwrapped(ports, row, bindingDigest) : undefined;
+  if (sessionKey === undefined) {
+    throw alreadyExists(`session ${toHex(sessionId)} had its key already`, { field: 'binding' });
+  }
+  const [lease] = await ports.sessionKeys.renew([sessionId], now, ports.leaseMs);
+  if (lease === undefined) {
+    sessionKey.fill(0); // destroyed in between
+    throw alreadyExists(`session ${toHex(sessionId)} had its key already`, { field: 'binding' });
+  }
+  return { sessionKey, leaseNotAfter: lease.notAfter };
+}
+
+/** Undefined when it was made for another binding: the binding is part of what it is sealed with. */
+async function unwrapped(
+  ports: CreateSessionKeyPorts,
+  { parent: parentId, wrapped, sessionId }: LiveSessionKey,
+  bindingDigest: Uint8Array,
+): Promise<Uint8Array | undefined> {
+  const parent = await ports.keys.byId(parentId);
+  const item = parseCiphertext(wrapped);
+  if (parent === undefined || item?.kind !== 'item') return undefined;
+  const key = await ports.material.domain(parent, 'process');
+  const context = sessionKeyContext(parent, item.header, sessionId, bindingDigest);
+  return aead(item.aead).open({ key, iv: item.nonce, aad: context, sealed: item.sealed });
 }
 
 async function verified(ports: CreateSessionKeyPorts, signed: SignedBinding): Promise<SessionClaims> {

@@ -1,4 +1,4 @@
-import { ED25519, aead, randomBytes, toHex } from '@sallyport/crypto';
+import { ED25519, aead, randomBytes, sha256, toHex } from '@sallyport/crypto';
 import { SallyportError } from '@sallyport/service/errors';
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
@@ -66,7 +66,8 @@ describe('session keys', () => {
     app = testApp({ root });
     await app.keys.createSigningKeys();
     const sessionId = randomBytes(16);
-    const { sessionKey } = await create({ sessionId, tenant: 'acme' });
+    const request = await signed({ sessionId, tenant: 'acme' });
+    const { sessionKey } = await app.keys.createSessionKey('gateway', request);
     const row = await app.store.sessionKeys.find(sessionId);
     if (row?.kind !== 'live') throw new Error('not stored');
     const parent = await app.store.keys.byId(row.parent);
@@ -76,10 +77,21 @@ describe('session keys', () => {
     const opened = aead(item.aead).open({
       key: await keyMaterial(root).domain(parent, 'process'),
       iv: item.nonce,
-      aad: sessionKeyContext(parent, item.header, sessionId),
+      aad: sessionKeyContext(parent, item.header, sessionId, sha256(request.binding)),
       sealed: item.sealed,
     });
     expect(opened).toEqual(sessionKey);
+  });
+
+  it('are the same for the same binding, with a new lease, however many ask at once', async () => {
+    const request = await signed();
+    const ask = () => app.keys.createSessionKey('gateway', request);
+    const [first, ...others] = await Promise.all([ask(), ask(), ask(), ask()]);
+    for (const other of others) expect(other.sessionKey).toEqual(first?.sessionKey);
+    app.clock.advance(HOUR / 2);
+    const later = await ask();
+    expect(later).toEqual({ sessionKey: first?.sessionKey, leaseNotAfter: app.clock.now() + HOUR });
+    expect(app.recorded.filter(({ subject }) => subject.type === 'session-key')).toHaveLength(1);
   });
 
   it('are recorded with session and gateway', async () => {
@@ -174,18 +186,31 @@ describe('session keys', () => {
       },
     );
 
-    it('a session that had its key, also after it was destroyed', async () => {
+    it.each([
+      ['by another principal’s binding', { tenant: 'acme' }],
+      ['by a longer binding', { notAfter: Date.UTC(2040, 0, 1) }],
+    ])('a session that had its key %s', async (_, changes) => {
       const sessionId = randomBytes(16);
       await create({ sessionId });
-      expect(await reasonOf(create({ sessionId }))).toBe('already_exists');
-      await app.keys.destroySessionKeys('gateway', [sessionId]);
-      expect(await reasonOf(create({ sessionId }))).toBe('already_exists');
+      expect(await reasonOf(create({ sessionId, ...changes }))).toBe('already_exists');
     });
 
-    it('all but one of many calls with one binding', async () => {
-      const request = await signed();
-      const calls = Array.from({ length: 6 }, () => app.keys.createSessionKey('gateway', request));
-      const settled = await Promise.allSettled(calls);
+    it('a session whose key was destroyed, or whose lease ended, also by the same binding', async () => {
+      const [destroyed, ended] = [randomBytes(16), randomBytes(16)];
+      const requests = [await signed({ sessionId: destroyed }), await signed({ sessionId: ended })];
+      for (const request of requests) await app.keys.createSessionKey('gateway', request);
+      await app.keys.destroySessionKeys('gateway', [destroyed]);
+      app.clock.advance(HOUR + 1);
+      for (const request of requests)
+        expect(await reasonOf(app.keys.createSessionKey('gateway', request))).toBe('already_exists');
+    });
+
+    it('all but one of two bindings for one session at once', async () => {
+      const sessionId = randomBytes(16);
+      const requests = [await signed({ sessionId }), await signed({ sessionId, tenant: 'acme' })];
+      const settled = await Promise.allSettled(
+        requests.map((request) => app.keys.createSessionKey('gateway', request)),
+      );
       expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
     });
 

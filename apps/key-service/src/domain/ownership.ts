@@ -5,7 +5,7 @@
 import type { KeyKind } from './key.ts';
 
 /** A service as its certificate names it. */
-export type Owner = 'auth-service' | 'policy-service' | 'audit-service' | 'key-service';
+export type Owner = 'gateway' | 'auth-service' | 'policy-service' | 'audit-service' | 'key-service';
 
 const SIGNING_OWNERS = {
   'session-binding': 'auth-service',
@@ -20,6 +20,7 @@ export const SIGNING_PURPOSES = Object.keys(SIGNING_OWNERS) as readonly SigningP
 
 /** First part of a domain key's name → its owner. */
 const DOMAIN_OWNERS = {
+  gateway: 'gateway',
   auth: 'auth-service',
   policy: 'policy-service',
   audit: 'audit-service',

@@ -30,13 +30,14 @@ export function itemContext(key: KeyIdentity, header: Uint8Array, aad: Uint8Arra
   return context('item', key.tenant, key.name, key.keyId, header, aad);
 }
 
-/** A session key under its tenant's domain key. */
+/** A session key under its tenant's domain key, for one binding: SHA-256 of its bytes. */
 export function sessionKeyContext(
   parent: KeyIdentity,
   header: Uint8Array,
   sessionId: Uint8Array,
+  bindingDigest: Uint8Array,
 ): Uint8Array {
-  return context('session key', parent.tenant, parent.name, parent.keyId, header, sessionId);
+  return context('session key', parent.tenant, parent.name, parent.keyId, header, sessionId, bindingDigest);
 }
 
 /** The row's half of a data key, under its domain key. */
