@@ -13,14 +13,14 @@ import {
   TileReader,
   type TileStore,
 } from '@sallyport/audit-log';
-import { ED25519, merkleRoot, toHex } from '@sallyport/crypto';
+import { ED25519, merkleRoot, sha256, toHex } from '@sallyport/crypto';
 import { memoryLog } from '@sallyport/service/testing';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { leadLog } from '../src/app/lead-log.ts';
 import { logKeys } from '../src/app/log-keys.ts';
 import { ownCopy, type OwnCopy } from '../src/app/own-copy.ts';
-import type { LeafReader, LogState } from '../src/app/ports.ts';
+import type { LogState, SealReader } from '../src/app/ports.ts';
 import type { Leaf } from '../src/domain/leaf.ts';
 import { planCommit } from '../src/domain/plan-commit.ts';
 import { memoryStore } from '../src/store/memory.ts';
@@ -38,13 +38,16 @@ function createWorld(scheduler: fc.Scheduler, flaw: Flaw) {
   const changed = new Map<number, Leaf>();
   const signed: Signed[] = [];
   let events = 0;
-  const leaves: Pick<LeafReader, 'leaves'> = {
-    leaves: async (range) =>
-      (await store.leaves.leaves(range)).map((leaf) => changed.get(leaf.index) ?? leaf),
+  const seals: SealReader = {
+    sealed: async (from, limit) =>
+      (await store.seals.sealed(from, limit)).map((leaf) => {
+        const other = changed.get(leaf.index);
+        return other === undefined ? leaf : { ...other, bodyDigest: sha256(other.body) };
+      }),
   };
   return {
     store,
-    leaves,
+    seals,
     signed,
     async commit(count: number) {
       const bodies = Array.from({ length: count }, () => callBody(++events));
@@ -109,7 +112,7 @@ async function startProcess(world: World, replica: string, tiles: TileStore) {
   const honest = ownCopy({
     tiles,
     replica,
-    leaves: { leaves: remote('leaves', (range) => world.leaves.leaves(range)) },
+    seals: { sealed: remote('leaves', (...args) => world.seals.sealed(...args)) },
     folders: store.folders,
   });
   const copy: OwnCopy =

@@ -49,7 +49,7 @@ export { openLog, rebuildLog } from './log/builder.ts';
 export type { LogBuilder } from './log/builder.ts';
 export { formatCheckpoint, parseCheckpoint, verifyCheckpoint } from './log/checkpoint.ts';
 export type { CheckpointVerification } from './log/checkpoint.ts';
-export { entryOf, parseEntry } from './log/entry.ts';
+export { entryOf, entryOfDigest, parseEntry } from './log/entry.ts';
 export type { EntryFields } from './log/entry.ts';
 export { formatVerifierKey, parseNote, parseVerifierKey, signNote, verifyNote } from './log/note.ts';
 export type { NoteVerification, SignedNote, VerifierKey } from './log/note.ts';

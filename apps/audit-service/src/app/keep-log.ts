@@ -21,6 +21,7 @@ import type {
   FolderStore,
   LeafReader,
   ReadSigningKeys,
+  SealReader,
   Sleep,
 } from './ports.ts';
 import { watchWriter } from './watch-writer.ts';
@@ -29,6 +30,7 @@ export type KeepLogPorts = {
   readonly tiles: TileStore;
   readonly isFolderEmpty: () => Promise<boolean>;
   readonly leaves: LeafReader;
+  readonly seals: SealReader;
   readonly checkpoints: CheckpointReader;
   readonly fence: CheckpointFence;
   readonly folders: FolderStore;

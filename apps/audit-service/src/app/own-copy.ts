@@ -6,7 +6,7 @@
 import {
   AuditLogError,
   CHECKPOINT_PATH,
-  entryOf,
+  entryOfDigest,
   openLog,
   TileReader,
   type Checkpoint,
@@ -14,14 +14,13 @@ import {
   type TileStore,
 } from '@sallyport/audit-log';
 import { constantTimeEqual, leafHash } from '@sallyport/crypto';
-import { CHUNK_LEAVES, MAX_COMMIT_BYTES } from '../domain/limits.ts';
+import { TREE_STEP_LEAVES } from '../domain/limits.ts';
 import type { Promised } from '../domain/fence.ts';
-import type { Leaf } from '../domain/leaf.ts';
-import type { FolderStore, LeafReader, LogState, SavedCheckpoint } from './ports.ts';
+import type { FolderStore, LogState, SavedCheckpoint, SealedLeaf, SealReader } from './ports.ts';
 
 export type OwnCopyPorts = {
   readonly tiles: TileStore;
-  readonly leaves: Pick<LeafReader, 'leaves'>;
+  readonly seals: SealReader;
   readonly folders: Pick<FolderStore, 'noteFolder'>;
   readonly replica: string;
 };
@@ -63,7 +62,7 @@ export type OwnCopy = {
   reopen(): void;
 };
 
-export function ownCopy({ tiles, leaves, folders, replica }: OwnCopyPorts): OwnCopy {
+export function ownCopy({ tiles, seals, folders, replica }: OwnCopyPorts): OwnCopy {
   let builder: LogBuilder | undefined;
   let own: SavedCheckpoint | undefined;
   let ownSize = 0;
@@ -78,10 +77,9 @@ export function ownCopy({ tiles, leaves, folders, replica }: OwnCopyPorts): OwnC
   async function extend(size: number, onProgress: OnProgress): Promise<void> {
     const log = await tree();
     while (log.size < size) {
-      const limit = { limit: CHUNK_LEAVES, maxBytes: MAX_COMMIT_BYTES };
-      const chunk = await leaves.leaves({ from: log.size, to: size, ...limit });
-      if (chunk.length === 0) throw inconsistent(`leaf ${log.size} is missing from the database`);
       const { size: first } = log;
+      const chunk = await seals.sealed(first, Math.min(TREE_STEP_LEAVES, size - first));
+      if (chunk.length === 0) throw inconsistent(`leaf ${first} is missing from the database`);
       await log.append(chunk.map((leaf, i) => entryAt(leaf, first + i, seenSize)));
       await onProgress();
     }
@@ -159,9 +157,9 @@ function isSameNote(a: SavedCheckpoint, b: SavedCheckpoint): boolean {
   return a.size === b.size && constantTimeEqual(a.note, b.note);
 }
 
-function entryAt(leaf: Leaf, index: number, signedSize: number): Uint8Array {
+function entryAt(leaf: SealedLeaf, index: number, signedSize: number): Uint8Array {
   if (leaf.index !== index) throw inconsistent(`leaf ${index} is missing from the database`);
-  const entry = entryOf(leaf);
+  const entry = entryOfDigest(leaf);
   if (constantTimeEqual(leafHash(entry), leaf.leafHash)) return entry;
   const when = index < signedSize ? 'after' : 'before';
   throw inconsistent(

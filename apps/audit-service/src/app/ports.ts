@@ -32,6 +32,14 @@ export interface LeafReader {
   hashesOf(producer: string, fromSeq: bigint, toSeq: bigint): Promise<ReadonlyMap<bigint, Uint8Array>>;
 }
 
+/** What a log entry is made of, and the leaf hash that was stored with it. */
+export type SealedLeaf = Omit<Leaf, 'body'> & { readonly bodyDigest: Uint8Array };
+
+export interface SealReader {
+  /** In order, from `from` on, at most `limit`. Bodies stay where they are, however large. */
+  sealed(from: number, limit: number): Promise<readonly SealedLeaf[]>;
+}
+
 export type LeafRange = {
   readonly from: number;
   readonly to: number;

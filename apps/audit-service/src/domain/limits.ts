@@ -17,7 +17,9 @@ export const MAX_PAGE_SIZE = 1_000;
 export const MAX_ANSWER_EVENT_BYTES = 2 * 1024 * 1024;
 /** Of bodies in one message of an export; a single one may be larger. */
 export const EXPORT_BYTES = 512 * 1024;
-/** Leaves in one message of an export, and of one step of the tree. */
+/** Leaves in one message of an export. */
 export const CHUNK_LEAVES = 256;
+/** Leaves in one step of the tree: some 2 MiB of entries at most, 16 tiles. */
+export const TREE_STEP_LEAVES = 4_096;
 /** Texts of findings kept for readers; the log has them all. */
 export const MAX_FINDINGS = 20;

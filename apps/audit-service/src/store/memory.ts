@@ -1,4 +1,5 @@
 /** The store as a fake with the real one's contract: for tests, nothing survives the process. */
+import { sha256 } from '@sallyport/crypto';
 import { LogShrunk, type SavedCheckpoint } from '../app/ports.ts';
 import { beaten, isSame, promisedAfter, taken, type Fence } from '../domain/fence.ts';
 import type { FoundRecord, NewLeaf, Position, RecordFilter, StoredRecord } from '../domain/leaf.ts';
@@ -57,6 +58,16 @@ export function memoryStore(): AuditStore {
             .filter(({ producer, seq }) => producer === of && seq >= fromSeq && seq <= toSeq)
             .map(({ seq, leafHash }) => [seq, leafHash]),
         ),
+    },
+    seals: {
+      sealed: async (from, limit) =>
+        leaves.slice(from, from + limit).map(({ index, producer, seq, body, leafHash }) => ({
+          index,
+          producer,
+          seq,
+          leafHash,
+          bodyDigest: sha256(body),
+        })),
     },
     records: {
       async query(filter, after, limit) {

@@ -1,7 +1,7 @@
 /** The store in Postgres (PGlite in the embedded profile). */
 import type { Database } from '@sallyport/service/database';
 import { sql, type Transaction } from 'kysely';
-import { LogShrunk, type LeafReader, type LeafWriter } from '../app/ports.ts';
+import { LogShrunk, type LeafReader, type LeafWriter, type SealReader } from '../app/ports.ts';
 import type { NewLeaf } from '../domain/leaf.ts';
 import type { Head } from '../domain/plan-commit.ts';
 import { checkpointFence, checkpointReader, folderStore } from './postgres-checkpoints.ts';
@@ -14,6 +14,7 @@ export function postgresStore(database: Database<Schema>): AuditStore {
   return {
     writer: leafWriter(database),
     leaves: leafReader(database),
+    seals: sealReader(database),
     records: recordReader(database),
     checkpoints: checkpointReader(database),
     fence: checkpointFence(database),
@@ -157,6 +158,33 @@ function leafReader({ kysely }: Database<Schema>): LeafReader {
         .where('producer_seq', '<=', toSeq)
         .execute();
       return new Map(rows.map(({ producer_seq, leaf_hash }) => [producer_seq, leaf_hash]));
+    },
+  };
+}
+
+function sealReader({ kysely }: Database<Schema>): SealReader {
+  return {
+    async sealed(from, limit) {
+      const rows = await kysely
+        .selectFrom('leaf')
+        .select([
+          'leaf_index',
+          'producer',
+          'producer_seq',
+          'leaf_hash',
+          sql<Uint8Array>`sha256(body)`.as('body_digest'),
+        ])
+        .where('leaf_index', '>=', BigInt(from))
+        .orderBy('leaf_index')
+        .limit(limit)
+        .execute();
+      return rows.map((row) => ({
+        index: Number(row.leaf_index),
+        producer: row.producer,
+        seq: row.producer_seq,
+        leafHash: row.leaf_hash,
+        bodyDigest: row.body_digest,
+      }));
     },
   };
 }

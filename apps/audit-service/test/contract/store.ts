@@ -1,5 +1,6 @@
 /** What every store of audit-service promises. */
 import { encodeEvent } from '@sallyport/audit-log';
+import { sha256 } from '@sallyport/crypto';
 import { describe, expect, test } from 'vitest';
 import { LogShrunk } from '../../src/app/ports.ts';
 import { START, type Position, type RecordFilter } from '../../src/domain/leaf.ts';
@@ -108,6 +109,21 @@ export function storeContract(name: string, fresh: () => Promise<AuditStore>): v
       expect(await read({ from: 0, to: 6, limit: 2, maxBytes: 1e9 })).toEqual([0, 1]);
       expect(await read({ from: 2, to: 6, limit: 9, maxBytes: 0 })).toEqual([2]);
       expect(await read({ from: 6, to: 9, limit: 9, maxBytes: 1e9 })).toEqual([]);
+    });
+
+    test('reads what entries are made of', async () => {
+      const store = await filled(await fresh());
+      const leaves = await store.leaves.leaves({ from: 0, to: 100, limit: 100, maxBytes: 1e9 });
+      const expected = leaves.map(({ index, producer, seq, leafHash, body }) => ({
+        index,
+        producer,
+        seq,
+        leafHash,
+        bodyDigest: sha256(body),
+      }));
+      expect(await store.seals.sealed(0, 100)).toEqual(expected);
+      expect(await store.seals.sealed(4, 1)).toEqual(expected.slice(4, 5));
+      expect(await store.seals.sealed(6, 9)).toEqual([]);
     });
 
     test('knows how far each producer is', async () => {

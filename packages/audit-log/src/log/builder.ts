@@ -71,6 +71,9 @@ export async function rebuildLog(
   return openLog(store, size);
 }
 
+/** Of files written at the same time. */
+const MAX_QUEUED = 16;
+
 class TileBuilder implements LogBuilder {
   readonly #store: TileStore;
   readonly #write: (path: string, bytes: Uint8Array) => Promise<void>;
@@ -78,6 +81,7 @@ class TileBuilder implements LogBuilder {
   #entries: Uint8Array[];
   /** Partial tiles on the store, by the path of the full tile that will replace them. */
   readonly #partials = new Map<string, string[]>();
+  readonly #queued: [path: string, bytes: Uint8Array][] = [];
   #usable = true;
   /** Whether partial tiles of sizes that this builder never had may lie about: an earlier process left them. */
   #mayHaveStrays = true;
@@ -116,13 +120,14 @@ class TileBuilder implements LogBuilder {
       const index = this.#bundleIndex();
       this.#entries.push(entry);
       if (this.#entries.length === TILE_WIDTH) {
-        await this.#write(tilePath('entries', index), encodeBundle(this.#entries));
+        await this.#queue(tilePath('entries', index), encodeBundle(this.#entries));
         full.push(tilePath('entries', index));
         this.#entries = [];
       }
-      for (const tile of this.#edge.append(leafHash(entry))) full.push(await this.#writeTile(tile));
+      for (const tile of this.#edge.append(leafHash(entry))) full.push(await this.#queueTile(tile));
     }
-    if (entries.length > 0) await this.#writePartials();
+    if (entries.length > 0) await this.#queuePartials();
+    await this.#flush();
     for (const path of full) {
       for (const partial of this.#partials.get(path) ?? []) await this.#store.remove(partial);
       this.#partials.delete(path);
@@ -159,21 +164,34 @@ class TileBuilder implements LogBuilder {
     }
   }
 
-  async #writePartials(): Promise<void> {
+  async #queuePartials(): Promise<void> {
     for (const tile of this.#edge.partialTiles()) {
-      await this.#writeTile(tile);
+      await this.#queueTile(tile);
       this.#notePartial(tile.level, tile.index, tile.hashes.length);
     }
     if (this.#entries.length === 0) return;
     const index = this.#bundleIndex();
-    await this.#write(tilePath('entries', index, this.#entries.length), encodeBundle(this.#entries));
+    await this.#queue(tilePath('entries', index, this.#entries.length), encodeBundle(this.#entries));
     this.#notePartial('entries', index, this.#entries.length);
   }
 
-  async #writeTile({ level, index, hashes }: HashTile): Promise<string> {
+  async #queueTile({ level, index, hashes }: HashTile): Promise<string> {
     const path = tilePath(level, index, hashes.length);
-    await this.#write(path, concatBytes(...hashes));
+    await this.#queue(path, concatBytes(...hashes));
     return path;
+  }
+
+  /** Tiles may be written in any order, since no checkpoint speaks of them yet: several at once share the disk's flushes. */
+  async #queue(path: string, bytes: Uint8Array): Promise<void> {
+    this.#queued.push([path, bytes]);
+    if (this.#queued.length >= MAX_QUEUED) await this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    const writes = this.#queued.splice(0).map(async ([path, bytes]) => this.#write(path, bytes));
+    for (const result of await Promise.allSettled(writes)) {
+      if (result.status === 'rejected') throw result.reason;
+    }
   }
 
   #notePartial(level: number | 'entries', index: number, width: number): void {

@@ -26,10 +26,16 @@ export function entryOf(record: {
   readonly body: Uint8Array;
 }): Uint8Array {
   const { producer, seq, body } = record;
+  return entryOfDigest({ producer, seq, bodyDigest: sha256(body) });
+}
+
+/** The same where the digest is known already. Throws RangeError on fields that no entry can have. */
+export function entryOfDigest({ producer, seq, bodyDigest }: EntryFields): Uint8Array {
   if (!isProducer(producer))
     throw new RangeError(`not a producer: ${JSON.stringify(producer.slice(0, 300))}`);
   if (seq < 1n || seq > VALUE.maxU64) throw new RangeError(`not a producer sequence: ${seq}`);
-  return utf8(`${TITLE}\n${producer}\n${seq}\n${toBase64(sha256(body))}\n`);
+  if (bodyDigest.length !== 32) throw new RangeError('a SHA-256 has 32 bytes');
+  return utf8(`${TITLE}\n${producer}\n${seq}\n${toBase64(bodyDigest)}\n`);
 }
 
 /** What an entry commits to, or undefined when the bytes are not one. */

@@ -43,8 +43,7 @@ export async function signCheckpoint(
   };
   const next: Checkpoint = { origin: signer.name, size: log.size, root: log.root };
   const stored = await store.read(CHECKPOINT_PATH);
-  const previous =
-    stored && (await checkExtends(store, stored, [key, ...(options.earlierKeys ?? [])], next));
+  const previous = stored && (await checkExtends(store, stored, [key, ...(options.earlierKeys ?? [])], next));
   const isSigned =
     previous?.size === next.size &&
     previous.signedBy.some(({ keyId }) => constantTimeEqual(keyId, key.keyId));
