@@ -87,7 +87,7 @@ export function createMessageTraces(ports: MessageTracesPorts): MessageTraces {
       let refused = 0;
       for (const [index, message] of messages.entries()) {
         const isOwn = isOneChosen && isChosen();
-        if (message.kind === 'control' || (message.trace === '' && !isOwn)) continue;
+        if (message.kind === 'control' || (!isOwn && !mayAsk(message.trace))) continue;
         const parent = parseTraceparent(message.trace);
         if (parent === undefined ? !isOwn : !parent.sampled) continue;
         if ((traces?.size ?? 0) >= TRACE_LIMITS.perFrame || !mayTrace(live)) {
@@ -104,6 +104,15 @@ export function createMessageTraces(ports: MessageTracesPorts): MessageTraces {
       return traces;
     },
   };
+}
+
+/** Version 00, as everybody writes it: its length, and the digit with the flag `sampled` (section 3.2.2.5). */
+const LENGTH = 55;
+const UNSAMPLED_DIGIT = /[02468ace]$/u;
+
+/** False for what surely asks for nothing; far cheaper than to parse it, and most of what comes. */
+function mayAsk(trace: string): boolean {
+  return trace !== '' && !(trace.length === LENGTH && UNSAMPLED_DIGIT.test(trace));
 }
 
 /** How many messages go by before the next that is chosen, so that each is with probability `share`. */
