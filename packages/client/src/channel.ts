@@ -32,7 +32,7 @@ import {
   type Response,
 } from './request.ts';
 import { Requests } from './requests.ts';
-import { notResumed, type Resumption } from './resumption.ts';
+import { notResumed, type Resumable, type Resumer } from './resumable.ts';
 import { Sender } from './sender.ts';
 import { inSpan, type ClientTracer } from './tracing.ts';
 import type { Sendable } from './waiting.ts';
@@ -40,12 +40,12 @@ import type { Sendable } from './waiting.ts';
 /** docs/protocol.md section 8.1. */
 const MAX_BAD_FRAMES = 16;
 
-export class Channel implements AsyncDisposable {
+export class Channel implements AsyncDisposable, Resumable {
   /** Hex; names the session in the audit log. The same over all resumes. */
   readonly sessionId: string;
   /** Who we are to the gateway. */
   readonly principal: string;
-  readonly #resumption: Resumption | undefined;
+  readonly #resumer: Resumer | undefined;
   readonly #onState: ((state: ChannelState) => void) | undefined;
   readonly #tracer: ClientTracer | undefined;
   readonly #sender: Sender;
@@ -61,13 +61,13 @@ export class Channel implements AsyncDisposable {
   #counts = { received: 0, rejected: 0, resumes: 0 };
   #badFramesInARow = 0;
 
-  /** Made by `connect` and `Connection.open`. Without a resumption it ends with its carrier. */
-  constructor(established: Established, link: Link, options: ChannelOptions, resumption?: Resumption) {
+  /** Made by `connect` and `Connection.open`. Without a resumer it ends with its carrier. */
+  constructor(established: Established, link: Link, options: ChannelOptions, resumer?: Resumer) {
     const { session, binding, gatewayClock } = established;
     this.#session = session;
     this.#gatewayClock = gatewayClock;
     this.#link = link;
-    this.#resumption = resumption;
+    this.#resumer = resumer;
     this.#onState = options.onState;
     this.#tracer = options.tracer;
     this.#sender = new Sender({
@@ -186,14 +186,14 @@ export class Channel implements AsyncDisposable {
   /** For the carrier: it is gone, or the gateway wants the session resumed. It goes on elsewhere if it can. */
   lost(reason: ChannelError, isGatewayGoing = false): void {
     if (this.#state !== 'open') return;
-    if (this.#resumption === undefined) return this.end(reason);
+    if (this.#resumer === undefined) return this.end(reason);
     this.#link.leave();
     // One that is going away would only say so again.
-    if (isGatewayGoing) this.#resumption.leaveGateway();
+    if (isGatewayGoing) this.#resumer.leaveGateway();
     this.#sender.detach();
     this.#requests.leaveEpoch();
     this.#setState('resuming');
-    void this.#resume(this.#resumption, reason);
+    void this.#resume(this.#resumer, reason);
   }
 
   /** For a resume: what it begins with. The epoch is left as it starts. */
@@ -224,8 +224,8 @@ export class Channel implements AsyncDisposable {
     this.#setState('closed');
   }
 
-  async #resume(resumption: Resumption, reason: ChannelError): Promise<void> {
-    const problem = await resumption.run(this, this.#ended.signal);
+  async #resume(resumer: Resumer, reason: ChannelError): Promise<void> {
+    const problem = await resumer.run(this, this.#ended.signal);
     if (problem !== undefined) this.end(notResumed(reason, problem));
   }
 
@@ -309,7 +309,7 @@ export class Channel implements AsyncDisposable {
     if (cause === 'epoch_exhausted') {
       const text = 'the session has sent all it may in its epoch';
       const error = new ChannelError('closed', 'epoch_required', text);
-      if (this.#resumption !== undefined) return this.lost(error);
+      if (this.#resumer !== undefined) return this.lost(error);
       return this.#requests.giveUp(toHex(message.correlation), error);
     }
     const error = new ChannelError('usage', 'invalid_request', `the request cannot be sent: ${cause}`);

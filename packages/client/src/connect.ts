@@ -187,11 +187,12 @@ function prepare(options: ConnectionOptions, isOwned: boolean, traceparent?: str
         clock,
         isChannelBindingRequired: open.channelBinding === 'required',
       };
-      const common = { connector, trust: gateway, now: () => performance.now() };
+      const { backOff } = connector;
+      const common = { connector, backOff, trust: gateway, now: () => performance.now() };
       return {
         handshake: { ...gateway, credential, trustDomain, expectedPrincipal: open.expectedPrincipal },
         channel,
-        resumption: resumeOptions && new Resumption({ ...resumeOptions, ...common }, dialled),
+        resumer: resumeOptions && new Resumption({ ...resumeOptions, ...common }, dialled),
       };
     },
   };

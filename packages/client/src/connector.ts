@@ -97,6 +97,12 @@ export class Connector {
     multiplexer.retire();
   }
 
+  /** How long to wait. Full jitter: many clients that lost one gateway do not come to the next at once. */
+  readonly backOff = (failures: number): number => {
+    const { firstPauseMs, maxPauseMs, random } = this.#options;
+    return Math.min(maxPauseMs, firstPauseMs * 2 ** Math.min(failures, 16)) * random();
+  };
+
   /** For a session that is between two connections. */
   away(change: 1 | -1): void {
     this.#away += change;
@@ -119,11 +125,8 @@ export class Connector {
   }
 
   async #redial(): Promise<Dialled> {
-    const { firstPauseMs, maxPauseMs, random } = this.#options;
-    // Full jitter: many clients that lost one gateway do not come to the next at once.
-    const pauseMs = Math.min(maxPauseMs, firstPauseMs * 2 ** Math.min(this.#failures, 16)) * random();
     try {
-      await sleep(pauseMs, undefined, { signal: this.#closing.signal });
+      await sleep(this.backOff(this.#failures), undefined, { signal: this.#closing.signal });
     } catch {
       throw this.#over ?? new ChannelError('closed', 'closed', 'the connection was closed');
     }

@@ -13,6 +13,7 @@ import type { Carrier, CarrierEvents, Link, Tenant } from './carrier.ts';
 import type { Channel } from './channel.ts';
 import { ChannelError } from './errors.ts';
 import { Opening, type OpeningOptions } from './opening.ts';
+import type { Resumable } from './resumable.ts';
 import { Resuming, type ResumeTrust } from './resuming.ts';
 
 export type MultiplexerOptions = {
@@ -139,10 +140,10 @@ export class Multiplexer {
   }
 
   /** Takes a session on again that was open elsewhere. Resolves when the gateway was heard in its new epoch. */
-  async resume(channel: Channel, { trust, timeoutMs, signal }: ResumeRequest): Promise<void> {
+  async resume(session: Resumable, { trust, timeoutMs, signal }: ResumeRequest): Promise<void> {
     if (this.#over !== undefined) throw this.#over;
     const resuming: Resuming = new Resuming(
-      channel,
+      session,
       trust,
       this.#link(() => resuming),
     );
@@ -153,7 +154,7 @@ export class Multiplexer {
     }, timeoutMs);
     signal.addEventListener('abort', onAbort, { once: true });
     try {
-      const { sessionId } = channel;
+      const { sessionId } = session;
       this.#former.delete(sessionId);
       this.#sessions.set(this.#options.isOwned ? ONLY : sessionId, resuming);
       this.#queue.add(resuming);

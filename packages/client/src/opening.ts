@@ -11,14 +11,14 @@ import type { Link, Tenant } from './carrier.ts';
 import { Channel } from './channel.ts';
 import { ChannelError } from './errors.ts';
 import type { ChannelOptions } from './request.ts';
-import type { Resumption } from './resumption.ts';
+import type { Resumer } from './resumable.ts';
 
 export type OpeningOptions = {
   /** The exporter comes from the carrier. */
   readonly handshake: Omit<ClientHandshakeOptions, 'exporter'>;
   readonly channel: ChannelOptions;
   /** Where it is being opened, for its resume; undefined: it ends with its carrier. */
-  readonly resumption: Resumption | undefined;
+  readonly resumer: Resumer | undefined;
 };
 
 /** Frames that may wait while a proof is checked or a credential signs. An honest gateway sends one and waits. */
@@ -170,8 +170,8 @@ export class Opening implements Tenant {
   }
 
   #open(established: Established): void {
-    const { channel, resumption } = this.#options;
-    this.#channel = new Channel(established, this.#link, channel, resumption);
+    const { channel, resumer } = this.#options;
+    this.#channel = new Channel(established, this.#link, channel, resumer);
     this.#link.opened();
     if (this.#isGivenUp) void this.#channel.close();
     else this.#settle.resolve(this.#channel);

@@ -12,8 +12,8 @@ import {
   type ClientResumeOptions,
 } from '@sallyport/channel';
 import type { Link, Tenant } from './carrier.ts';
-import type { Channel } from './channel.ts';
-import { ChannelError } from './errors.ts';
+import type { ChannelError } from './errors.ts';
+import type { Resumable } from './resumable.ts';
 
 export type ResumeTrust = Omit<ClientResumeOptions, 'session' | 'receivedThrough' | 'exporter'>;
 
@@ -38,7 +38,7 @@ export class Resuming implements Tenant {
   /** Resolves when the gateway was heard in the new epoch. Settles once. */
   readonly result: Promise<void>;
   readonly #settle: { resolve: () => void; reject: (error: unknown) => void };
-  readonly #channel: Channel;
+  readonly #session: Resumable;
   readonly #trust: ResumeTrust;
   readonly #link: Link;
   #resume: ClientResume | undefined;
@@ -48,24 +48,24 @@ export class Resuming implements Tenant {
   #queue: Uint8Array[] = [];
   #isWorking = false;
 
-  constructor(channel: Channel, trust: ResumeTrust, link: Link) {
+  constructor(session: Resumable, trust: ResumeTrust, link: Link) {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.result = promise;
     this.#settle = { resolve, reject };
-    this.#channel = channel;
+    this.#session = session;
     this.#trust = trust;
     this.#link = link;
     promise.catch(() => undefined);
   }
 
   get isOver(): boolean {
-    return this.#isOver || this.#channel.closedBy !== undefined;
+    return this.#isOver || this.#session.closedBy !== undefined;
   }
 
   start(exporter: Uint8Array | undefined): boolean {
     if (this.isOver || this.#resume !== undefined) return false;
     try {
-      const { session, receivedThrough } = this.#channel.forResume();
+      const { session, receivedThrough } = this.#session.forResume();
       this.#resume = new ClientResume({ ...this.#trust, session, receivedThrough, exporter });
       this.#link.write(this.#resume.start());
       return true;
@@ -77,7 +77,7 @@ export class Resuming implements Tenant {
 
   onFrame(frame: Uint8Array): void {
     if (this.isOver) return;
-    if (this.#isHeard) return this.#channel.onFrame(frame);
+    if (this.#isHeard) return this.#session.onFrame(frame);
     if (this.#queue.length >= MAX_QUEUED_FRAMES) {
       return this.giveUp(new ResumeRefused('the gateway floods the resume', false));
     }
@@ -86,21 +86,21 @@ export class Resuming implements Tenant {
   }
 
   onDrain(): void {
-    if (this.#isHeard) this.#channel.onDrain();
+    if (this.#isHeard) this.#session.onDrain();
   }
 
   lost(error: ChannelError): void {
-    if (this.#isHeard) this.#channel.lost(error);
+    if (this.#isHeard) this.#session.lost(error);
     else this.giveUp(error);
   }
 
   end(error: ChannelError): void {
     this.giveUp(error);
-    this.#channel.end(error);
+    this.#session.end(error);
   }
 
   sayGoodbye(): void {
-    if (this.#isHeard) this.#channel.sayGoodbye();
+    if (this.#isHeard) this.#session.sayGoodbye();
   }
 
   /** This attempt is over; the session may go on to another. Does nothing once the gateway was heard. */
@@ -116,7 +116,7 @@ export class Resuming implements Tenant {
   async #work(): Promise<void> {
     this.#isWorking = true;
     for (let frame = this.#queue.shift(); frame !== undefined; frame = this.#queue.shift()) {
-      if (this.#isHeard) this.#channel.onFrame(frame);
+      if (this.#isHeard) this.#session.onFrame(frame);
       else if (this.#isAttached) this.#onFirstFrame(frame);
       else await this.#onAnswer(frame);
     }
@@ -129,7 +129,7 @@ export class Resuming implements Tenant {
     if (result === undefined) return this.giveUp(new ResumeRefused('the gateway spoke first', false));
     if (!result.ok) return this.giveUp(refusedBy(result));
     this.#isAttached = true;
-    this.#channel.attach(result, this.#link);
+    this.#session.attach(result, this.#link);
   }
 
   /** An alert ends an attempt that nobody has confirmed, as it ends a handshake. */
@@ -141,7 +141,7 @@ export class Resuming implements Tenant {
         alert.ok ? refusedByAlert(alert.code, alert.retryAfterMs) : new ResumeRefused('bad alert', false),
       );
     }
-    this.#channel.onFrame(frame, () => {
+    this.#session.onFrame(frame, () => {
       this.#isHeard = true;
       this.#link.opened();
       this.#settle.resolve();

@@ -3,9 +3,8 @@
  * have refused it, or its time is over. It is never replaced by another session: its id is what its messages are accounted to.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Channel } from './channel.ts';
 import { abortable, type Connector, type Dialled } from './connector.ts';
-import { ChannelError } from './errors.ts';
+import type { Resumable, Resumer } from './resumable.ts';
 import { ResumeRefused, type ResumeTrust } from './resuming.ts';
 
 export type ResumeOptions = {
@@ -26,13 +25,22 @@ export type ResumptionOptions = {
   readonly maxMs: number;
   readonly maxAttempts: number;
   readonly attemptMs: number;
+  /** Before the second resume in a row that did not last, and those after it. */
+  readonly backOff: (failures: number) => number;
   /** Milliseconds that never jump. */
   readonly now: () => number;
 };
 
-export class Resumption {
+/** A session that is open for less than this after a resume was not helped by it. */
+const STEADY_MS = 1_000;
+
+export class Resumption implements Resumer {
   readonly #options: ResumptionOptions;
   #current: Dialled | undefined;
+  /** When the session was lost that has not been steady since, and how often it was resumed in vain. */
+  #lostAtMs = -Infinity;
+  #openedAtMs = -Infinity;
+  #inVain = 0;
 
   /** `current`: the connection that the session was opened on. */
   constructor(options: ResumptionOptions, current: Dialled) {
@@ -40,23 +48,26 @@ export class Resumption {
     this.#current = current;
   }
 
-  /** The gateway there wants to be left. */
   leaveGateway(): void {
     if (this.#current !== undefined) this.#options.connector.leave(this.#current);
   }
 
-  /** Undefined when the session goes on; else why it does not. Never rejects. */
-  async run(channel: Channel, signal: AbortSignal): Promise<string | undefined> {
-    const { connector, maxMs, maxAttempts } = this.#options;
-    const untilMs = this.#options.now() + maxMs;
+  async run(session: Resumable, signal: AbortSignal): Promise<string | undefined> {
+    const { connector, maxMs, maxAttempts, now, backOff } = this.#options;
+    this.#countLoss(now());
+    const leftMs = this.#lostAtMs + maxMs - now();
+    if (leftMs < 1) return 'it is lost again as soon as it is resumed';
+    const untilMs = now() + leftMs;
     const refusedBy = new Set<string>();
-    const end = AbortSignal.any([signal, AbortSignal.timeout(maxMs)]);
+    const end = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(leftMs))]);
     let problem: unknown = new Error('no gateway was reached');
     connector.away(1);
     try {
-      for (let attempt = 0; attempt < maxAttempts && this.#options.now() < untilMs; attempt += 1) {
+      if (this.#inVain > 0) await sleep(backOff(this.#inVain), undefined, { signal: end });
+      for (let attempt = 0; attempt < maxAttempts && now() < untilMs; attempt += 1) {
         try {
-          await this.#attempt(channel, end);
+          await this.#attempt(session, end);
+          this.#openedAtMs = now();
           return undefined;
         } catch (error) {
           if (end.aborted || connector.closedBy !== undefined) break;
@@ -75,13 +86,23 @@ export class Resumption {
     return problem instanceof Error ? problem.message : String(problem);
   }
 
-  async #attempt(channel: Channel, signal: AbortSignal): Promise<void> {
+  /** A gateway that takes the session on and ends it at once must not keep us busy for ever. */
+  #countLoss(nowMs: number): void {
+    if (nowMs - this.#openedAtMs < STEADY_MS) {
+      this.#inVain += 1;
+    } else {
+      this.#inVain = 0;
+      this.#lostAtMs = nowMs;
+    }
+  }
+
+  async #attempt(session: Resumable, signal: AbortSignal): Promise<void> {
     const { connector, trust, attemptMs } = this.#options;
     const dialled = await connector.dialled(signal);
     this.#current = dialled;
     connector.away(-1);
     try {
-      await abortable(dialled.multiplexer.resume(channel, { trust, timeoutMs: attemptMs, signal }), signal);
+      await abortable(dialled.multiplexer.resume(session, { trust, timeoutMs: attemptMs, signal }), signal);
       connector.worked();
     } catch (error) {
       connector.leave(dialled);
@@ -90,11 +111,4 @@ export class Resumption {
       connector.away(1);
     }
   }
-}
-
-/** The reason of the loss, with why it was final. Callers branch on kind and code as they do where nothing is resumed. */
-export function notResumed(reason: ChannelError, problem: string): ChannelError {
-  const { kind, code, message, retryAfterMs = 0 } = reason;
-  const text = `${message}; the session could not be resumed: ${problem}`;
-  return new ChannelError(kind, code, text, { retryAfterMs, cause: reason });
 }
