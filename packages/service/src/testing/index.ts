@@ -20,3 +20,5 @@ export type { TestSurroundings } from './runtime.ts';
 export { serverFolders, serverSuite } from './servers.ts';
 export type { ServerFolders, ServerSuite } from './servers.ts';
 export { memoryTrail } from './trail.ts';
+export { serviceFiles, TRUST_DOMAIN } from './service-files.ts';
+export type { ServiceFiles } from './service-files.ts';

@@ -16,7 +16,7 @@ import {
   serviceConfig,
   trustRootsFile,
 } from '../../src/process/index.ts';
-import { serviceFiles, TRUST_DOMAIN, type ServiceFiles } from './service-files.ts';
+import { serviceFiles, TRUST_DOMAIN, YAML, type ServiceFiles } from './service-files.ts';
 
 const schema = serviceConfig(processFields('key-service'));
 const DAY_MS = 24 * 60 * 60_000;
@@ -36,8 +36,8 @@ const summary = (problems: readonly ConfigProblem[]) =>
 
 test('good files are taken, and their paths are absolute', async () => {
   await using files = await serviceFiles('key-service');
-  const config = loadConfig(schema, { text: files.yaml, baseDir: files.folder });
-  expect(config.identity.certFile).toBe(join(files.folder, 'cert.pem'));
+  const config = loadConfig(schema, { text: YAML, baseDir: files.folder });
+  expect(config.identity.certFile).toBe(join(files.folder, 'tls/service.pem'));
   expect(config.nats).toMatchObject({ user: 'somebody', servers: ['127.0.0.1:1'] });
   expect(config.log.level).toBe('info');
   expect(plaintextBackends(config)).toEqual([]);
@@ -54,58 +54,59 @@ const issued = async (files: ServiceFiles, name: string, days = 90, clock = syst
     usages: ['server'],
     lifetimeDays: days,
   });
-  await files.write('cert.pem', leaf.certPem);
-  await files.write('key.pem', leaf.keyPem);
+  await files.write('tls/service.pem', leaf.certPem);
+  await files.write('tls/service.key', leaf.keyPem);
 };
 
 describe('an identity that could not work is refused where it is named', () => {
   const rows: readonly [string, Spoil, RegExp][] = [
     [
       'no certificate',
-      (files) => rm(join(files.folder, 'cert.pem')),
+      (files) => rm(join(files.folder, 'tls/service.pem')),
       /yaml:2 identity\.certFile: names a file that does not exist/,
     ],
     [
       'no key',
-      (files) => rm(join(files.folder, 'key.pem')),
+      (files) => rm(join(files.folder, 'tls/service.key')),
       /yaml:3 identity\.keyFile: names a file that does not exist/,
     ],
     [
       'no authority',
-      (files) => rm(join(files.folder, 'ca.pem')),
+      (files) => rm(join(files.folder, 'tls/ca.pem')),
       /yaml:4 identity\.caFile: names a file that does not exist/,
     ],
     [
       'noise for a certificate',
-      (files) => files.write('cert.pem', 'noise'),
+      (files) => files.write('tls/service.pem', 'noise'),
       /yaml:2 identity\.certFile: .*without a PEM/,
     ],
     [
       'noise for a key',
-      (files) => files.write('key.pem', 'canary'),
+      (files) => files.write('tls/service.key', 'canary'),
       /yaml:3 identity\.keyFile: not a PEM private key/,
     ],
     [
       'noise for an authority',
-      (files) => files.write('ca.pem', 'noise'),
+      (files) => files.write('tls/ca.pem', 'noise'),
       /yaml:4 identity\.caFile: .*without PEM/,
     ],
     [
       'a leaf for an authority',
-      async (files) => files.write('ca.pem', await readFile(join(files.folder, 'cert.pem'), 'utf8')),
+      async (files) =>
+        files.write('tls/ca.pem', await readFile(join(files.folder, 'tls/service.pem'), 'utf8')),
       /yaml:4 identity\.caFile: .*no authority/,
     ],
     [
       'a key that others can read',
-      (files) => chmod(join(files.folder, 'key.pem'), 0o640),
+      (files) => chmod(join(files.folder, 'tls/service.key'), 0o640),
       /yaml:3 identity\.keyFile: .*other users/,
     ],
     [
       'the key of another',
       async (files) => {
-        const cert = await readFile(join(files.folder, 'cert.pem'), 'utf8');
+        const cert = await readFile(join(files.folder, 'tls/service.pem'), 'utf8');
         await issued(files, 'key-service');
-        await files.write('cert.pem', cert);
+        await files.write('tls/service.pem', cert);
       },
       /yaml:3 identity\.keyFile: the private key does not belong/,
     ],
@@ -136,14 +137,14 @@ describe('an identity that could not work is refused where it is named', () => {
   test.each(rows)('%s', async (_, spoil, says) => {
     await using files = await serviceFiles('key-service');
     await spoil(files);
-    const problems = problemsOf(schema, files, files.yaml);
+    const problems = problemsOf(schema, files, YAML);
     expect(summary(problems).join('\n')).toMatch(says);
     expect(JSON.stringify(problems)).not.toContain('canary');
   });
 
   test('another trust domain', async () => {
     await using files = await serviceFiles('key-service');
-    const text = files.yaml.replace(TRUST_DOMAIN, 'example.net');
+    const text = YAML.replace(TRUST_DOMAIN, 'example.net');
     expect(summary(problemsOf(schema, files, text)).join()).toMatch(
       /yaml:2 identity\.certFile: names .*example\.org/,
     );
@@ -159,8 +160,8 @@ describe('backends', () => {
   ];
   test.each(passwords)('a password file that is %s', async (_, content, says) => {
     await using files = await serviceFiles('key-service');
-    await files.write('nats.password', content);
-    const problems = summary(problemsOf(schema, files, files.yaml)).join();
+    await files.write('secrets/nats', content);
+    const problems = summary(problemsOf(schema, files, YAML)).join();
     expect(problems).toMatch(/yaml:9 nats\.passwordFile/);
     expect(problems).toMatch(says);
     expect(problems).not.toContain('canary');
@@ -174,10 +175,9 @@ describe('backends', () => {
 
   test('plaintext has to be asked for', async () => {
     await using files = await serviceFiles('key-service');
-    const text = files.yaml
-      .replace('  caFile: ca.pem\n', '\0')
-      .replace('  caFile: ca.pem\n', '')
-      .replace('\0', '  caFile: ca.pem\n');
+    const text = YAML.replace('  caFile: tls/backends.pem\n', '\0')
+      .replace('  caFile: tls/backends.pem\n', '')
+      .replace('\0', '  caFile: tls/backends.pem\n');
     expect(summary(problemsOf(schema, files, text))).toEqual([
       expect.stringMatching(/yaml:\d+ nats\.caFile: is missing, and without it the connection is plaintext/),
     ]);
@@ -198,7 +198,7 @@ describe('backends', () => {
   ];
   test.each(kinds)('redis: %s', async (_, lines, says) => {
     await using files = await serviceFiles('key-service');
-    const text = `redis:\n  ${lines}\n  username: u\n  passwordFile: nats.password\n  caFile: ca.pem\n`;
+    const text = `redis:\n  ${lines}\n  username: u\n  passwordFile: secrets/nats\n  caFile: tls/ca.pem\n`;
     const problems = summary(problemsOf(redis, files, text)).join();
     if (says === undefined) expect(problems).toBe('');
     else expect(problems).toMatch(says);
@@ -211,7 +211,7 @@ describe('backends', () => {
       database: databaseConfig(),
       anchors: trustRootsFile(),
     });
-    const text = `${files.yaml.replace('somebody', '""').replace('cert.pem', 'none.pem')}database:\n  host: h\n  user: u\n  port: 99999\n  passwordFile: none\nanchors: cert.pem\n`;
+    const text = `${YAML.replace('somebody', '""').replace('tls/service.pem', 'none.pem')}database:\n  host: h\n  user: u\n  port: 99999\n  passwordFile: none\nanchors: tls/service.pem\n`;
     expect(
       summary(problemsOf(both, files, text)).map((line) => line.split(':').slice(0, 2).join(':')),
     ).toEqual([
@@ -252,7 +252,7 @@ describe('addresses', () => {
 test('the environment gives what the file does not', async () => {
   await using files = await serviceFiles('key-service');
   const config = loadConfig(schema, {
-    text: files.yaml,
+    text: YAML,
     baseDir: files.folder,
     env: { SALLYPORT_LOG_LEVEL: 'error', SALLYPORT_NATS_USER: 'other' },
   });

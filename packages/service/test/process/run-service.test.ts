@@ -18,7 +18,7 @@ import {
   type ServiceDefinition,
 } from '../../src/process/index.ts';
 import type { ComposedService } from '../../src/runtime/index.ts';
-import { serviceFiles, type ServiceFiles } from './service-files.ts';
+import { serviceFiles, YAML, type ServiceFiles } from './service-files.ts';
 
 const fields = { ...processFields('key-service'), probes: probesConfig, port: port({ allowZero: true }) };
 const schema = serviceConfig(fields);
@@ -83,7 +83,7 @@ const definition = (compose: Compose = async () => service()): ServiceDefinition
 
 const OWN = 'probes:\n  port: 0\nport: 0\n';
 
-async function configured(files: ServiceFiles, text = `${files.yaml}${OWN}`): Promise<string> {
+async function configured(files: ServiceFiles, text = `${YAML}${OWN}`): Promise<string> {
   return files.write('config.yaml', text);
 }
 
@@ -91,7 +91,7 @@ async function readyz(
   files: ServiceFiles,
   probesPort: number,
 ): Promise<{ status: number; checks: string[] }> {
-  const ca = await readFile(join(files.folder, 'ca.pem'), 'utf8');
+  const ca = await readFile(join(files.folder, 'tls/ca.pem'), 'utf8');
   return new Promise((resolve, reject) => {
     request({ host: '127.0.0.1', port: probesPort, path: '/readyz', ca, agent: false }, (response) => {
       let body = '';
@@ -139,7 +139,7 @@ describe('without starting', () => {
 
   test('--check-config of a bad one: every problem, as text and as JSON', async () => {
     await using files = await serviceFiles('gateway');
-    const file = await configured(files, `${files.yaml}${OWN}prob: 1\n`);
+    const file = await configured(files, `${YAML}${OWN}prob: 1\n`);
     const text = new FakeHost(['--config', file, '--check-config']);
     await runService(definition(), text.host);
     expect([text.exits, text.out]).toEqual([[EXIT.configuration], '']);
