@@ -154,15 +154,13 @@ describe.skipIf(suite.skip)(suite.title('the route over NATS'), () => {
     const ports = testPorts();
     const connections = natsConnections(memoryLog(), ports.monotonic);
     cleanups.push(async () => connections[Symbol.asyncDispose]());
-    const { nats } = { nats: { servers: [`127.0.0.1:${server.port}`], user: 'routes', passwordFile } };
-    const route = natsRoute(
-      {
-        ...{ kind: 'nats', subject: 'nobody.there', timeoutMs: 2_000, maxResponseBytes: 1 },
-        nats: { ...nats, caFile: folders.tls.caFile },
-      } as NatsRouteConfig,
-      connections.to({ ...nats, caFile: folders.tls.caFile }),
-      ports,
-    );
+    const nats = {
+      ...{ servers: [`127.0.0.1:${server.port}`], user: 'routes' },
+      ...{ passwordFile, caFile: folders.tls.caFile },
+    };
+    const limits = { timeoutMs: 2_000, maxResponseBytes: 1 };
+    const config: NatsRouteConfig = { kind: 'nats', subject: 'nobody.there', ...limits, nats };
+    const route = natsRoute(config, connections.to(nats), ports);
     expect(await route.send(messageTo())).toMatchObject({
       ...{ kind: 'failure', reason: 'upstream_failed', status: 'not_sent', isWithoutEffect: true },
     });

@@ -8,6 +8,15 @@ export type Feed = {
   readonly subject: string;
 };
 
+/** What a follower knows of a feed. */
+export type FeedStatus = {
+  /** `starting`: never current yet. `dead`: not current for longer than is allowed, whether by bus or by poll. */
+  readonly state: 'starting' | 'following' | 'dead';
+  readonly applied: bigint;
+  readonly lag: bigint;
+  readonly ageMs: number;
+};
+
 export const revocationFeed = { name: 'revocations', subject: 'sessions.revoked' } as const satisfies Feed;
 export const bundleFeed = { name: 'policy', subject: 'policy.bundle' } as const satisfies Feed;
 export const keyFeed = { name: 'keys', subject: 'keys.changed' } as const satisfies Feed;

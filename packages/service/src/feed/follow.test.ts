@@ -281,9 +281,7 @@ describe('when both ways are dead', () => {
     const follower = await follow();
     await pass(1_000);
     expect(follower.status().state).toBe('starting');
-    await expect(follower.check()).rejects.toMatchObject({
-      message: expect.stringContaining('not known yet'),
-    });
+    await expect(follower.check()).rejects.toThrow('not known yet');
     await pass(5_000);
     expect(follower.status().state).toBe('dead');
   });

@@ -8,7 +8,7 @@ import type { Bus } from '../bus/index.ts';
 import type { Clock } from '../clock/index.ts';
 import { unavailable } from '../errors/index.ts';
 import type { Log } from '../log/index.ts';
-import { DEAD_AFTER_MS, POLL_MS, SILENCE_MS, heartbeatSubject, type Feed } from './feeds.ts';
+import { DEAD_AFTER_MS, POLL_MS, SILENCE_MS, heartbeatSubject, type Feed, type FeedStatus } from './feeds.ts';
 import type { FeedMeter } from './measure.ts';
 import { FeedProgress } from './progress.ts';
 
@@ -51,14 +51,6 @@ export type FollowOptions = {
   /** Default 1,000. */
   readonly pollDeadlineMs?: number;
   readonly deadAfterMs?: number;
-};
-
-export type FeedStatus = {
-  /** `starting`: never current yet. `dead`: not current for longer than is allowed, whether by bus or by poll. */
-  readonly state: 'starting' | 'following' | 'dead';
-  readonly applied: bigint;
-  readonly lag: bigint;
-  readonly ageMs: number;
 };
 
 export interface Follower extends AsyncDisposable {

@@ -6,15 +6,9 @@ export {
   keyFeed,
   revocationFeed,
   type Feed,
+  type FeedStatus,
 } from './feeds.ts';
 export { announce, startHeartbeat, type HeartbeatOptions } from './publish.ts';
-export {
-  followFeed,
-  type Announcement,
-  type FeedStatus,
-  type FollowOptions,
-  type Follower,
-  type Polled,
-} from './follow.ts';
+export { followFeed, type Announcement, type FollowOptions, type Follower, type Polled } from './follow.ts';
 export { followKeys, type FollowKeysOptions } from './keys.ts';
 export { feedMeter, type FeedMeter } from './measure.ts';

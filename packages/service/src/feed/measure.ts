@@ -1,7 +1,6 @@
 /** How far behind followers are: the skew between replicas, by feed. */
 import type { Gauge, Metrics } from '../metrics/index.ts';
-import type { Feed } from './feeds.ts';
-import type { FeedStatus } from './follow.ts';
+import type { Feed, FeedStatus } from './feeds.ts';
 
 export interface FeedMeter {
   /** From now on the feed's age, lag and number are read at each exposition. */
