@@ -144,6 +144,37 @@ describe('an identity that could not work is refused where it is named', () => {
 
   test('another trust domain', async () => {
     await using files = await serviceFiles('key-service');
+    const text = YAML.replace(TRUST_DOMAIN, 'example.net');
+    expect(summary(problemsOf(schema, files, text)).join()).toMatch(
+      /yaml:2 identity\.certFile: names .*example\.org/,
+    );
+  });
+});
+
+describe('backends', () => {
+  const passwords: readonly [string, string, RegExp][] = [
+    ['empty', '', /is empty/],
+    ['an empty line', '\n', /is empty/],
+    ['of two lines', 'canary\ncanary\n', /more than one line/],
+    ['too long', 'c'.repeat(1025), /more than one line of at most 1 KiB/],
+  ];
+  test.each(passwords)('a password file that is %s', async (_, content, says) => {
+    await using files = await serviceFiles('key-service');
+    await files.write('secrets/nats', content);
+    const problems = summary(problemsOf(schema, files, YAML)).join();
+    expect(problems).toMatch(/yaml:9 nats\.passwordFile/);
+    expect(problems).toMatch(says);
+    expect(problems).not.toContain('canary');
+  });
+
+  test('a password is its line, whatever ends it', async () => {
+    await using files = await serviceFiles('key-service');
+    for (const end of ['', '\n', '\r\n'])
+      expect(readPassword(await files.write('p', `a b${end}`))).toBe('a b');
+  });
+
+  test('plaintext has to be asked for', async () => {
+    await using files = await serviceFiles('key-service');
     const text = YAML.replace('  caFile: tls/backends.pem\n', '');
     expect(summary(problemsOf(schema, files, text))).toEqual([
       expect.stringMatching(/yaml:\d+ nats\.caFile: is missing, and without it the connection is plaintext/),
