@@ -124,23 +124,40 @@ describe.skipIf(postgres.skip)(postgres.title('the folder of postgres'), () => {
   });
 });
 
-const redis = await serverSuite('redis');
-describe.skipIf(redis.skip)(redis.title('parents'), () => {
+describe.skipIf(all.skip)(all.title('parents'), () => {
   if (process.platform !== 'linux') return; // elsewhere only an orderly end of the parent ends them
-  test('a server does not outlive a parent that was killed', async () => {
+
+  test('servers and what they started do not outlive a parent that was killed', async () => {
+    chmodSync(base, 0o711);
     const holder = fileURLToPath(new URL('./holder.ts', import.meta.url));
     const parent = spawn(process.execPath, [holder, base], { stdio: ['ignore', 'pipe', 'inherit'] });
-    let pid = 0;
+    let pids: number[] = [];
     for await (const line of createInterface({ input: parent.stdout })) {
-      pid = Number(line);
+      pids = line.split(' ').map(Number);
       break;
     }
-    expect(commandLine(pid)).toContain('redis-server');
+    expect(pids.map(commandLine).map((text) => /[a-z]+-server|postgres/.exec(text)?.[0])).toEqual([
+      'redis-server',
+      'nats-server',
+      'postgres',
+    ]);
+    const family = pids.flatMap((pid) => [pid, ...childrenOf(pid)]);
+    expect(family.length).toBeGreaterThan(6); // Postgres is several processes
     parent.kill('SIGKILL');
     // Whoever inherits the dead may take a moment to bury them: a zombie has no command line.
-    await expect.poll(() => commandLine(pid), { timeout: 5000 }).toBe('');
+    await expect
+      .poll(() => family.map(commandLine).filter((text) => text !== ''), { timeout: 10_000 })
+      .toEqual([]);
   });
 });
+
+function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
+  return text
+    .split(' ')
+    .map(Number)
+    .filter((child) => child > 0);
+}
 
 function commandLine(pid: number): string {
   try {
