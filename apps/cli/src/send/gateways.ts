@@ -1,6 +1,5 @@
-/** Which gateway a session is opened at: any of those that are there, so that one that is gone is not in the way. */
+/** Which gateway a session is opened at: any of those that are there. The client goes to the next when one is gone. */
 import { randomInt } from 'node:crypto';
-import { ChannelError, type Channel } from '@sallyport/client';
 import { UsageError } from '../exit.ts';
 
 const ADDRESS = /^(?:\[[0-9a-f:]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/iu;
@@ -17,31 +16,10 @@ export function parseGateways(text: string): readonly string[] {
   return addresses;
 }
 
-/**
- * Opens at one after the other, beginning anywhere, until one answers. Rejects with the last one's `ChannelError` when
- * none does, and at once with whatever else a gateway answers: that is about us, not about the gateway.
- */
-export async function openAtAny(
+/** The same addresses, beginning with any of them: many who send share the gateways. */
+export function beginningAnywhere(
   addresses: readonly string[],
-  open: (address: string) => Promise<Channel>,
   first: number = randomInt(addresses.length),
-): Promise<Channel> {
-  for (let tried = 1; ; tried += 1) {
-    try {
-      return await open(addresses[(first + tried - 1) % addresses.length] ?? '');
-    } catch (error) {
-      if (tried >= addresses.length || !isAboutTheGateway(error)) throw error;
-    }
-  }
-}
-
-/** Away, or not ready to take a session; another replica may be. */
-function isAboutTheGateway(error: unknown): boolean {
-  if (!(error instanceof ChannelError)) return false;
-  return (
-    error.kind === 'connection' ||
-    error.kind === 'timeout' ||
-    error.code === 'unavailable' ||
-    error.code === 'busy'
-  );
+): readonly string[] {
+  return [...addresses.slice(first), ...addresses.slice(0, first)];
 }

@@ -5,7 +5,7 @@ import { connect, type Channel, type ClientTracer, type Credential } from '@sall
 import type { CommandContext } from '../commands/context.ts';
 import { addressesOf, readTrust } from '../connect.ts';
 import { CommandFailed } from '../exit.ts';
-import { openAtAny } from './gateways.ts';
+import { beginningAnywhere } from './gateways.ts';
 
 export type Input = {
   readonly source: AsyncIterable<Uint8Array>;
@@ -50,13 +50,11 @@ export const systemPorts: SendPorts = {
   async openChannel({ home }, { credential, batch, gateways, signal, tracer }) {
     const trust = await readTrust(home);
     const addresses = gateways ?? (await addressesOf(home, 'gateway'));
-    return openAtAny(addresses, (address) =>
-      connect({
-        ...{ address, trust, credential, signal },
-        ...(batch === undefined ? {} : { batch }),
-        ...(tracer === undefined ? {} : { tracer }),
-      }),
-    );
+    return connect({
+      ...{ addresses: beginningAnywhere(addresses), trust, credential, signal },
+      ...(batch === undefined ? {} : { batch }),
+      ...(tracer === undefined ? {} : { tracer }),
+    });
   },
   now: () => performance.now(),
 };

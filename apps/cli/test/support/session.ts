@@ -16,6 +16,8 @@ export async function openSession(home: Home, name: string, timeoutMs = 10_000):
     trust: { caPem, trustDomain: DEVELOPMENT_TRUST_DOMAIN },
     credential: { kind: 'certificate', certPem, key },
     timeoutMs,
+    // One gateway in one process: its sessions are gone with it, and a test that kills it wants to know at once.
+    resume: false,
   });
 }
 
