@@ -14,7 +14,7 @@ const mayImport = {
 
 const tests = String.raw`\.test\.ts$|/test/|\.config\.ts$`;
 const wireAndStorage =
-  '^packages/proto/|/node_modules/(@bufbuild/protobuf|@grpc/grpc-js|@electric-sql|@nats-io|kysely|pg|redis|undici)/|^packages/service/src/(grpc|database|bus)/';
+  '^packages/proto/|/node_modules/(@bufbuild/protobuf|@grpc/grpc-js|@electric-sql|@nats-io|kysely|pg|redis|undici)/|^packages/service/src/(grpc|database|postgres|bus|nats|local-servers)/';
 
 /** @type {import('dependency-cruiser').IForbiddenRuleType[]} */
 const packageRules = Object.entries(mayImport).map(([name, allowed]) => ({
@@ -144,6 +144,16 @@ export default {
       severity: 'error',
       from: { pathNot: String.raw`${tests}|^packages/service/src/testing/` },
       to: { path: '^packages/service/src/testing/' },
+    },
+    {
+      name: 'local-servers-are-for-up',
+      comment: 'Services are given their servers; only sallyport up and tests start some.',
+      severity: 'error',
+      from: {
+        path: '^(apps|packages)/',
+        pathNot: `${tests}|^apps/cli/src/|^packages/service/src/(local-servers|testing)/`,
+      },
+      to: { path: '^packages/service/src/local-servers/' },
     },
     {
       name: 'no-dev-dependency-in-sources',
