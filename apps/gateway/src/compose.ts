@@ -15,7 +15,8 @@ import { startProbes, type Probes } from '@sallyport/service/process';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
 import { createCarrier, type Carrier } from './app/carrier.ts';
 import { createHandshakeTraces } from './app/handshake-trace.ts';
-import type { HalfOpen } from './app/handshakes.ts';
+import type { HalfOpen } from './app/half-open.ts';
+import { isLeft, leaveWith } from './app/leaving.ts';
 import { startLeases } from './app/leases.ts';
 import { pipelineMetrics } from './app/measure.ts';
 import { createMessageTraces } from './app/message-trace.ts';
@@ -23,6 +24,8 @@ import { beginSession } from './app/open-session.ts';
 import { createOutcomes } from './app/outcomes.ts';
 import { createPipeline } from './app/pipeline.ts';
 import type { ReplayGuard } from './app/ports.ts';
+import { beginResume } from './app/resume-session.ts';
+import type { ResumesUnderWay } from './app/resumes.ts';
 import { startRejections } from './app/rejections.ts';
 import { createSessionEnds } from './app/session-ends.ts';
 import { createSessions } from './app/sessions.ts';
@@ -34,6 +37,7 @@ import { checkPolicy, denyWhenStale } from './clients/policy-age.ts';
 import { startPolicyFeed } from './clients/policy-feed.ts';
 import { admitWhileFollowed, followRevocations } from './clients/revocations.ts';
 import { authClient, bytesOf, keyClient } from './clients/services.ts';
+import { sessionRecords } from './clients/session-records.ts';
 import { configProblems, DEFAULT_POLICY_MAX_AGE_MS, type GatewayConfig } from './config.ts';
 import { memoryReplayGuard } from './guard/memory.ts';
 import type { SharedGuardFactory } from './guard/redis.ts';
@@ -231,18 +235,38 @@ export async function composeGateway(
   };
   const gatewayIdentity = renewedIdentity(channelIdentity, trust.trustDomain, now);
   const halfOpen: HalfOpen = { count: 0, max: MAX_HALF_OPEN };
-  const opening = {
+  const sealing = sessionRecords(keys, monotonic);
+  const common = {
     identity: gatewayIdentity,
     now,
-    ...authClient(auth),
     createSessionKey: keyCalls.createSessionKey,
     decide,
-    guard,
     shares: createShares(overrides.shareLimits ?? SHARE_LIMITS, underWay),
+  };
+  const opening = {
+    ...common,
+    ...authClient(auth),
+    guard,
+    leave:
+      shared === undefined
+        ? () => Promise.resolve()
+        : leaveWith({
+            store: shared.store,
+            seal: sealing.seal,
+            onProblem: (error) => log.warn('a session could not be left for other gateways', { error }),
+          }),
     recordOpening: records.opening,
     discard: ends.add,
     onProblem: (error: unknown) => log.warn('a session could not be opened', { error }),
   };
+  const resuming = shared && {
+    ...common,
+    store: shared.store,
+    records: sealing,
+    recordResume: records.resume,
+    onProblem: (error: unknown) => log.warn('a session could not be resumed', { error }),
+  };
+  const resumesUnderWay: ResumesUnderWay = new Map();
   building.use(
     startLeases(
       {
@@ -269,6 +293,8 @@ export async function composeGateway(
           const carrier = createCarrier(
             {
               beginSession: (peer) => traceHandshake(beginSession(opening, peer), traceparent),
+              ...(resuming && { beginResume: (peer) => beginResume(resuming, peer) }),
+              resumesUnderWay,
               pipeline,
               sessions,
               rejections,
@@ -276,6 +302,8 @@ export async function composeGateway(
               halfOpen,
               now,
               onSessionEnd: (live, cause) => {
+                // Others may take it on: its keys and its ledger stay, until they end by themselves.
+                if (shared !== undefined && isLeft(cause)) return inBackground(live.underWay.idle());
                 ends.add(live.id, cause);
                 // The ledger of what is still under way is needed until its outcome is recorded.
                 inBackground(live.underWay.idle().then(() => guard.close(live.guard)));

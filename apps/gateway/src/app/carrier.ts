@@ -5,17 +5,23 @@
  */
 import { encodeAlert, FRAME_TYPE, parseFrame } from '@sallyport/channel';
 import { toHex } from '@sallyport/crypto';
-import { createHandshakes, type HalfOpen } from './handshakes.ts';
+import { halfOpenPlaces, type HalfOpen } from './half-open.ts';
+import { createHandshakes } from './handshakes.ts';
 import { LiveSession } from './live-session.ts';
 import type { PipelineMetrics } from './measure.ts';
 import type { OpenedSession, SessionOpening } from './open-session.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Rejections } from './rejections.ts';
+import type { ResumedSession, SessionResuming } from './resume-session.ts';
+import { createResumes, type ResumesUnderWay } from './resumes.ts';
 import type { Sessions } from './sessions.ts';
 
 export type CarrierPorts = {
   readonly beginSession: (peer: { address: string; exporter: Uint8Array | undefined }) => SessionOpening;
-  readonly pipeline: Pick<Pipeline, 'onFrame'>;
+  /** Absent where sessions live and die with their connection. */
+  readonly beginResume?: (peer: { exporter: Uint8Array | undefined }) => SessionResuming;
+  readonly resumesUnderWay: ResumesUnderWay;
+  readonly pipeline: Pick<Pipeline, 'onFrame' | 'onOpened'>;
   readonly sessions: Sessions;
   readonly rejections: Pick<Rejections, 'count'>;
   readonly metrics: Pick<PipelineMetrics, 'handshake'>;
@@ -62,6 +68,7 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
   let isOver = false;
   let idleTimer = setTimeout(idle, IDLE_MS);
 
+  const places = halfOpenPlaces(ports.halfOpen);
   const count = (cause: string): void => rejections.count(peerAddress, cause);
 
   function write(frame: Uint8Array): void {
@@ -77,16 +84,37 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
 
   const handshakes = createHandshakes({
     begin: () => ports.beginSession({ address: peerAddress, exporter: exporterOf(connection) }),
-    halfOpen: ports.halfOpen,
+    places,
     metrics: ports.metrics,
     write,
     reject,
     count,
-    opened: open,
+    opened: (opened) => {
+      if (add(opened) !== undefined) write(opened.frame);
+    },
+    onDefect: ports.onDefect,
+  });
+  const { beginResume } = ports;
+  const resumes = createResumes({
+    begin: beginResume && (() => beginResume({ exporter: exporterOf(connection) })),
+    places,
+    underWay: ports.resumesUnderWay,
+    metrics: ports.metrics,
+    write,
+    reject,
+    count,
+    resumed: (resumed) => {
+      // Attached here before: only the later attachment is one.
+      sessions.find(toHex(resumed.session.sid))?.end('superseded', 'superseded');
+      const live = add(resumed);
+      if (live !== undefined) ports.pipeline.onOpened(live, resumed.first);
+    },
+    later: (frame) => carrier.onFrame(frame),
     onDefect: ports.onDefect,
   });
 
-  function open(opened: OpenedSession): void {
+  /** Undefined when the carrier is gone meanwhile. */
+  function add(opened: OpenedSession | ResumedSession): LiveSession | undefined {
     const live = new LiveSession({
       session: opened.session,
       guard: opened.guard,
@@ -104,9 +132,13 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
     });
     sessions.add(live);
     own.set(live.id, live);
-    if (isOver) return live.detach('carrier_closed');
+    former.delete(live.id);
+    if (isOver) {
+      live.detach('carrier_closed');
+      return undefined;
+    }
     clearTimeout(idleTimer);
-    write(opened.frame);
+    return live;
   }
 
   function idle(): void {
@@ -115,7 +147,7 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
   }
 
   function forget(live: LiveSession, cause: string): void {
-    own.delete(live.id);
+    if (own.get(live.id) === live) own.delete(live.id);
     if (own.size === 0 && !isOver) {
       clearTimeout(idleTimer);
       idleTimer = setTimeout(idle, IDLE_MS);
@@ -131,7 +163,8 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
 
   function messages(sid: Uint8Array, frame: Uint8Array): void {
     const id = toHex(sid);
-    // A session lives on the carrier it was opened on; taking it to another is what resume will be for.
+    if (resumes.messages(id, frame)) return;
+    // A session lives on the carrier that it was opened or last resumed on.
     const live = own.get(id);
     if (live !== undefined) {
       const cause = ports.pipeline.onFrame(live, frame);
@@ -150,6 +183,7 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
     isOver = true;
     clearTimeout(idleTimer);
     handshakes.close();
+    resumes.close();
     for (const live of [...own.values()]) live.detach('carrier_closed');
   }
 
@@ -158,7 +192,7 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
     connection.end();
   }
 
-  return {
+  const carrier: Carrier = {
     onFrame(frame) {
       if (isOver) return;
       const parsed = parseFrame(frame);
@@ -170,6 +204,8 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
           return handshakes.clientHello(frame);
         case FRAME_TYPE.clientAuth:
           return handshakes.clientAuth(parsed.sid, frame);
+        case FRAME_TYPE.resumeHello:
+          return resumes.resumeHello(parsed.sid, frame);
         case FRAME_TYPE.alert:
           // No alert is sent in answer to an alert (docs/protocol.md section 9.3).
           return count('alert');
@@ -193,6 +229,7 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
     onClose: close,
     end,
   };
+  return carrier;
 }
 
 /** A connection that is going away has nothing to export. */

@@ -1,6 +1,7 @@
 import { encodeAlert } from '@sallyport/channel';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { createHandshakes, type HalfOpen } from './handshakes.ts';
+import { halfOpenPlaces, type HalfOpen } from './half-open.ts';
+import { createHandshakes } from './handshakes.ts';
 import type { OpenedSession, SessionOpening } from './open-session.ts';
 
 beforeEach(() => void vi.useFakeTimers());
@@ -31,7 +32,7 @@ function stage(halfOpen: HalfOpen = { count: 0, max: 256 }) {
           }),
       };
     },
-    halfOpen,
+    places: halfOpenPlaces(halfOpen),
     metrics: { handshake: (result) => void seen.push(`handshake ${result}`) },
     write: () => void seen.push('write'),
     reject: (cause) => void seen.push(`reject ${cause}`),

@@ -4,15 +4,13 @@
  */
 import { encodeAlert, MAX_HANDSHAKE_BYTES } from '@sallyport/channel';
 import { toHex } from '@sallyport/crypto';
+import type { HalfOpenPlaces } from './half-open.ts';
 import type { PipelineMetrics } from './measure.ts';
 import type { OpenedSession, Refused, SessionOpening } from './open-session.ts';
 
-/** Handshakes under way at this gateway, shared by all carriers. */
-export type HalfOpen = { count: number; max: number };
-
 export type HandshakePorts = {
   readonly begin: () => SessionOpening;
-  readonly halfOpen: HalfOpen;
+  readonly places: HalfOpenPlaces;
   readonly metrics: Pick<PipelineMetrics, 'handshake'>;
   readonly write: (frame: Uint8Array) => void;
   /** A bad frame: counted, and answered with `alert`. */
@@ -30,23 +28,16 @@ export type Handshakes = {
   close(): void;
 };
 
-const MAX_HANDSHAKES = 8;
 const HANDSHAKE_TIMEOUT_MS = 5_000;
 const BUSY_RETRY_MS = 1_000;
 
 type Waiting = { readonly opening: SessionOpening; readonly timer: NodeJS.Timeout };
 
 export function createHandshakes(ports: HandshakePorts): Handshakes {
-  const { halfOpen, metrics, write, reject, count } = ports;
+  const { places, metrics, write, reject, count } = ports;
   /** Those that have the gateway's proof and owe theirs, by session id. */
   const waiting = new Map<string, Waiting>();
-  let pending = 0;
   let isClosed = false;
-
-  function release(): void {
-    pending -= 1;
-    halfOpen.count -= 1;
-  }
 
   function refuse({ cause, frame }: Refused): void {
     metrics.handshake(cause);
@@ -65,7 +56,7 @@ export function createHandshakes(ports: HandshakePorts): Handshakes {
       isWaiting = true;
       write(answer.frame);
     } finally {
-      if (!isWaiting) release();
+      if (!isWaiting) places.leave();
     }
   }
 
@@ -74,7 +65,7 @@ export function createHandshakes(ports: HandshakePorts): Handshakes {
     if (handshake === undefined) return;
     clearTimeout(handshake.timer);
     waiting.delete(id);
-    release();
+    places.leave();
     metrics.handshake('abandoned');
     count('abandoned');
   }
@@ -86,7 +77,7 @@ export function createHandshakes(ports: HandshakePorts): Handshakes {
       metrics.handshake('opened');
       ports.opened(result);
     } finally {
-      release();
+      places.leave();
     }
   }
 
@@ -94,12 +85,10 @@ export function createHandshakes(ports: HandshakePorts): Handshakes {
     clientHello(frame) {
       if (frame.length > MAX_HANDSHAKE_BYTES)
         return reject('oversized', encodeAlert(undefined, 'invalid_message'));
-      if (pending >= MAX_HANDSHAKES || halfOpen.count >= halfOpen.max) {
+      if (!places.take()) {
         count('busy');
         return write(encodeAlert(undefined, 'busy', BUSY_RETRY_MS));
       }
-      pending += 1;
-      halfOpen.count += 1;
       hello(frame).catch(ports.onDefect);
     },
     clientAuth(sid, frame) {

@@ -66,6 +66,8 @@ export class LiveSession {
   #owedThrough = 0;
   /** Something became final since the last acknowledgement. */
   #isNewsFinal = false;
+  /** Nothing was said yet in this epoch. */
+  #isGreetingOwed = false;
   #isOver = false;
 
   constructor(input: LiveSessionInput) {
@@ -110,6 +112,12 @@ export class LiveSession {
     this.#isNewsFinal = true;
   }
 
+  /** Says something at once: by it the client of a resumed session knows that it was taken on. */
+  greet(): void {
+    this.#isGreetingOwed = true;
+    this.outbox.flush();
+  }
+
   /** Ends the session and tells the client why. What was forwarded goes on to its outcome. Idempotent. */
   end(code: RefusalCode, cause: string): void {
     if (this.#isOver) return;
@@ -130,7 +138,7 @@ export class LiveSession {
   }
 
   #isAcknowledgementDue(): boolean {
-    return this.#isNewsFinal && this.#owedThrough > this.#acknowledgedThrough;
+    return this.#isGreetingOwed || (this.#isNewsFinal && this.#owedThrough > this.#acknowledgedThrough);
   }
 
   #acknowledgement(): Acknowledgement | undefined {
@@ -143,6 +151,7 @@ export class LiveSession {
     this.#acknowledgedAtMs = nowMs;
     this.#acknowledgedThrough = receivedThrough;
     this.#isNewsFinal = false;
+    this.#isGreetingOwed = false;
     return { kind: 'ack', receivedThrough, missing, lost: this.#received.lost, gatewayTimeMs: nowMs };
   }
 }

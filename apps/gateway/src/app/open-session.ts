@@ -45,6 +45,8 @@ export type OpenSessionPorts = {
   readonly decide: (request: DecisionRequest) => Decision;
   readonly guard: Pick<ReplayGuard, 'attach' | 'close'>;
   readonly shares: Pick<Shares, 'take'>;
+  /** Leaves the session so that others can take it on; one that could not be left opens all the same. Never rejects. */
+  readonly leave: (guard: GuardSession, session: Session) => Promise<void>;
   /** Durable when it resolves. */
   readonly recordOpening: (opening: Opening) => Promise<void>;
   /** Tells the services that keep the session that it did not open after all. Never throws. */
@@ -86,9 +88,9 @@ export type SessionOpening = {
   authenticate(clientAuth: Uint8Array): Promise<OpenedSession | Refused>;
 };
 
-const ACTION = 'session.open';
+export const OPEN_ACTION = 'session.open';
 /** What a session is opened on: this door of the gateway. */
-const RESOURCE = { kind: 'door', name: 'channel' } as const;
+export const OPEN_RESOURCE = { kind: 'door', name: 'channel' } as const;
 const RETRY_AFTER_MS = 1_000;
 
 export function beginSession(
@@ -144,7 +146,7 @@ export function beginSession(
       assurance: parsed.assurance,
     });
     const { key, leaseNotAfterMs } = await ports.createSessionKey(binding);
-    const decision = ports.decide({ principal, action: ACTION, resource: RESOURCE });
+    const decision = ports.decide({ principal, action: OPEN_ACTION, resource: OPEN_RESOURCE });
     await ports.recordOpening({ sessionId: toHex(parsed.sid), principal: principal.id, tenant, decision });
     if (decision.decision !== 'allow') {
       const detail = `${principal.id} may not open a session under policy revision ${decision.policyRevision}`;
@@ -178,6 +180,7 @@ export function beginSession(
       await ports.guard.close(guard);
       return { kind: 'refused', frame: accepted.alert, cause: accepted.cause };
     }
+    await ports.leave(guard, accepted.session);
     return {
       kind: 'opened',
       frame: accepted.frame,

@@ -61,6 +61,8 @@ export type PipelinePorts = {
 export type Pipeline = {
   /** Opens the frame at once and says what is wrong with it; the rest goes on behind. Never throws. */
   onFrame(live: LiveSession, bytes: Uint8Array): MessageCause | undefined;
+  /** The same for a frame that is open already. Never throws. */
+  onOpened(live: LiveSession, frame: OpenedFrame): void;
   /** From now on frames are refused, retryably; what is under way goes on. */
   stop(): void;
 };
@@ -286,26 +288,31 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
     if (accepted.length === 0) metrics.rejected(tally.has('too_far_ahead') ? 'too_far_ahead' : 'replayed');
   }
 
+  function take(live: LiveSession, frame: OpenedFrame, bytes: number, receivedAtMs: number): void {
+    metrics.frame();
+    if (isStopping) return refuseAll(live, frame, 'unavailable', 'stopping');
+    const ticket = live.underWay.take(frame.messages.length, bytes);
+    if (ticket === undefined) {
+      refuseAll(live, frame, 'busy', 'too_much_under_way');
+    } else if (ports.now() > live.leaseNotAfterMs) {
+      live.end('epoch_required', 'lease_expired');
+      recordRefused(live, incomingOf(frame), 'lease_expired', ticket).catch(ports.onDefect);
+    } else {
+      void run(live, frame, ticket, receivedAtMs);
+    }
+  }
+
   return {
     onFrame(live, bytes) {
       const receivedAtMs = ports.traces.nowMs();
       const frame = live.session.openFrame(bytes);
       if (!frame.ok) return frame.cause;
-      metrics.frame();
-      if (isStopping) {
-        refuseAll(live, frame, 'unavailable', 'stopping');
-        return undefined;
-      }
-      const ticket = live.underWay.take(frame.messages.length, bytes.length);
-      if (ticket === undefined) {
-        refuseAll(live, frame, 'busy', 'too_much_under_way');
-      } else if (ports.now() > live.leaseNotAfterMs) {
-        live.end('epoch_required', 'lease_expired');
-        recordRefused(live, incomingOf(frame), 'lease_expired', ticket).catch(ports.onDefect);
-      } else {
-        void run(live, frame, ticket, receivedAtMs);
-      }
+      take(live, frame, bytes.length, receivedAtMs);
       return undefined;
+    },
+    onOpened(live, frame) {
+      const bytes = frame.messages.reduce((sum, { payload }) => sum + payload.length, 0);
+      take(live, frame, bytes, ports.traces.nowMs());
     },
     stop() {
       isStopping = true;
@@ -321,8 +328,8 @@ const DETAIL_OF: Readonly<Record<string, string>> = {
 
 function takeControl(live: LiveSession, control: Control): void {
   if (control.kind === 'close') return live.detach('closed_by_client');
-  // The end of a resume, judged where the session was taken on; anywhere else it says nothing.
-  if (control.kind === 'finished') return;
+  // The end of a resume, judged where the session was taken on: its client waits to hear something.
+  if (control.kind === 'finished') return live.greet();
   live.session.acknowledgeThrough(control.receivedThrough);
   live.outbox.flush();
 }

@@ -12,12 +12,14 @@ import type { AuditTrail } from '@sallyport/service/audit';
 import type { LiveSession } from '../app/live-session.ts';
 import { auditLabel } from '../domain/label.ts';
 import type { Opening } from '../app/open-session.ts';
+import type { ResumeEntry } from '../app/resume-session.ts';
 import type { RejectionEntry } from '../app/rejections.ts';
 
 export type GatewayRecords = {
   decisions(live: LiveSession, messages: readonly MessageDecision[]): Promise<void>;
   outcomes(live: LiveSession, messages: readonly MessageOutcome[]): Promise<void>;
   opening(opening: Opening): Promise<void>;
+  resume(resume: ResumeEntry): Promise<void>;
   rejection(entry: RejectionEntry): Promise<void>;
 };
 
@@ -59,6 +61,18 @@ export function gatewayRecords(
           reason: auditLabel(decision.reasons[0] ?? '', decision.decision),
           policyRevision: String(decision.policyRevision),
           privileges: decision.roles.slice(0, 64).map((role) => auditLabel(role, 'none')),
+        }),
+      ),
+    resume: ({ sessionId, principal, tenant, decision, cause, policyRevision }) =>
+      trail.record(
+        authorizeSessionEvent(context(tenant), {
+          principal,
+          sessionId,
+          action: 'session.resume',
+          decision,
+          reason: auditLabel(cause, decision),
+          policyRevision,
+          privileges: [],
         }),
       ),
     rejection: ({ peerAddress, cause, count, fromMs, toMs }) =>
