@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { runCommand, type Ran } from '../support/command-line.ts';
 import { freePortBase } from '../support/ports.ts';
 import { get } from '../support/probes.ts';
-import { processesOf } from '../support/processes.ts';
+import { aliveOf, processesOf } from '../support/processes.ts';
 import { eventually, runProcess, startSystem, type Started } from '../support/running-system.ts';
 import { listenersOf } from '../support/sockets.ts';
 import { temporaryHome, type TemporaryHome } from '../support/temporary-home.ts';
@@ -70,7 +70,7 @@ describe.skipIf(suite.skip)(suite.title('cluster profile'), () => {
   });
 
   test('nothing listens but on loopback, servers included', async () => {
-    const pids = await processesOf(home.folder, system.pid);
+    const pids = await processesOf(system.pid);
     // The parent, seven processes, three servers and what Postgres starts by itself.
     expect(pids.length).toBeGreaterThanOrEqual(11);
     const listeners = (await Promise.all(pids.map(listenersOf))).flat();
@@ -168,16 +168,11 @@ describe.skipIf(suite.skip)(suite.title('cluster profile'), () => {
   });
 
   test('killed servers come back, and nothing that was acknowledged is lost', async () => {
-    const pids = await processesOf(home.folder, system.pid);
-    const commands = await Promise.all(
-      pids.map(async (pid) => [pid, await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')] as const),
-    );
-    const killed = ['redis-server', 'nats-server', 'postgres'].map((name) => {
-      const found = commands.find(([, command]) => command.split('\0')[0]?.endsWith(name) === true);
-      expect(found, name).toBeDefined();
-      process.kill(found?.[0] ?? 0, 'SIGKILL');
-      return name;
-    });
+    const killed = ['redis-server', 'nats-server', 'postgres'];
+    for (const name of killed) {
+      const pid = Number(new RegExp(`^ *${name} +(\\d+)`, 'mu').exec(system.out())?.[1]);
+      process.kill(pid, 'SIGKILL');
+    }
     for (const name of killed)
       await eventually(
         `${name} ended`,
@@ -200,26 +195,21 @@ describe.skipIf(suite.skip)(suite.title('cluster profile'), () => {
   }, 90_000);
 
   test('one Ctrl-C ends everything in order, and nothing is left', async () => {
-    const pids = await processesOf(home.folder, system.pid);
+    const pids = await processesOf(system.pid);
     expect(pids.length).toBeGreaterThanOrEqual(11);
     const { code } = await system.stop();
     expect([code, system.err().trimEnd().split('\n').at(-1)]).toEqual([0, 'Stopped.']);
-    expect(await processesOf(home.folder, system.pid)).toEqual([]);
+    expect(await aliveOf(pids)).toEqual([]);
     await expect(system.endpoints()).rejects.toThrow(/no cluster runs/u);
   }, 60_000);
 
   test('a second start goes on where the first ended; when it is killed outright, all that it started ends', async () => {
     system = await startSystem(home, { profile: 'cluster' });
     expect((await sallyport('audit', 'verify')).out).toMatch(/^The log verifies/u);
-    const pids = await processesOf(home.folder, system.pid);
+    const pids = await processesOf(system.pid);
     expect(pids.length).toBeGreaterThanOrEqual(9);
     system.signal('SIGKILL');
     await system.exited();
-    const endsAt = performance.now() + 8_000;
-    await eventually(
-      'all gone',
-      async () => ((await processesOf(home.folder, system.pid)).length === 0 ? true : undefined),
-      endsAt - performance.now(),
-    );
+    await eventually('all gone', async () => ((await aliveOf(pids)).length === 0 ? true : undefined), 8_000);
   }, 120_000);
 });

@@ -4,10 +4,13 @@
  *
  * Budget: 60 s on two cores.
  */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { startOtlpReceiver, type OtlpReceiver, type ReceivedSpan } from '@sallyport/service/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { documentedFamilies, exposedFamilies } from '../support/metrics-page.ts';
 import { freePortBase } from '../support/ports.ts';
+import { get } from '../support/probes.ts';
 import { eventually, runProcess, startSystem, type Started } from '../support/running-system.ts';
 import { temporaryHome, type TemporaryHome } from '../support/temporary-home.ts';
 import { startUpstream, type Upstream } from '../support/upstream.ts';
@@ -212,4 +215,64 @@ test('a message that is not traced leaves no span', async () => {
   const { correlation } = JSON.parse(out) as { correlation: string };
   await new Promise((resolve) => setTimeout(resolve, 2_500));
   expect(receiver.spans().filter((span) => Object.values(span.attributes).includes(correlation))).toEqual([]);
+});
+
+describe('metrics of the running system', () => {
+  let shown: string;
+  let page: string;
+  beforeAll(async () => {
+    const ca = await readFile(home.caFile, 'utf8');
+    shown = (await get(home.ports.https, '/metrics', ca)).body;
+    page = await readFile(join(import.meta.dirname, '..', '..', '..', '..', 'docs', 'metrics.md'), 'utf8');
+  });
+
+  test('are those of docs/metrics.md, none more and none less', () => {
+    const exposed = exposedFamilies(shown);
+    const documented = documentedFamilies(page, 'embedded');
+    const namesOf = (families: ReadonlyMap<string, unknown>): string[] =>
+      [...families.keys()].toSorted((a, b) => a.localeCompare(b));
+    expect(namesOf(exposed)).toEqual(namesOf(documented));
+    expect(exposed.size).toBeGreaterThan(40);
+    for (const [name, { type, labels, by }] of exposed) {
+      const told = documented.get(name);
+      expect([name, type]).toEqual([name, told?.type]);
+      // What has no series yet shows neither its labels nor its services.
+      for (const label of labels) expect(told?.labels, name).toContain(label);
+      for (const service of by) expect(told?.by, name).toContain(service);
+    }
+  });
+
+  test('tell what has just happened', () => {
+    const value = (series: string): number =>
+      Number(
+        shown
+          .split('\n')
+          .find((line) => line.startsWith(series))
+          ?.split(' ')
+          .at(-1),
+      );
+    expect(value('sallyport_refusals_total{reason="denied"')).toBe(1);
+    expect(value('sallyport_decisions_total{decision="deny"')).toBe(1);
+    expect(value('sallyport_messages_total{verdict="new"')).toBeGreaterThan(3);
+    expect(value('sallyport_guard_seconds_count')).toBeGreaterThan(3);
+    expect(value('sallyport_decision_seconds_count')).toBeGreaterThan(3);
+    expect(value('sallyport_audit_checkpoint_lag_seconds_count')).toBeGreaterThan(3);
+    expect(value('sallyport_audit_spool_bytes{service="gateway"')).toBeGreaterThanOrEqual(0);
+    expect(value('sallyport_policy_revision_skew')).toBe(0);
+    expect(value('sallyport_spans_total{result="exported",service="gateway"')).toBeGreaterThan(20);
+    expect(value('sallyport_spans_total{result="lost",service="gateway"')).toBe(0);
+  });
+
+  test('have one help and one type for a name, and names as Prometheus wants them', () => {
+    const names = Array.from(shown.matchAll(/^# TYPE (\S+) (\S+)$/gmu), ([, name = '', type = '']) => ({
+      name,
+      type,
+    }));
+    expect(new Set(names.map(({ name }) => name)).size).toBe(names.length);
+    for (const { name, type } of names) {
+      expect(name).toMatch(/^sallyport_[a-z][a-z0-9_]*$/u);
+      expect([name, name.endsWith('_total')]).toEqual([name, type === 'counter']);
+      if (type === 'histogram') expect(name).toMatch(/_seconds$/u);
+    }
+  });
 });
