@@ -18,6 +18,8 @@ const clock = systemClock();
 const trustDomain = 'sallyport.test';
 let folder: string;
 let file: (name: string, text: string) => Promise<string>;
+/** Of the server that was started last. */
+let connections = 0;
 const cleanups: (() => Promise<unknown>)[] = [];
 
 beforeAll(async () => {
@@ -38,6 +40,8 @@ async function serve(
   tls?: Parameters<typeof createTlsServer>[0],
 ): Promise<number> {
   const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
+  connections = 0;
+  server.on('connection', () => void (connections += 1));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   cleanups.push(async () => {
     server.closeAllConnections();
@@ -85,6 +89,7 @@ describe('egress', () => {
     const route = routeTo(`http://${host}:${port}/`, { isIdempotent: true, ...config });
     expect(await route.send(message())).toMatchObject(isPermitted ? { kind: 'response' } : refused);
     expect(calls).toBe(isPermitted ? 1 : 0);
+    expect(connections).toBe(isPermitted ? 1 : 0);
   });
 });
 
