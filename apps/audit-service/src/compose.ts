@@ -12,6 +12,7 @@ import {
   type AuthorizePrincipal,
 } from '@sallyport/service/grpc';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
+import { awaitSequence } from './app/await-sequence.ts';
 import { checkpointLag } from './app/checkpoint-lag.ts';
 import { committed } from './app/committed.ts';
 import { groupCommit } from './app/group-commit.ts';
@@ -172,6 +173,7 @@ export async function composeAuditService(
   const takePorts = {
     commit,
     leaves: store.leaves,
+    awaitSequence: awaitSequence({ leaves: store.leaves, monotonic: () => clock.monotonic(), sleep }),
     recordedGaps: recordedGaps(store.records, serviceId),
     reportFinding,
     onDuplicate: (producer: string) => keeper.repeatAcknowledgement(producer),

@@ -45,7 +45,8 @@ export type Rig = AsyncDisposable & {
   readonly nats: LocalServer;
   replica(name: string): Promise<Replica>;
   bus(service: ServiceName): Promise<Bus>;
-  producer(service: ServiceName): Promise<AuditTrail>;
+  /** `resendAfterMs`: default 500, so that faults are over soon; as deployed it is 5000. */
+  producer(service: ServiceName, resendAfterMs?: number): Promise<AuditTrail>;
 };
 
 const USERS: readonly ServiceName[] = ['gateway', 'auth-service', 'audit-service'];
@@ -123,7 +124,7 @@ export async function startRig(): Promise<Rig> {
       return replica;
     },
     bus: async (service) => running.use(await openNatsBus(await natsOf(service))),
-    async producer(service) {
+    async producer(service, resendAfterMs = 500) {
       const bus = running.use(await openNatsBus(await natsOf(service)));
       return running.use(
         await startAuditTrail({
@@ -132,7 +133,7 @@ export async function startRig(): Promise<Rig> {
           bus,
           clock,
           log: memoryLog(),
-          resendAfterMs: 500,
+          resendAfterMs,
         }),
       );
     },

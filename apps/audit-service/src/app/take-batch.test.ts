@@ -18,6 +18,8 @@ function setUp() {
   const findings: Finding[] = [];
   const offers: Offer[] = [];
   const duplicates: string[] = [];
+  /** What another replica does while a batch waits here. */
+  let elsewhere = async (): Promise<void> => undefined;
   const commit = groupCommit({ writer: store.writer, onCommitted: () => undefined });
   const ports: TakeBatchPorts = {
     commit: (offer) => {
@@ -25,6 +27,10 @@ function setUp() {
       return commit(offer);
     },
     leaves: store.leaves,
+    awaitSequence: async (producer, seq) => {
+      await elsewhere();
+      return (await store.leaves.position(producer, Number.MAX_SAFE_INTEGER)) >= seq;
+    },
     recordedGaps: recordedGaps(store.records, serviceId),
     reportFinding: async (finding) => void findings.push(finding),
     onDuplicate: async (producer) => void duplicates.push(producer),
@@ -52,7 +58,8 @@ function setUp() {
     });
   };
   const take = (delivery: Delivery) => takeBatch(ports, delivery);
-  return { findings, offers, duplicates, seqs, deliver, explain, take };
+  const meanwhile = (work: () => Promise<void>) => void (elsewhere = work);
+  return { findings, offers, duplicates, seqs, deliver, explain, take, meanwhile };
 }
 
 test('a lost range: reported, not taken, until the log itself says that it is lost', async () => {
@@ -171,3 +178,14 @@ test.each([['key-service'], ['audit-service'], [undefined]])(
     expect(offers).toHaveLength(1);
   },
 );
+
+test('a batch whose predecessor another replica is just committing is taken with the same delivery', async () => {
+  const { seqs, deliver, meanwhile } = setUp();
+  await deliver(gateway, 1n);
+  meanwhile(async () => {
+    meanwhile(async () => undefined);
+    await deliver(gateway, 2n);
+  });
+  await deliver(gateway, 3n);
+  expect(await seqs(gateway)).toEqual([1n, 2n, 3n]);
+});

@@ -13,6 +13,7 @@ import { entryOf, sequenceGapEvent } from '@sallyport/audit-log';
 import { constantTimeEqual, leafHash } from '@sallyport/crypto';
 import type { Log } from '@sallyport/service/log';
 import { parseBatch, serviceOf, type Batch, type ParsedBatch } from '../domain/batch.ts';
+import type { AwaitSequence } from './await-sequence.ts';
 import type { Commit } from './group-commit.ts';
 import type { LeafReader } from './ports.ts';
 import type { ReportFinding } from './report-finding.ts';
@@ -21,6 +22,7 @@ import type { RecordedGaps } from './recorded-gaps.ts';
 export type TakeBatchPorts = {
   readonly commit: Commit;
   readonly leaves: Pick<LeafReader, 'hashesOf'>;
+  readonly awaitSequence: AwaitSequence;
   readonly recordedGaps: RecordedGaps;
   readonly reportFinding: ReportFinding;
   /** All of the batch was committed before: its producer may have missed the acknowledgement. */
@@ -68,7 +70,10 @@ export async function takeBatch(ports: TakeBatchPorts, delivery: Delivery): Prom
   }
   const { batch } = parsed;
   if (await isForged(ports, batch, delivery.sender)) return;
-  const taken = await ports.commit({ batch });
+  let taken = await ports.commit({ batch });
+  if (taken.kind === 'ahead' && batch.floor < batch.firstSeq) {
+    if (await ports.awaitSequence(batch.producer, taken.to)) taken = await ports.commit({ batch });
+  }
   if (taken.kind !== 'ahead') {
     const repeated =
       taken.kind === 'duplicate' ? batch.bodies.length : Number(taken.fromSeq - batch.firstSeq);
