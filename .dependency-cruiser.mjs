@@ -53,11 +53,15 @@ export default {
       to: { path: '^apps/', pathNot: '^apps/$1/' },
     },
     {
-      name: 'config-to-routes-only',
-      comment: 'One file describes a whole deployment: what a route is in it, the gateway says.',
+      name: 'config-to-declarations-only',
+      comment:
+        'One file describes a whole deployment: what a route is, and what the guard needs of Redis, the gateway says.',
       severity: 'error',
       from: { path: String.raw`^apps/cli/src/config\.ts$` },
-      to: { path: '^apps/(?!cli/)', pathNot: String.raw`^apps/gateway/src/routes/schema\.ts$` },
+      to: {
+        path: '^apps/(?!cli/)',
+        pathNot: String.raw`^apps/gateway/src/(?:routes/schema|guard/redis-scripts)\.ts$`,
+      },
     },
     {
       name: 'up-to-compose-only',

@@ -14,6 +14,7 @@ import {
   type Infer,
 } from '@sallyport/service/config';
 import { routeConfigOf, routeSchema } from '@sallyport/gateway/routes';
+import { REDIS_ACL } from '@sallyport/gateway/redis';
 import { redisConfig } from '@sallyport/service/process';
 import { telemetryConfig } from '@sallyport/service/telemetry';
 import { MAX_REPLICAS } from './cluster/replicas.ts';
@@ -82,3 +83,6 @@ export function routesOf(config: EmbeddedConfig): Record<string, ReturnType<type
     Object.entries(config.routes).map(([name, route]) => [name, routeConfigOf(route)]),
   );
 }
+
+/** What the gateway's user in Redis may do, as one line of rules. */
+export const GUARD_ACL = REDIS_ACL.join(' ');

@@ -15,7 +15,7 @@ import {
   type ServerTls,
 } from '@sallyport/service/local-servers';
 import { natsPermissions } from '@sallyport/service/nats';
-import type { EmbeddedConfig } from '../config.ts';
+import { GUARD_ACL, type EmbeddedConfig } from '../config.ts';
 import { CommandFailed } from '../exit.ts';
 import type { Home } from '../state/home.ts';
 import type { Backends, NatsSection, RedisSection } from './backends.ts';
@@ -29,8 +29,6 @@ export type Servers = {
   readonly local: readonly LocalServer[];
 };
 
-/** What the guard's user may do: apps/gateway/README.md, "Redis". */
-const GUARD_ACL = '~* &* +@all -@admin -@dangerous +info';
 const MAX_STREAM_BYTES = 1024 * 1024 * 1024;
 /** Where root puts what the user `postgres` must reach. */
 const REACHABLE_FOLDER = '/var/lib/sallyport';
