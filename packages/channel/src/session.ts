@@ -196,7 +196,7 @@ export class Session {
     const opened = openFrame(this.#keys.incoming, bytes, this.#clock());
     if (opened.ok) {
       // A gateway speaks in an epoch only once it has taken it on: what came before is of no use to anybody now.
-      this.#resumption = this.#resumption.slice(0, 1);
+      if (this.#resumption.length > 1) this.#resumption = this.#resumption.slice(0, 1);
       const last = opened.firstSequence + opened.messages.length - 1;
       this.#highestOpened = Math.max(this.#highestOpened, last);
     }

@@ -137,7 +137,8 @@ async function openSession({ connector, opening }: Prepared, options: OpenOption
   const untilMs = performance.now() + timeoutOf(options);
   for (let others = connector.addresses.length - 1; ; others -= 1) {
     const dialled = await connector.dialled(signal);
-    const timeoutMs = Math.max(1, Math.round(untilMs - performance.now()));
+    // One that takes the connection and then says nothing leaves time for the others.
+    const timeoutMs = Math.max(1, Math.round((untilMs - performance.now()) / (others + 1)));
     try {
       const request = { options: opening(options, dialled), timeoutMs, signal };
       const channel = await dialled.multiplexer.open(request);

@@ -137,9 +137,9 @@ export class Resuming implements Tenant {
     const outer = parseFrame(frame);
     if (outer.ok && outer.type === FRAME_TYPE.alert) {
       const alert = parseAlert(outer.body);
-      return this.giveUp(
-        alert.ok ? refusedByAlert(alert.code, alert.retryAfterMs) : new ResumeRefused('bad alert', false),
-      );
+      // It has the record: another attachment may have come first, so it is worth another attempt.
+      const text = `the gateway did not take the session on (${alert.ok ? alert.code : alert.cause})`;
+      return this.giveUp(new ResumeRefused(text, false, alert.ok ? alert.retryAfterMs : 0));
     }
     this.#session.onFrame(frame, () => {
       this.#isHeard = true;

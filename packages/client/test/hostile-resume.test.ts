@@ -1,11 +1,11 @@
 /** Gateways that lie while a session is resumed, and wires that repeat what they carried. */
 import { controlMessage, encodeAlert, FRAME_TYPE } from '@sallyport/channel';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { Channel } from '../src/index.ts';
 import { makeWorld, type World } from './support/certificates.ts';
 import { Cluster } from './support/cluster.ts';
 import { body, failureOf, flipBit, identityOf, text } from './support/gateway.ts';
-import { sidOf, tick, watchRejections, works } from './support/sessions.ts';
+import { eventually, sidOf, tick, watchRejections, works } from './support/sessions.ts';
 
 let world: World;
 beforeAll(async () => {
@@ -149,10 +149,10 @@ describe('once it was resumed', () => {
     const cluster = new Cluster(world);
     const channel = await cluster.connect();
     cluster.fateOf = () => ({ kind: 'kept' });
-    const failed = failureOf(channel.request('echo', body('x'), { timeoutMs: 30 }));
+    const failed = failureOf(channel.request('echo', body('x'), { timeoutMs: 300 }));
     await failed;
     cluster.wire.lose();
-    await vi.waitFor(() => expect(channel.state).toBe('open'));
+    await eventually(() => expect(channel.state).toBe('open'));
     const [first] = cluster.requests;
     cluster.wire.say(channel, {
       kind: 'response',
@@ -172,9 +172,9 @@ describe('once it was resumed', () => {
     const channel = await cluster.connect();
     cluster.fateOf = () => ({ kind: 'running' });
     const response = channel.request('echo', body('x'));
-    await vi.waitFor(() => expect(cluster.requests.length).toBe(1));
+    await eventually(() => expect(cluster.requests.length).toBe(1));
     cluster.wire.lose();
-    await vi.waitFor(() => expect(cluster.requests.length).toBe(2));
+    await eventually(() => expect(cluster.requests.length).toBe(2));
     const [first] = cluster.requests;
     const answer = {
       kind: 'response' as const,
@@ -200,7 +200,7 @@ test('a gateway that takes it on and ends it at once does not keep us busy for e
   const timer = setInterval(() => {
     if (channel.state === 'open') cluster.wire.close(channel, 'epoch_required');
   }, 1);
-  await vi.waitFor(() => expect(channel.state).toBe('closed'), { timeout: 5_000 });
+  await eventually(() => expect(channel.state).toBe('closed'));
   clearInterval(timer);
   expect(channel.closedBy).toMatchObject({ kind: 'closed', code: 'epoch_required' });
   expect(channel.counts.resumes).toBeLessThan(60);

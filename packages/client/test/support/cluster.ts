@@ -132,8 +132,8 @@ export class Cluster {
       addresses: ['a', 'b'],
       trust: { caPem: root.pem, trustDomain: TRUST_DOMAIN },
       credential: { kind: 'certificate' as const, certPem: alice.pem, key: alice.key },
-      timeoutMs: 2_000,
-      resume: { maxMs: 5_000, attemptMs: 1_000, firstPauseMs: 1, maxPauseMs: 5 },
+      timeoutMs: 10_000,
+      resume: { maxMs: 30_000, maxAttempts: 100_000, attemptMs: 5_000, firstPauseMs: 1, maxPauseMs: 5 },
       openCarrierForTesting: this.openCarrier,
     };
   }

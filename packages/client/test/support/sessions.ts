@@ -1,9 +1,13 @@
 /** What the tests of shared connections have in common. */
 import { parseControl } from '@sallyport/channel';
 import { fromHex } from '@sallyport/crypto';
-import { afterEach, beforeEach, expect } from 'vitest';
+import { afterEach, beforeEach, expect, vi } from 'vitest';
 import type { Channel } from '../../src/index.ts';
 import { body, text, type Behaviour, type TestGateway } from './gateway.ts';
+
+/** However slow the machine is. */
+export const eventually = (check: () => void): Promise<void> =>
+  vi.waitFor(check, { timeout: 15_000, interval: 2 });
 
 export const tick = (ms = 0): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
