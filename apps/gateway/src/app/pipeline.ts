@@ -218,7 +218,7 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
 
   function send(
     live: LiveSession,
-    { message, correlation }: Incoming,
+    { message, correlation, digest }: Incoming,
     policyRevision: string,
     trace: string,
   ): Met | Promise<Met> {
@@ -230,7 +230,7 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
       idempotencyKey: `${live.id}-${correlation}`,
       principal: live.principal.id,
       tenant: live.principal.tenant,
-      evidence: { sessionId: live.id, correlation, sequence: message.sequence, policyRevision },
+      evidence: { sessionId: live.id, correlation, sequence: message.sequence, digest, policyRevision },
       contentType: message.contentType,
       body: message.payload,
       traceparent: trace === '' ? undefined : trace,

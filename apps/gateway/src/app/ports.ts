@@ -10,6 +10,8 @@ export type MessageEvidence = {
   /** Hex. */
   readonly correlation: string;
   readonly sequence: number;
+  /** Of the sealed message, as its sender signed it and as the record of the decision has it; hex. */
+  readonly digest: string;
   readonly policyRevision: string;
 };
 

@@ -88,6 +88,7 @@ describe('what is sent', () => {
       'sallyport-session': 'aa',
       'sallyport-correlation': 'bb',
       'sallyport-sequence': '7',
+      'sallyport-message-digest': 'cc',
       'sallyport-policy-revision': '3',
       traceparent,
     });

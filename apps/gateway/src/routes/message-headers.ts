@@ -22,6 +22,7 @@ export function messageHeaders(message: RouteRequest): Record<string, string> {
     'Sallyport-Session': visible(evidence.sessionId),
     'Sallyport-Correlation': visible(evidence.correlation),
     'Sallyport-Sequence': String(evidence.sequence),
+    'Sallyport-Message-Digest': visible(evidence.digest),
     'Sallyport-Policy-Revision': visible(evidence.policyRevision),
     ...traceHeader(message.traceparent),
   };

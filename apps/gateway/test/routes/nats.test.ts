@@ -133,6 +133,7 @@ describe.skipIf(suite.skip)(suite.title('the route over NATS'), () => {
       'Sallyport-Session': 'aa',
       'Sallyport-Correlation': 'bb',
       'Sallyport-Sequence': '7',
+      'Sallyport-Message-Digest': 'cc',
       'Sallyport-Policy-Revision': '3',
       'Sallyport-Idempotency-Key': 'aa-bb',
       traceparent,

@@ -7,7 +7,7 @@ export const messageTo = (overrides: Partial<RouteRequest> = {}): RouteRequest =
   idempotencyKey: 'aa-bb',
   principal: 'user:alice',
   tenant: 'default',
-  evidence: { sessionId: 'aa', correlation: 'bb', sequence: 7, policyRevision: '3' },
+  evidence: { sessionId: 'aa', correlation: 'bb', sequence: 7, digest: 'cc', policyRevision: '3' },
   contentType: 'application/json',
   body: new TextEncoder().encode('{"n":1}'),
   traceparent: undefined,
