@@ -20,7 +20,7 @@ export const SERVICES = [
 export function documentedFamilies(page: string, profile: 'embedded' | 'cluster'): Map<string, Family> {
   const families = new Map<string, Family>();
   for (const line of page.split('\n')) {
-    const [, name, type, labels, by] = /^\| `(\w+)` \| (\w+) \| ([^|]*) ?\| ([^|]+) \|/u.exec(line) ?? [];
+    const [, name, type, labels, by] = /^\| `(\w+)` +\| (\w+) +\| ([^|]*)\| ([^|]+)\|/u.exec(line) ?? [];
     if (name === undefined || type === undefined || labels === undefined || by === undefined) continue;
     if (by.includes('(cluster)') && profile === 'embedded') continue;
     const services = by.replace('(cluster)', '').trim();
