@@ -65,7 +65,13 @@ export async function openLink(options: ParsedNatsOptions): Promise<NatsLink> {
     }
     const { connection } = dialled;
     void watch(connection);
-    for (const listener of [...upListeners]) listener(connection);
+    try {
+      for (const listener of [...upListeners]) listener(connection);
+    } catch (error) {
+      log.warn('a new connection to the bus was lost at once', { error });
+      await connection.close();
+      return false;
+    }
     current = connection;
     problem = 'the connection was lost';
     for (const wake of [...waiting]) wake();

@@ -2,7 +2,7 @@
  * Publishing, bounded in time and in memory. Nothing is buffered for later: without a connection, or with one whose
  * server does not answer, the publisher is told at once and keeps what it has.
  */
-import { jetstream } from '@nats-io/jetstream';
+import { jetstream, type JetStreamClient } from '@nats-io/jetstream';
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/transport-node';
 import { bounded } from '../bus/bounded.ts';
 import { BusError, type PublishOptions } from '../bus/index.ts';
@@ -26,6 +26,7 @@ export const TRACEPARENT_HEADER = 'traceparent';
 export function createPublisher({ link, isStored, timeoutMs, maxWaitingBytes }: PublisherOptions) {
   let waiting = 0;
   let waitingBytes = 0;
+  let storing: { readonly of: NatsConnection; readonly client: JetStreamClient } | undefined;
   /** The connection that left a message unanswered, until it answers a ping. */
   let silent: NatsConnection | undefined;
 
@@ -42,7 +43,9 @@ export function createPublisher({ link, isStored, timeoutMs, maxWaitingBytes }: 
   }
 
   async function store(connection: NatsConnection, subject: string, payload: Uint8Array, given: MsgHdrs) {
-    await jetstream(connection, { timeout: timeoutMs }).publish(subject, payload, { headers: given });
+    if (storing?.of !== connection)
+      storing = { of: connection, client: jetstream(connection, { timeout: timeoutMs }) };
+    await storing.client.publish(subject, payload, { headers: given });
   }
 
   async function announce(connection: NatsConnection, subject: string, payload: Uint8Array, given: MsgHdrs) {
