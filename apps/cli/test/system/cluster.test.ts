@@ -97,9 +97,9 @@ describe.skipIf(suite.skip)(suite.title('cluster profile'), () => {
         return runProcess(home, args, { timeoutMs: 90_000 });
       }),
     );
-    for (const { code, err } of sent) {
+    for (const { code, out, err } of sent) {
       expect(code, err).toBe(0);
-      expect(err).toMatch(/succeeded +5,000/u);
+      expect(`${out}${err}`).toMatch(/succeeded +5,000/u);
     }
     const rows = await eventually(
       'all messages in the log',
