@@ -126,6 +126,7 @@ export function keepLog(ports: KeepLogPorts): LogKeeper {
       state.leaves > state.saved.size ||
       state.saved.verifierKey !== keys.activeVerifierKey();
     const duty = dutyOf({ fence: state.fence, isWorkPending, heldTerm: leader.heldTerm() });
+    leader.see(state.fence);
     if (duty === 'take') {
       await leader.take(state);
       state = await checkpoints.state();

@@ -9,7 +9,7 @@
  */
 import { formatVerifierKey, signCheckpoint, type TileStore } from '@sallyport/audit-log';
 import type { Log } from '@sallyport/service/log';
-import type { Writer } from '../domain/fence.ts';
+import type { Fence, Writer } from '../domain/fence.ts';
 import type { LogKeys } from './log-keys.ts';
 import type { OwnCopy } from './own-copy.ts';
 import type { CheckpointFence, LogState, SavedCheckpoint } from './ports.ts';
@@ -31,6 +31,8 @@ export type LeadLogPorts = {
 export type LeadLog = {
   /** The term that this process holds as far as it knows. */
   heldTerm(): bigint | undefined;
+  /** What the fence is now: who finds another term in it writes no more. */
+  see(fence: Fence | undefined): void;
   /** Tries to become the writer. Throws `SallyportError` when the signing key cannot be asked for: then others may. */
   take(state: LogState): Promise<void>;
   /** The next checkpoint, saved; undefined when there is nothing new, or another replica writes. Throws `AuditLogError`. */
@@ -90,8 +92,16 @@ export function leadLog(ports: LeadLogPorts): LeadLog {
     return written;
   }
 
+  function lose(held: Writer): void {
+    log.warn('another replica writes the log now', { term: String(held.term) });
+    writer = undefined;
+  }
+
   return {
     heldTerm: () => writer?.term,
+    see(now) {
+      if (writer !== undefined && now !== undefined && now.term !== writer.term) lose(writer);
+    },
     async take({ fence: seen }) {
       await keys.renew();
       const term = await fence.take(replica, seen);
@@ -107,8 +117,7 @@ export function leadLog(ports: LeadLogPorts): LeadLog {
         return await next(held, state);
       } catch (error) {
         if (!(error instanceof TermLost)) throw error;
-        log.warn('another replica writes the log now', { term: String(held.term) });
-        writer = undefined;
+        lose(held);
         return undefined;
       }
     },
