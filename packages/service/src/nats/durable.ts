@@ -57,6 +57,7 @@ export async function followDurable(options: DurableOptions): Promise<Subscripti
           callback: (message) => deliveries.take(message),
         });
       session = { messages, deliveries };
+      void endWhenSilent(messages);
     } catch (error) {
       throw busError(`durable ${name} on ${subject}`, error);
     }
@@ -101,6 +102,13 @@ export async function followDurable(options: DurableOptions): Promise<Subscripti
     await Promise.all(lingering);
   };
   return { unsubscribe, [Symbol.asyncDispose]: unsubscribe };
+}
+
+/** The library would ask after its consumer too, and wait half a minute when it gets no answer. */
+async function endWhenSilent(messages: ConsumerMessages): Promise<void> {
+  for await (const { type } of messages.status()) {
+    if (type === 'heartbeats_missed') await messages.close();
+  }
 }
 
 /** When the pulling ended, by itself or because `signal` aborted. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { headers } from '@nats-io/transport-node';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { serverTls } from '../../src/local-servers/index.ts';
+import { createMetrics } from '../../src/metrics/index.ts';
 import {
   connectNats,
   openNatsBus,
@@ -139,6 +140,15 @@ describe.skipIf(suite.skip)(suite.title('a connection to NATS'), () => {
     await using bus = await openNatsBus(rig.options('gateway', { servers: [`127.0.0.1:${port}`] }));
     await expect(bus.check()).rejects.toThrow('it does not speak NATS');
     server.close();
+  });
+
+  test('shows in the metrics whether it is there', async () => {
+    const metrics = createMetrics({ service: 'gateway' });
+    await using bus = await openNatsBus({ ...rig.options('gateway'), metrics });
+    await bus.check();
+    expect(await metrics.exposition()).toMatch(/^sallyport_bus_connected\{.*\} 1$/mu);
+    await bus.close();
+    expect(await metrics.exposition()).toMatch(/^sallyport_bus_connected\{.*\} 0$/mu);
   });
 
   test('the first server away: the next one is taken', async () => {
