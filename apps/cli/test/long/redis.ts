@@ -1,0 +1,90 @@
+/** A Redis that can be replaced by a replica that lags: behind one address, as a service name is in a deployment. */
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import {
+  redisAcl,
+  startCutProxy,
+  startRedis,
+  type CutProxy,
+  type LocalServer,
+  type ServerTls,
+} from '@sallyport/service/local-servers';
+import { GUARD_ACL } from '../../src/config.ts';
+import { eventually } from '../support/running-system.ts';
+
+export type ReplaceableRedis = AsyncDisposable & {
+  readonly proxy: CutProxy;
+  server(): LocalServer;
+  /**
+   * Detaches a replica that is up to date, lets the primary go on alone for `lagMs`, kills it, and puts the replica in its
+   * place: what was written meanwhile, and acknowledged, is gone.
+   */
+  failOver(lagMs: number): Promise<void>;
+};
+
+const run = promisify(execFile);
+const newPassword = (): string => randomBytes(24).toString('base64url');
+
+export async function startReplaceableRedis(
+  folder: string,
+  tls: ServerTls,
+  gatewayPassword: string,
+): Promise<ReplaceableRedis> {
+  const passwords = { gateway: gatewayPassword, replica: newPassword(), operator: newPassword() };
+  let number = 0;
+  const start = (replicaOf?: { port: number; user: string; password: string }): Promise<LocalServer> => {
+    number += 1;
+    return startRedis({
+      folder: join(folder, `redis-${number}`),
+      tls,
+      users: [
+        { name: 'gateway', password: passwords.gateway, acl: GUARD_ACL },
+        { name: 'replica', password: passwords.replica, acl: redisAcl.replica },
+        { name: 'operator', password: passwords.operator, acl: '+info +replicaof' },
+      ],
+      ...(replicaOf === undefined ? {} : { replicaOf }),
+    });
+  };
+  let primary = await start();
+  const to = { host: '127.0.0.1', port: primary.port };
+  const proxy = await startCutProxy({ to });
+
+  const ask = async (server: LocalServer, ...command: string[]): Promise<string> => {
+    const args = ['--tls', '--cacert', tls.caFile, '-h', '127.0.0.1', '-p', String(server.port)];
+    const { stdout } = await run(
+      'redis-cli',
+      [...args, '--user', 'operator', '--no-auth-warning', ...command],
+      {
+        env: { PATH: process.env['PATH'], REDISCLI_AUTH: passwords.operator },
+        timeout: 10_000,
+      },
+    );
+    return stdout;
+  };
+
+  return {
+    proxy,
+    server: () => primary,
+    async failOver(lagMs) {
+      const replica = await start({ port: primary.port, user: 'replica', password: passwords.replica });
+      await eventually(
+        'a replica in step',
+        async () =>
+          (await ask(replica, 'INFO', 'replication')).includes('master_link_status:up') || undefined,
+      );
+      await ask(replica, 'REPLICAOF', 'NO', 'ONE');
+      await new Promise((resolve) => setTimeout(resolve, lagMs));
+      primary.signal('SIGKILL');
+      await primary.exited;
+      primary = replica;
+      to.port = replica.port;
+      proxy.reset();
+    },
+    async [Symbol.asyncDispose]() {
+      await proxy.dispose();
+      await primary.stop();
+    },
+  };
+}
