@@ -13,6 +13,7 @@ import {
   string,
   type Infer,
 } from '@sallyport/service/config';
+import { policyMaxAge, revocationsDeadAfter } from '@sallyport/gateway/bounds';
 import { routeConfigOf, routeSchema } from '@sallyport/gateway/routes';
 import { REDIS_ACL } from '@sallyport/gateway/redis';
 import { redisConfig } from '@sallyport/service/process';
@@ -69,6 +70,9 @@ export const embeddedConfig = object({
     level: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'silent'], { default: 'warn' }),
   }),
   telemetry: telemetryConfig,
+  policy: object({ maxAge: policyMaxAge }),
+  revocations: object({ deadAfter: revocationsDeadAfter }),
+  }),
   cluster,
   /** Destinations beside the built-in `echo`. */
   routes: record(routeSchema, { keyPattern: /^(?!echo$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/ }),

@@ -191,6 +191,8 @@ async function startServices(parts: Parts): Promise<void> {
         keyAddress: at.keyAddress,
         policyAddress: at.policyAddress,
         bundleDirectory: home.bundleFolder,
+        policy: { maxAgeMs: config.policy.maxAge },
+        revocations: { deadAfterMs: config.revocations.deadAfter },
         routes: { ...routesOf(config), echo: { kind: 'echo' } },
       },
       runtime,

@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import {
   checked,
-  duration,
   object,
   path,
   port,
@@ -21,13 +20,8 @@ import {
   serviceAddress,
   serviceConfig,
 } from '@sallyport/service/process';
-import {
-  DEAD_AFTER_MS,
-  DEFAULT_DEAD_AFTER_MS,
-  DEFAULT_POLICY_MAX_AGE_MS,
-  POLICY_AGE_MS,
-  type GatewayConfig,
-} from './config.ts';
+import { policyMaxAge, revocationsDeadAfter } from './bounds.ts';
+import type { GatewayConfig } from './config.ts';
 import type { RedisTarget } from './guard/redis-target.ts';
 import { DESTINATION } from './routes/config.ts';
 import { routeConfigOf, routeSchema } from './routes/schema.ts';
@@ -48,13 +42,8 @@ const fields = {
   authAddress: serviceAddress('auth-service'),
   keyAddress: serviceAddress('key-service'),
   policyAddress: serviceAddress('policy-service'),
-  policy: object({
-    /** Decisions are denials when the bundle was last known to be the newest longer ago (docs/adr/0056). */
-    maxAge: duration({ default: DEFAULT_POLICY_MAX_AGE_MS, ...POLICY_AGE_MS }),
-  }),
-  revocations: object({
-    /** Frames are refused, retryably, when nobody could say for so long what is revoked. */
-    deadAfter: duration({ default: DEFAULT_DEAD_AFTER_MS, ...DEAD_AFTER_MS }),
+  policy: object({ maxAge: policyMaxAge }),
+  revocations: object({ deadAfter: revocationsDeadAfter }),
   }),
   routes,
 };

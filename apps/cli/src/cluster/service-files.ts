@@ -68,6 +68,8 @@ function gateway({ home, config, replicas }: Deployment, { folder, number, port,
     authAddress: addressesOf(replicas, 'auth-service', number),
     keyAddress: addressesOf(replicas, 'key-service', number),
     policyAddress: addressesOf(replicas, 'policy-service', number),
+    policy: { maxAge: `${config.policy.maxAge}ms` },
+    revocations: { deadAfter: `${config.revocations.deadAfter}ms` },
     routes: { ...Object.fromEntries(routes), echo: { kind: 'echo' } },
   };
 }
