@@ -26,7 +26,7 @@ export type StandIns = AsyncDisposable & {
   /** What the gateway told them, in order. */
   readonly calls: string[];
   /** Set to make a service fail. */
-  readonly broken: Set<'authenticate' | 'session_key' | 'leases' | 'revocations' | 'policy'>;
+  readonly broken: Set<'authenticate' | 'session_key' | 'data_key' | 'leases' | 'revocations' | 'policy'>;
   /** Sessions (hex) that auth-service would list as revoked, numbered from 1. */
   readonly revoked: string[];
 };
@@ -50,6 +50,10 @@ export async function startStandIns(options: StandInOptions): Promise<StandIns> 
   const bundleKey = generateKeyPairSync('ed25519');
   const bindingKey = ED25519.generate();
   const bundle = await bundleOf(options.bindings, bundleKey.privateKey);
+  /** By binding, by wrapped key, by session id: in hex. */
+  const sessionKeys = new Map<string, Uint8Array>();
+  const dataKeys = new Map<string, Uint8Array>();
+  const destroyed = new Set<string>();
   await using building = new AsyncDisposableStack();
 
   const serve = async (name: keyof StandInOptions['identities'], service: ServiceImplementation) => {
@@ -69,7 +73,9 @@ export async function startStandIns(options: StandInOptions): Promise<StandIns> 
     return server.address;
   };
 
-  function must(step: 'authenticate' | 'session_key' | 'leases' | 'revocations' | 'policy'): void {
+  function must(
+    step: 'authenticate' | 'session_key' | 'data_key' | 'leases' | 'revocations' | 'policy',
+  ): void {
     if (step !== 'revocations' && step !== 'policy') calls.push(step);
     if (broken.has(step)) throw new SallyportError('unavailable', 'the stand-in was told to fail');
   }
@@ -105,12 +111,26 @@ export async function startStandIns(options: StandInOptions): Promise<StandIns> 
   const key = await serve(
     'key-service',
     complete(keyv1.KeyService, {
-      createSessionKey: async () => {
+      createSessionKey: async ({ binding }: keyv1.CreateSessionKeyRequest) => {
         must('session_key');
-        return {
-          sessionKey: randomBytes(32),
-          leaseNotAfter: timestampFromMs(clock.now() + options.leaseMs),
-        };
+        const name = toHex(binding);
+        const sessionKey = sessionKeys.get(name) ?? randomBytes(32);
+        sessionKeys.set(name, sessionKey);
+        if (destroyed.has(toHex(binding.subarray(1, 17))))
+          throw new SallyportError('already_exists', 'the stand-in destroyed it');
+        return { sessionKey, leaseNotAfter: timestampFromMs(clock.now() + options.leaseMs) };
+      },
+      generateDataKey: async () => {
+        must('data_key');
+        const [plaintext, wrapped] = [randomBytes(32), randomBytes(60)];
+        dataKeys.set(toHex(wrapped), plaintext.slice());
+        return { dataKeyId: toHex(wrapped.subarray(0, 16)), plaintext, wrapped };
+      },
+      decrypt: async ({ items }: keyv1.DecryptRequest) => {
+        must('data_key');
+        const plaintexts = items.map(({ ciphertext }) => dataKeys.get(toHex(ciphertext)));
+        if (plaintexts.includes(undefined)) throw new SallyportError('decryption_failed', 'not ours');
+        return { plaintexts };
       },
       renewLeases: async ({ sessionIds }: keyv1.RenewLeasesRequest) => {
         must('leases');
@@ -119,6 +139,7 @@ export async function startStandIns(options: StandInOptions): Promise<StandIns> 
       },
       destroySessionKeys: async ({ sessionIds }: keyv1.DestroySessionKeysRequest) => {
         calls.push(...sessionIds.map((id) => `destroy ${toHex(id)}`));
+        for (const id of sessionIds) destroyed.add(toHex(id));
         return { destroyed: sessionIds.length };
       },
       listPublicKeys: async () => ({

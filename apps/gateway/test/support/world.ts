@@ -8,8 +8,12 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { decodeEvent, recordsOf, type AuditEvent, type AuditRecord } from '@sallyport/audit-log';
 import {
   ClientHandshake,
+  ClientResume,
   FRAME_TYPE,
+  parseAlert,
+  parseFrame,
   parseRefusal,
+  type ClientResumeOptions,
   type OutgoingMessage,
   type Session,
 } from '@sallyport/channel';
@@ -36,6 +40,7 @@ import {
   type GatewayConfig,
   type Overrides,
   type RouteConfig,
+  type SharedGuardFactory,
 } from '../../src/compose.ts';
 import { openRawCarrier, type RawCarrier } from './raw-client.ts';
 import { startStandIns, type StandIns } from './services.ts';
@@ -55,7 +60,10 @@ export type World = AsyncDisposable & {
   records(): readonly AuditRecord[];
   /** The value of a metric with these labels; 0 when it is not there. */
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
-  carrier(): Promise<RawCarrier>;
+  /** To the first gateway, or another. */
+  carrier(to?: Pick<ComposedGateway, 'port'>): Promise<RawCarrier>;
+  /** A further replica with the same services: a spool and signing key of its own. */
+  replica(guard?: SharedGuardFactory): Promise<ComposedGateway>;
   /** A session for a principal such as `alice`, opened on `carrier`. */
   session(carrier: RawCarrier, user?: string): Promise<RawSession>;
   /** The two ends of a handshake up to ClientAuth. */
@@ -68,6 +76,8 @@ export type WorldOptions = {
   readonly config?: Partial<GatewayConfig>;
   readonly clock?: Clock;
   readonly leaseMs?: number;
+  /** Of the first gateway. */
+  readonly guard?: SharedGuardFactory;
 };
 
 export async function createWorld(options: WorldOptions = {}): Promise<World> {
@@ -111,10 +121,10 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     }),
   );
   const bus = building.use(memoryBus({ clock }));
-  const bodies = new Map<bigint, Uint8Array>();
+  const bodies = new Map<string, Uint8Array>();
   await bus.subscribe(AUDIT_EVENTS_PATTERN, {}, async ({ payload }) => {
     const { producer, firstSeq, bodies: batch } = fromBinary(eventsv1.AuditBatchSchema, payload);
-    for (const [index, body] of batch.entries()) bodies.set(firstSeq + BigInt(index), body);
+    for (const [index, body] of batch.entries()) bodies.set(`${producer} ${firstSeq + BigInt(index)}`, body);
     const throughSeq = firstSeq + BigInt(batch.length) - 1n;
     const ack = create(eventsv1.AuditAckSchema, { producer, throughSeq });
     await bus.publish(auditAckSubject(producer), toBinary(eventsv1.AuditAckSchema, ack));
@@ -122,14 +132,20 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const telemetry = building.use(createTelemetry({ service: 'gateway', exporter: { kind: 'none' } }));
   const metrics = createMetrics({ service: 'gateway' });
   const readiness = createReadiness();
-  const gateway = building.use(
-    await composeGateway(
+  const gatewayIdentity = await service('gateway');
+  let replicas = 0;
+  const compose = (
+    guard: SharedGuardFactory | undefined,
+    ownMetrics: typeof metrics,
+  ): Promise<ComposedGateway> => {
+    replicas += 1;
+    return composeGateway(
       {
         host: '127.0.0.1',
         httpsPort: 0,
         channelPort: 0,
-        spoolDirectory: join(folder, 'spool'),
-        bundleDirectory: join(folder, 'bundle'),
+        spoolDirectory: join(folder, `spool-${replicas}`),
+        bundleDirectory: join(folder, `bundle-${replicas}`),
         authAddress: services.auth,
         keyAddress: services.key,
         policyAddress: services.policy,
@@ -137,18 +153,19 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         ...options.config,
       },
       {
-        identity: await service('gateway'),
+        identity: gatewayIdentity,
         trust,
         bus,
         clock,
         log: logger,
-        metrics,
+        metrics: ownMetrics,
         tracer: telemetry.tracer,
       },
-      { channelIdentity, readiness },
+      { channelIdentity, readiness, ...(guard === undefined ? {} : { guard }) },
       { rejectionIntervalMs: 50, ...options.overrides },
-    ),
-  );
+    );
+  };
+  const gateway = building.use(await compose(options.guard, metrics));
   for (const [name, check] of Object.entries(gateway.readiness)) readiness.add(name, check);
   await until(async () => (await readiness.report()).ready);
 
@@ -158,6 +175,15 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       if (!decoded.ok) throw new Error(`an event does not decode: ${decoded.where}`);
       return [decoded.event];
     });
+  const gatewayTrust: GatewayTrust = {
+    expectedGateway: serviceSpiffeId(TRUST_DOMAIN, 'gateway'),
+    verifyGatewayChain: ([der]) => {
+      const leaf = new X509Certificate(der ?? new Uint8Array());
+      if (!leaf.verify(new X509Certificate(ca.certPem).publicKey)) return undefined;
+      return { publicKey: leaf.publicKey, spiffeId: leaf.subjectAltName?.replace(/^URI:/u, '') ?? '' };
+    },
+    clock: () => clock.now(),
+  };
   const handshake = async (user = 'alice'): Promise<ClientHandshake> => {
     const spiffeId = principalSpiffeId(TRUST_DOMAIN, `user:${user}`);
     const identity = await issue({ ca, clock, spiffeId, keyAlgorithm: 'Ed25519', usages: ['client'] });
@@ -168,16 +194,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         sign: (message) => Uint8Array.from(sign(null, message, identity.key)),
       },
       trustDomain: TRUST_DOMAIN,
-      expectedGateway: serviceSpiffeId(TRUST_DOMAIN, 'gateway'),
-      verifyGatewayChain: ([der]) => {
-        const leaf = new X509Certificate(der ?? new Uint8Array());
-        if (!leaf.verify(new X509Certificate(ca.certPem).publicKey)) return undefined;
-        return {
-          publicKey: leaf.publicKey,
-          spiffeId: leaf.subjectAltName?.replace(/^URI:/u, '') ?? '',
-        };
-      },
-      clock: () => clock.now(),
+      ...gatewayTrust,
     });
   };
   const parts = building.move();
@@ -197,7 +214,16 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         .find((text) => text.startsWith(`sallyport_${name}{`) && wanted.every((part) => text.includes(part)));
       return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(' ') + 1));
     },
-    carrier: () => openRawCarrier(gateway.port, ca.certPem),
+    carrier: (to = gateway) => openRawCarrier(to.port, ca.certPem),
+    async replica(guard) {
+      const other = await compose(guard, createMetrics({ service: 'gateway' }));
+      parts.use(other);
+      await until(async () => {
+        const checks = await Promise.allSettled(Object.values(other.readiness).map((check) => check()));
+        return checks.every(({ status }) => status === 'fulfilled');
+      });
+      return other;
+    },
     handshake,
     async session(carrier, user) {
       const client = await handshake(user);
@@ -209,7 +235,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
         await carrier.next(FRAME_TYPE.accept, FRAME_TYPE.reject, FRAME_TYPE.alert),
       );
       if (!done.ok) throw new Error(`refused: ${done.refusal?.code ?? done.cause}`);
-      return rawSession(carrier, done.session);
+      return rawSession(carrier, done.session, gatewayTrust);
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
@@ -224,20 +250,47 @@ export type RawSession = {
   seal(...messages: OutgoingMessage[]): Uint8Array;
   /** The messages of the next frame for this session: payloads as text, refusals as their code. */
   answers(): Promise<readonly Answer[]>;
+  /** The same of a frame that was taken from the carrier. */
+  read(frame: Uint8Array): readonly Answer[];
+  /** The session in its next epoch, on another carrier; rejects with the alert's code. Not heard of by the gateway yet. */
+  resume(carrier: RawCarrier): Promise<ResumingSession>;
   /** Sends one request to `echo` and waits until it came back: the session works. */
   ping(): Promise<void>;
 };
 
-function rawSession(carrier: RawCarrier, channel: Session): RawSession {
+export type ResumingSession = RawSession & {
+  /** Sends the first frame, and waits until the gateway was heard; rejects with the alert's code. */
+  attach(...messages: OutgoingMessage[]): Promise<readonly Answer[]>;
+};
+
+type GatewayTrust = Pick<ClientResumeOptions, 'expectedGateway' | 'verifyGatewayChain' | 'clock'>;
+
+/** Of an alert. */
+function codeOf(frame: Uint8Array): string | undefined {
+  const outer = parseFrame(frame);
+  if (!outer.ok || outer.type !== FRAME_TYPE.alert) return undefined;
+  const alert = parseAlert(outer.body);
+  return alert.ok ? alert.code : 'unreadable';
+}
+
+function rawSession(
+  carrier: RawCarrier,
+  channel: Session,
+  trust: GatewayTrust,
+  receivedBefore = 0,
+): RawSession {
+  let received = receivedBefore;
   const id = toHex(channel.sid);
   const seal = (...messages: OutgoingMessage[]): Uint8Array => {
     const sealed = channel.sealFrame(messages);
     if (!sealed.ok) throw new Error(sealed.cause);
     return sealed.bytes;
   };
-  const answers = async (): Promise<readonly Answer[]> => {
-    const opened = channel.openFrame(await carrier.nextFor(channel.sid));
+  const answers = async (): Promise<readonly Answer[]> => read(await carrier.nextFor(channel.sid));
+  const read = (frame: Uint8Array): readonly Answer[] => {
+    const opened = channel.openFrame(frame);
     if (!opened.ok) throw new Error(opened.cause);
+    received = Math.max(received, opened.firstSequence + opened.messages.length - 1);
     for (const { kind } of opened.messages) if (kind === 'response') channel.acknowledgeThrough(Infinity);
     return opened.messages.map(({ kind, correlation, payload }) => {
       const refusal = kind === 'refusal' ? parseRefusal(payload) : undefined;
@@ -250,6 +303,25 @@ function rawSession(carrier: RawCarrier, channel: Session): RawSession {
     id,
     seal,
     answers,
+    read,
+    async resume(to) {
+      const resume = new ClientResume({ session: channel, receivedThrough: received, ...trust });
+      to.send(resume.start());
+      const answer = await to.next(FRAME_TYPE.resumeAnswer, FRAME_TYPE.alert);
+      const done = await resume.onResumeAnswer(answer);
+      if (!done.ok) throw new Error(done.alert?.code ?? done.cause);
+      const next = rawSession(to, done.session, trust, received);
+      return {
+        ...next,
+        async attach(...messages) {
+          to.send(next.seal(done.finished, ...messages));
+          const frame = await to.next(FRAME_TYPE.messages, FRAME_TYPE.alert);
+          const code = codeOf(frame);
+          if (code !== undefined) throw new Error(code);
+          return next.read(frame);
+        },
+      };
+    },
     async ping() {
       const message = request('echo', `ping ${id}`);
       carrier.send(seal(message));
