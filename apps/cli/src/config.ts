@@ -72,7 +72,6 @@ export const embeddedConfig = object({
   telemetry: telemetryConfig,
   policy: object({ maxAge: policyMaxAge }),
   revocations: object({ deadAfter: revocationsDeadAfter }),
-  }),
   cluster,
   /** Destinations beside the built-in `echo`. */
   routes: record(routeSchema, { keyPattern: /^(?!echo$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/ }),

@@ -44,7 +44,6 @@ const fields = {
   policyAddress: serviceAddress('policy-service'),
   policy: object({ maxAge: policyMaxAge }),
   revocations: object({ deadAfter: revocationsDeadAfter }),
-  }),
   routes,
 };
 
