@@ -31,6 +31,7 @@ interface Network {
 type Direction = keyof Network['isCut'];
 
 export async function startCutProxy(options: {
+  /** Read for each connection: who changes it sends later ones elsewhere. */
   readonly to: { readonly host: string; readonly port: number };
 }): Promise<CutProxy> {
   const { to } = options;
@@ -52,7 +53,7 @@ export async function startCutProxy(options: {
     const client = keep(accepted);
     void whenOpen(network, 'to-server').then(() => {
       if (client.destroyed) return;
-      const upstream = keep(connect({ ...to, allowHalfOpen: true }));
+      const upstream = keep(connect({ host: to.host, port: to.port, allowHalfOpen: true }));
       void pump(network, 'to-server', client, upstream);
       void pump(network, 'to-client', upstream, client);
     });
