@@ -33,14 +33,14 @@ export function documentedFamilies(page: string, profile: 'embedded' | 'cluster'
   return families;
 }
 
-/** What a running system shows. A family without series yet has no labels and nobody who has it. */
+/** What a running system shows, all of its processes together. A family without series yet has no labels and nobody who has it. */
 export function exposedFamilies(exposition: string): Map<string, Family> {
   const families = new Map<string, { type: string; labels: Set<string>; by: Set<string> }>();
   let current: { type: string; labels: Set<string>; by: Set<string> } | undefined;
   for (const line of exposition.split('\n')) {
     const [, name, type] = /^# TYPE (\S+) (\S+)$/u.exec(line) ?? [];
     if (name !== undefined && type !== undefined) {
-      current = { type, labels: new Set(), by: new Set() };
+      current = families.get(name) ?? { type, labels: new Set(), by: new Set() };
       families.set(name, current);
     } else if (!line.startsWith('#')) {
       for (const [, label, value] of line.matchAll(/(\w+)="([^"]*)"/gu)) {

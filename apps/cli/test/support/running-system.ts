@@ -27,7 +27,7 @@ export type Started = AsyncDisposable & {
   stop(): Promise<Exit>;
 };
 
-type UpOptions = {
+export type UpOptions = {
   readonly args?: readonly string[];
   /** Default `embedded`. */
   readonly profile?: 'embedded' | 'cluster';
