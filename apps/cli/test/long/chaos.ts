@@ -96,7 +96,16 @@ export async function chaos(options: ChaosOptions): Promise<ChaosResult> {
 
   const rows = await settledRows(env, beganAt);
   await heads.stop();
-  const hashes = await leafHashes(access, addresses('audit-service')[0] ?? '');
+  const highest = Math.max(0, ...heads.seen.map(({ size }) => size));
+  // A replica serves what its own tiles cover; it may be a moment behind the one that signed.
+  const hashes = await eventually(
+    `all ${highest} leaves that a checkpoint covers`,
+    async () => {
+      const found = await leafHashes(access, addresses('audit-service')[0] ?? '');
+      return found.length >= highest ? found : undefined;
+    },
+    60_000,
+  );
   const [orders, ledger] = [effectsOf(world.orders), effectsOf(world.ledger)];
   const found = violations({
     ...{ load, rows, orders, ledger, checkpoints: heads.seen, leafHashes: hashes },

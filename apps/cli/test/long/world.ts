@@ -83,6 +83,7 @@ export async function createWorld(replicas: string): Promise<World> {
     },
     cluster: {
       redis: {
+        kind: 'standalone',
         nodes: [`127.0.0.1:${network.redis.port}`],
         username: 'gateway',
         passwordFile: guard.file,
