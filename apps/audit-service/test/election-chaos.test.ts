@@ -145,6 +145,27 @@ function load(producer: AuditTrail, first: number): () => Promise<void> {
   };
 }
 
+/** Terms and sizes of saved checkpoints, as anyone sees them who asks again and again. */
+function watchLog(rig: Rig) {
+  const [terms, sizes]: [Set<bigint>, number[]] = [new Set(), []];
+  let isOn = true;
+  const done = (async () => {
+    while (isOn) {
+      const now = await logState(rig).catch(() => undefined); // the database is away
+      if (now?.fence !== undefined) terms.add(now.fence.term);
+      if (now?.saved !== undefined) sizes.push(now.saved.size);
+      await sleep(100);
+    }
+  })();
+  return {
+    async stop() {
+      isOn = false;
+      await done;
+      return { terms, sizes };
+    },
+  };
+}
+
 type Heard = { readonly throughSeq: bigint; readonly checkpointSize: number };
 
 async function hearAcknowledgements(rig: Rig, producer: AuditTrail): Promise<readonly Heard[]> {
@@ -167,18 +188,7 @@ describe.skipIf(suite.skip)(suite.title('two replicas under fire'), () => {
     const heard = await hearAcknowledgements(rig, gateway);
     const stops = [load(gateway, 0), load(auth, 1_000_000)];
 
-    const terms = new Set<bigint>();
-    let largest = 0;
-    const watch = setInterval(() => {
-      void logState(rig).then(
-        ({ fence, saved }) => {
-          terms.add(fence?.term ?? 0n);
-          expect(saved?.size ?? 0).toBeGreaterThanOrEqual(largest);
-          largest = saved?.size ?? 0;
-        },
-        () => undefined, // the database is away
-      );
-    }, 100);
+    const watched = watchLog(rig);
 
     for (let i = 0; i < faults; i++) {
       await sleep(random.between(200, 1_000));
@@ -197,7 +207,8 @@ describe.skipIf(suite.skip)(suite.title('two replicas under fire'), () => {
       'everything is acknowledged',
       60_000,
     );
-    clearInterval(watch);
+    const { terms, sizes: seen } = await watched.stop();
+    expect(seen).toEqual(seen.toSorted((x, y) => x - y));
     await expectOnce(rig, gateway);
     await expectOnce(rig, auth);
     await expectOneHistory(rig);

@@ -101,6 +101,7 @@ describe.skipIf(suite.skip)(suite.title('audit events over NATS'), () => {
 
   test(`every event once in the log, through faults (seed ${SEED})`, async () => {
     const random = randomOf(SEED);
+    const load = randomOf(SEED + 1); // of its own: the faults follow from the seed alone
     const address = { host: rig.server.host, port: rig.server.port };
     await using producerSide = await startCutProxy({ to: address });
     await using consumerSide = await startCutProxy({ to: address });
@@ -117,9 +118,9 @@ describe.skipIf(suite.skip)(suite.title('audit events over NATS'), () => {
       producers.map(async (producer) => {
         while (!isOver) {
           await Promise.all(
-            Array.from({ length: 1 + Math.floor(random() * 5) }, () => record(producer, ++next)),
+            Array.from({ length: 1 + Math.floor(load() * 5) }, () => record(producer, ++next)),
           );
-          await sleep(random() * 20);
+          await sleep(load() * 20);
         }
       }),
     );
@@ -183,8 +184,10 @@ describe.skipIf(suite.skip)(suite.title('audit events over NATS'), () => {
       expect(inLog).toEqual(Array.from({ length: recorded }, (_, i) => BigInt(i + 1)));
     }
     const { verifierKey } = await client.getCheckpoint({});
-    const { findings } = await verifyLog(sourceOf(client), { verifierKey });
-    expect(findings).toEqual([]);
+    // Reading is recorded too: a log that grows meanwhile drops the partial tiles of the checkpoint that is being read.
+    await expect
+      .poll(async () => (await verifyLog(sourceOf(client), { verifierKey })).findings, { timeout: 20_000 })
+      .toEqual([]);
     const counts = producers.map(({ recorded }) => recorded).join(' + ');
     process.stdout.write(`audit over NATS: seed ${SEED}, ${counts} events, faults: ${done.join('; ')}\n`);
 

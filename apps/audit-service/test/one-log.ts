@@ -18,8 +18,12 @@ import { eventually, origin } from './fixture.ts';
 import type { Replica, Rig } from './replicas.ts';
 import { callEvent } from './support.ts';
 
-/** A machine that runs eight other test files is given more than docs/adr/0045 promises. */
-export const PATIENCE_MS = 15_000;
+/** A machine that is busy with other tests is given more than docs/adr/0045 promises. */
+export const PATIENCE_MS = 30_000;
+
+/** All that the producer recorded is under a checkpoint. */
+export const acknowledged = (producer: AuditTrail): Promise<void> =>
+  eventually(() => producer.spool.depthBytes === 0, 'all is acknowledged', PATIENCE_MS);
 
 export const logState = (rig: Rig): Promise<LogState> => postgresStore(rig.database).checkpoints.state();
 

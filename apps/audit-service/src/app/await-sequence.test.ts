@@ -13,7 +13,7 @@ function waiter() {
       },
     },
     monotonic: () => clock.monotonic(),
-    sleep: async (ms) => void clock.advance(ms),
+    sleep: async (ms) => clock.advance(ms),
   });
   return { state, wait };
 }
