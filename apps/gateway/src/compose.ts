@@ -47,7 +47,7 @@ import { routes } from './rpc/routes.ts';
 
 export type { GatewayConfig, RouteConfig } from './config.ts';
 export { redisReplayGuard, type SharedGuard, type SharedGuardFactory } from './guard/redis.ts';
-export { REDIS_ACL, SENTINEL_ACL } from './guard/redis-scripts.ts';
+export { REDIS_ACL, SENTINEL_ACL } from './guard/redis-acl.ts';
 export { redisTargetProblems, type RedisNode, type RedisTarget } from './guard/redis-target.ts';
 
 export type GatewayParts = {

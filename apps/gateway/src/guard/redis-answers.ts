@@ -5,7 +5,7 @@
 import type { KeyObject } from 'node:crypto';
 import { AES_256_GCM, aead, concatBytes, randomBytes, utf8 } from '@sallyport/crypto';
 import type { ConcludedRequest } from '../app/ports.ts';
-import { MAX_RESPONSE_BYTES } from './redis-scripts.ts';
+import { MAX_RESPONSE_BYTES } from './redis-script-limits.ts';
 import type { PackedConclusion } from './redis-wire.ts';
 
 export const BLOB_ID_BYTES = 8;

@@ -1,7 +1,7 @@
 /** Scripts on a link: loaded when the server does not know them, answered within a deadline, a few at most. */
 import { ClientOfflineError } from 'redis';
 import type { RedisArgument } from './redis-client.ts';
-import type { RedisLink } from './redis-link.ts';
+import type { RedisLink } from './redis-link-port.ts';
 import type { RedisScript } from './redis-scripts.ts';
 
 export type RedisCaller = {

@@ -1,27 +1,9 @@
 /** The way to the server that holds a key, for each kind of deployment. */
 import { createCluster } from 'redis';
-import {
-  backoffMs,
-  COMMAND_OPTIONS,
-  connectionOptions,
-  createRedisClient,
-  type RedisArgument,
-} from './redis-client.ts';
+import { backoffMs, COMMAND_OPTIONS, connectionOptions, createRedisClient } from './redis-client.ts';
+import type { RedisLink } from './redis-link-port.ts';
 import { sentinelLink } from './redis-sentinel.ts';
 import type { RedisTarget } from './redis-target.ts';
-
-export type RedisLink = {
-  /**
-   * To the master that holds `key`, in order, on one connection. Rejects at once when there is none; **never sent
-   * twice**: what was written before its connection broke has an unknown end.
-   */
-  send(key: string, args: RedisArgument[]): Promise<unknown>;
-  /** To every master; rejects when one does not answer or there is none. */
-  sendToAll(args: RedisArgument[]): Promise<unknown[]>;
-  /** Why there is no connection, as far as is known. */
-  problem(): Error | undefined;
-  close(): void;
-};
 
 /** A cluster's client asks the others where the slots are, when one of its nodes has been away for this long. */
 const TOPOLOGY_REFRESH_MS = 500;

@@ -5,7 +5,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { backoffMs, createRedisClient, type RedisClient } from './redis-client.ts';
-import type { RedisLink } from './redis-link.ts';
+import type { RedisLink } from './redis-link-port.ts';
 import type { RedisNode, RedisTarget } from './redis-target.ts';
 
 /** How often the sentinels are asked whether the master is still the one. */

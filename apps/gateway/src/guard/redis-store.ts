@@ -1,7 +1,7 @@
 /** Sessions as gateways leave them for each other: a sealed record beside the replay state, in the same slot. */
 import type { Clock } from '@sallyport/service/clock';
-import type { FrameRefusal, GuardSession, SessionStore } from '../app/ports.ts';
-import type { Attached } from './redis.ts';
+import type { FrameRefusal, SessionStore } from '../app/ports.ts';
+import type { Attachments } from './redis-attachments.ts';
 import type { RedisCaller } from './redis-caller.ts';
 import { keysOf } from './redis-keys.ts';
 import { SCRIPTS } from './redis-scripts.ts';
@@ -11,7 +11,7 @@ export const MAX_RECORD_BYTES = 16 * 1024;
 export function redisSessionStore(ports: {
   readonly caller: Pick<RedisCaller, 'run'>;
   readonly clock: Pick<Clock, 'now'>;
-  readonly attachments: WeakMap<GuardSession, Attached>;
+  readonly attachments: Pick<Attachments, 'add'>;
   /** Throws while the guard would refuse. */
   readonly refuseIfAway: () => void;
 }): SessionStore {
@@ -49,7 +49,7 @@ export function redisSessionStore(ports: {
       const reply = (await caller.run(SCRIPTS.attach, [s, record], args)) as [Buffer, number, number];
       if (String(reply[0]) !== 'ok') return { refused: String(reply[0]) as FrameRefusal };
       const session = { sessionId, generation: reply[1] };
-      attachments.set(session, { responseKey, version: reply[2] });
+      attachments.add(session, { responseKey, version: reply[2] });
       return session;
     },
   };

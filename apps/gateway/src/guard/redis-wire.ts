@@ -1,7 +1,7 @@
 /** What goes into the scripts and comes out: fixed sizes, binary, no more than a frame's worth. */
 import { MAX_MESSAGES_PER_FRAME, WINDOW_SPAN, type SequenceRange } from '@sallyport/channel';
 import type { RecordClaim, RecordVerdict } from '../app/ports.ts';
-import { RECORD_FLAGS } from './redis-scripts.ts';
+import { RECORD_FLAGS } from './redis-script-limits.ts';
 
 /** sequence u64 | first sent u64. */
 const TIMES_BYTES = 16;

@@ -16,7 +16,6 @@
  * 1 MiB of sealed responses for 120 s; a record of at most 16 KiB. All of it goes when the session ends, or 60 s after its
  * notAfter. The server must be told `maxmemory-policy noeviction`, and is not used otherwise.
  */
-import type { KeyObject } from 'node:crypto';
 import { randomBytes, toHex } from '@sallyport/crypto';
 import { MAX_ACK_RANGES } from '@sallyport/channel';
 import type { Clock } from '@sallyport/service/clock';
@@ -26,13 +25,14 @@ import type {
   FrameRefusal,
   GuardSession,
   GuardVerdict,
-  RecordClaim,
   RecordVerdict,
   ReplayGuard,
   SessionStore,
 } from '../app/ports.ts';
 import { openAnswer, packAnswers } from './redis-answers.ts';
-import { redisCaller, type RedisCaller } from './redis-caller.ts';
+import { createAttachments, raiseVersion } from './redis-attachments.ts';
+import { redisCaller } from './redis-caller.ts';
+import { claimHolders, TOKEN_BYTES } from './redis-claims.ts';
 import { startConclusions } from './redis-conclusions.ts';
 import { keysOf } from './redis-keys.ts';
 import { openRedisLink } from './redis-link.ts';
@@ -52,17 +52,6 @@ export type SharedGuard = AsyncDisposable & {
 
 export type SharedGuardFactory = (host: { readonly clock: Clock; readonly log: Log }) => Promise<SharedGuard>;
 
-/** What this gateway knows of an attachment. */
-export type Attached = {
-  readonly responseKey: KeyObject;
-  /** The highest version Redis acknowledged to this gateway: what is below it was lost. */
-  version: number;
-};
-
-const TOKEN_BYTES = 16;
-/** Admissions of unknown end that are remembered; what they claimed lives no longer than their sessions. */
-const MAX_FAILED = 100_000;
-
 /** For `composeGateway`'s `guard` part. Throws `TypeError` for a target that cannot be right; never waits for Redis. */
 export function redisReplayGuard(target: RedisTarget): SharedGuardFactory {
   const problems = redisTargetProblems(target);
@@ -75,30 +64,20 @@ function openSharedGuard(target: RedisTarget, clock: Pick<Clock, 'now'>, log: Lo
   const caller = redisCaller(link);
   const token = Buffer.from(randomBytes(TOKEN_BYTES));
   const pulse = startRedisPulse(caller, toHex(token), log);
-  const attachments = new WeakMap<GuardSession, Attached>();
+  const attachments = createAttachments();
   const claims = claimHolders(caller, pulse, token);
   const conclusions = startConclusions({
     send: (session, results) => concludeNow(session, results),
     onLost: (count) => log.warn('conclusions could not be told to Redis', { count }),
   });
 
-  function attached(session: GuardSession): Attached {
-    const known = attachments.get(session);
-    if (known === undefined) throw new TypeError('not an attachment of this guard');
-    return known;
-  }
-
   function refuseIfAway(): void {
     const problem = pulse.problem();
     if (problem !== undefined) throw problem;
   }
 
-  function raise(of: Attached, version: unknown): void {
-    of.version = Math.max(of.version, Number(version));
-  }
-
   async function concludeNow(session: GuardSession, results: readonly ConcludedRequest[]): Promise<void> {
-    const of = attached(session);
+    const of = attachments.of(session);
     const { s, q, done, responses, order } = keysOf(session.sessionId);
     const batches = packAnswers(results, session.sessionId, of.responseKey).map(
       async ({ blobId, sealed, conclusions: packed }) => {
@@ -108,7 +87,7 @@ function openSharedGuard(target: RedisTarget, clock: Pick<Clock, 'now'>, log: Lo
     );
     for (const reply of await Promise.all(batches)) {
       const [status, version] = reply as [Buffer, number?];
-      if (String(status) === 'ok') raise(of, version);
+      if (String(status) === 'ok') raiseVersion(of, version);
     }
   }
 
@@ -119,13 +98,13 @@ function openSharedGuard(target: RedisTarget, clock: Pick<Clock, 'now'>, log: Lo
       const { s, record } = keysOf(sessionId);
       const reply = (await caller.run(SCRIPTS.attach, [s, record], args)) as [Buffer, number, number];
       const session = { sessionId, generation: reply[1] };
-      attachments.set(session, { responseKey, version: reply[2] });
+      attachments.add(session, { responseKey, version: reply[2] });
       return session;
     },
 
     async admit(session, records): Promise<GuardVerdict> {
       refuseIfAway();
-      const of = attached(session);
+      const of = attachments.of(session);
       const { s, nonces, q, done } = keysOf(session.sessionId);
       const admission = claims.begin();
       const packed = packRecords(records, admission.holder, session.generation);
@@ -135,7 +114,7 @@ function openSharedGuard(target: RedisTarget, clock: Pick<Clock, 'now'>, log: Lo
         const reply = await caller.run(SCRIPTS.admit, [s, ...nonces, q, ...done], args);
         const [status, version, highest, lost, letters, window, holders] = reply as AdmitReply;
         if (String(status) !== 'ok') return { kind: 'refused', cause: String(status) as FrameRefusal };
-        raise(of, version);
+        raiseVersion(of, version);
         const missing = missingRanges(window, highest, MAX_ACK_RANGES);
         const verdicts = verdictsOf(String(letters), records.length);
         if (holders.length > 0) await claims.settle(session, of, records, verdicts, holders, admission);
@@ -149,7 +128,7 @@ function openSharedGuard(target: RedisTarget, clock: Pick<Clock, 'now'>, log: Lo
     conclude: (session, results) => conclusions.conclude(session, results),
 
     async response(session, correlation) {
-      const { responseKey } = attached(session);
+      const { responseKey } = attachments.of(session);
       const { done, responses } = keysOf(session.sessionId);
       const args = [String(clock.now()), correlationBytes(correlation)];
       const reply = (await caller.run(SCRIPTS.response, [...done, responses], args)) as ResponseReply;
@@ -186,90 +165,8 @@ function openSharedGuard(target: RedisTarget, clock: Pick<Clock, 'now'>, log: Lo
 type AdmitReply = [Buffer, number, number, number, Buffer, Buffer, Buffer];
 type ResponseReply = [Buffer?, number?, number?, Buffer?];
 
-const HOLDER_BYTES = 24;
-
 /** Without a word on any of them, all are new. */
 function verdictsOf(letters: string, count: number): RecordVerdict[] {
   if (letters === '') return new Array<RecordVerdict>(count).fill('new');
   return Array.from(letters, (letter) => VERDICT_OF[letter] ?? 'duplicate');
-}
-
-type Admission = {
-  /** gateway 16 | admission u64: who made a claim, and by which call. */
-  readonly holder: Buffer;
-  /** Its end is unknown, and nothing of it was forwarded. */
-  failed(): void;
-};
-
-/** Running claims: whose they are, and whether they may become ours. */
-function claimHolders(
-  caller: RedisCaller,
-  pulse: { isAlive(token: string): Promise<boolean> },
-  token: Buffer,
-) {
-  const failed = new Set<string>();
-  let admissions = 0n;
-
-  function begin(): Admission {
-    admissions += 1n;
-    const holder = Buffer.alloc(HOLDER_BYTES);
-    token.copy(holder);
-    holder.writeBigUInt64BE(admissions, TOKEN_BYTES);
-    return {
-      holder,
-      failed() {
-        failed.add(holder.toString('hex'));
-        for (const oldest of failed) {
-          if (failed.size <= MAX_FAILED) break;
-          failed.delete(oldest);
-        }
-      },
-    };
-  }
-
-  /** `running`, unless its holder will never conclude it. */
-  async function verdictOf(
-    session: GuardSession,
-    of: Attached,
-    request: NonNullable<RecordClaim['request']>,
-    holder: Buffer,
-    admission: Admission,
-  ): Promise<RecordVerdict> {
-    const isOurs = holder.subarray(0, TOKEN_BYTES).equals(token);
-    if (isOurs && !failed.has(holder.toString('hex'))) return 'running';
-    if (!isOurs) {
-      if (await pulse.isAlive(holder.toString('hex', 0, TOKEN_BYTES))) return 'running';
-      if (request.isRepeatable !== true) return 'unknown';
-    }
-    const { s, q } = keysOf(session.sessionId);
-    const correlation = correlationBytes(request.correlation);
-    const args = [String(session.generation), correlation, holder, admission.holder];
-    const [isTaken, version] = (await caller.run(SCRIPTS.takeOver, [s, q], args)) as [number, number];
-    of.version = Math.max(of.version, version);
-    // Somebody was faster, and is working on it or done.
-    return isTaken === 1 ? 'new' : 'running';
-  }
-
-  /** Replaces each `running` by what it means; `holders` has one for each, in order. */
-  async function settle(
-    session: GuardSession,
-    of: Attached,
-    records: readonly RecordClaim[],
-    verdicts: RecordVerdict[],
-    holders: Buffer,
-    admission: Admission,
-  ): Promise<void> {
-    let at = 0;
-    for (const [index, verdict] of verdicts.entries()) {
-      if (verdict !== 'running') continue;
-      const holder = holders.subarray(at, at + HOLDER_BYTES);
-      at += HOLDER_BYTES;
-      const request = records[index]?.request;
-      // Twice in this frame: the first of them is being admitted right now.
-      if (request === undefined || holder.equals(admission.holder)) continue;
-      verdicts[index] = await verdictOf(session, of, request, holder, admission);
-    }
-  }
-
-  return { begin, settle };
 }

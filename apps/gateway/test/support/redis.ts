@@ -10,7 +10,7 @@ import {
   type RedisOptions,
 } from '@sallyport/service/local-servers';
 import { serverFolders, type ServerFolders } from '@sallyport/service/testing';
-import { REDIS_ACL, SENTINEL_ACL } from '../../src/guard/redis-scripts.ts';
+import { REDIS_ACL, SENTINEL_ACL } from '../../src/guard/redis-acl.ts';
 import type { RedisTarget } from '../../src/guard/redis-target.ts';
 
 const secret = (): string => randomBytes(24).toString('base64url');
