@@ -60,7 +60,7 @@ export default {
       from: { path: String.raw`^apps/cli/src/config\.ts$` },
       to: {
         path: '^apps/(?!cli/)',
-        pathNot: String.raw`^apps/gateway/src/(?:bounds|routes/schema|guard/redis-scripts)\.ts$`,
+        pathNot: String.raw`^apps/gateway/src/(?:bounds|routes/schema|guard/redis-acl)\.ts$`,
       },
     },
     {
