@@ -1,59 +1,24 @@
 /** Many sessions over one real gRPC stream and TLS connection, with the gateway's side of packages/channel behind it. */
-import { fromBinary, toBinary } from '@bufbuild/protobuf';
-import { Server, ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
-import { channelv1 } from '@sallyport/proto';
 import { afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { connect, openConnection } from '../src/index.ts';
 import { makeWorld, TRUST_DOMAIN, type World } from './support/certificates.ts';
 import { body, failureOf, psk, text } from './support/gateway.ts';
+import { grpcServers, type GatewayStream } from './support/grpc-servers.ts';
 import { MultiGateway } from './support/multi-gateway.ts';
 
 let world: World;
 beforeAll(async () => {
   world = await makeWorld();
 });
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) server.forceShutdown();
-});
+const { start, stop } = grpcServers();
+afterEach(stop);
 
 async function serve(gateway: MultiGateway) {
-  const streams: ServerDuplexStream<Uint8Array, Uint8Array>[] = [];
-  const server = new Server({ 'grpc.max_receive_message_length': 2 ** 21 });
-  servers.push(server);
-  server.addService(
-    {
-      connect: {
-        path: '/sallyport.channel.v1.ChannelService/Connect',
-        requestStream: true,
-        responseStream: true,
-        requestSerialize: Buffer.from,
-        requestDeserialize: (bytes: Buffer) => fromBinary(channelv1.ConnectRequestSchema, bytes).frame,
-        responseSerialize: (frame: Uint8Array) =>
-          Buffer.from(
-            toBinary(channelv1.ConnectResponseSchema, {
-              $typeName: 'sallyport.channel.v1.ConnectResponse',
-              frame,
-            }),
-          ),
-        responseDeserialize: Uint8Array.from,
-      },
-    },
-    {
-      connect(stream: ServerDuplexStream<Uint8Array, Uint8Array>) {
-        streams.push(stream);
-        stream.on('data', (frame: Uint8Array) => gateway.onFrame(frame, (answer) => stream.write(answer)));
-        stream.on('end', () => stream.end());
-        stream.on('error', () => undefined);
-      },
-    },
-  );
-  const { tls } = world;
-  const pair = { private_key: Buffer.from(tls.keyPem), cert_chain: Buffer.from(tls.pem) };
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createSsl(null, [pair]), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
+  const streams: GatewayStream[] = [];
+  const { server, port } = await start(world, (stream) => {
+    streams.push(stream);
+    stream.on('data', (frame: Uint8Array) => gateway.onFrame(frame, (answer) => stream.write(answer)));
+    stream.on('end', () => stream.end());
   });
   const options = {
     address: `127.0.0.1:${port}`,
