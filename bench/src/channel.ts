@@ -1,13 +1,13 @@
 /**
  * `pnpm bench channel`: request/response pairs through the secure channel to the built-in echo, every step of the
- * pipeline real, per processor second of the process that the gateway runs in (in the embedded profile that process
- * holds all services). The client works in a process of its own, this one.
+ * pipeline real, per processor second of the process that the gateway runs in: in the embedded profile that process
+ * holds all services, in the cluster profile nothing else. The client works in a process of its own, this one.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect, type Channel } from '@sallyport/client';
 import { measureSignatureBound, median, quantile } from './signature-bound.ts';
-import { startSystem, type MeasuredSystem } from './system.ts';
+import { startSystem, type MeasuredSystem, type Profile } from './system.ts';
 
 export type ChannelBenchOptions = {
   /** `single`: one message per frame; `batch`: up to 32. */
@@ -17,7 +17,7 @@ export type ChannelBenchOptions = {
   readonly inFlight: number;
   readonly seconds: number;
   readonly rounds: number;
-  readonly profile: 'embedded';
+  readonly profile: Profile;
 };
 
 export type ChannelBenchResult = {
@@ -47,7 +47,7 @@ const WARM_UP_MS = 3_000;
 const MAX_LATENCIES = 2_000_000;
 
 export async function benchChannel(options: ChannelBenchOptions): Promise<ChannelBenchResult> {
-  await using system = await startSystem();
+  await using system = await startSystem(options.profile);
   const channels = await openChannels(system, options);
   const load = startLoad(channels, options);
   await pause(WARM_UP_MS);

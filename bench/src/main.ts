@@ -6,15 +6,16 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { benchChannel, type ChannelBenchOptions, type ChannelBenchResult } from './channel.ts';
 
-const USAGE = `pnpm bench channel [--mode single|batch|both] [--sessions n] [--in-flight n] [--seconds n] [--rounds n] [--json] [--save]
+const USAGE = `pnpm bench channel [--profile embedded|cluster] [--mode single|batch|both] [--sessions n] [--in-flight n] [--seconds n] [--rounds n] [--json] [--save]
 
+  --profile    all in one process, or processes of their own on real Redis, NATS and Postgres (default embedded)
   --mode       one message per frame, frames of up to 32, or both one after the other (default both)
   --sessions   sessions, each on a connection of its own (default 4)
   --in-flight  requests under way, all sessions together (default 512)
   --seconds    length of a round (default 4)
   --rounds     rounds; the median counts (default 5)
   --json       one JSON object per line instead of text
-  --save       also write bench/results/channel-<mode>.json`;
+  --save       also write bench/results/channel-<mode>.json, channel-<mode>-cluster.json`;
 
 function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -37,8 +38,8 @@ function main(): Promise<number> {
   }
   if (positionals.length !== 1 || positionals[0] !== 'channel')
     throw new UsageError('name one bench: channel');
-  if (values.profile !== 'embedded')
-    throw new UsageError('--profile is embedded; the cluster profile is to come');
+  if (values.profile !== 'embedded' && values.profile !== 'cluster')
+    throw new UsageError('--profile is embedded or cluster');
   if (!['single', 'batch', 'both'].includes(values.mode))
     throw new UsageError('--mode is single, batch or both');
   const modes =
@@ -48,7 +49,7 @@ function main(): Promise<number> {
     inFlight: count(values['in-flight'], '--in-flight', 16_384),
     seconds: count(values.seconds, '--seconds', 600),
     rounds: count(values.rounds, '--rounds', 100),
-    profile: 'embedded',
+    profile: values.profile,
     json: values.json,
     save: values.save,
   });
@@ -81,13 +82,16 @@ function save(mode: string, result: ChannelBenchResult): void {
   mkdirSync(folder, { recursive: true });
   const [cpu] = cpus();
   const record = {
-    command: `pnpm bench channel --mode ${mode} --sessions ${result.sessions} --in-flight ${result.in_flight} --json --save`,
+    command: `pnpm bench channel --profile ${result.profile} --mode ${mode} --sessions ${result.sessions} --in-flight ${result.in_flight} --json --save`,
     commit: execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).trim(),
     machine: { cpu: cpu?.model ?? 'unknown', cores: cpus().length, node: process.version },
     date: new Date().toISOString().slice(0, 10),
     result,
   };
-  writeFileSync(join(folder, `channel-${mode}.json`), `${JSON.stringify(record, null, 2)}\n`);
+  writeFileSync(
+    join(folder, `channel-${mode}${result.profile === 'cluster' ? '-cluster' : ''}.json`),
+    `${JSON.stringify(record, null, 2)}\n`,
+  );
 }
 
 class UsageError extends Error {}

@@ -5,10 +5,12 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+export type Profile = 'embedded' | 'cluster';
+
 export type MeasuredSystem = AsyncDisposable & {
   readonly home: string;
   readonly channelAddress: string;
-  /** User and system time of the process so far, all threads, in seconds. */
+  /** User and system time so far of the process that the gateway runs in, all threads, in seconds. */
   cpuSeconds(): Promise<number>;
   /** The same by thread name: `main`, and what Node calls its others. */
   cpuSecondsByThread(): Promise<ReadonlyMap<string, number>>;
@@ -21,16 +23,22 @@ const STOP_TIMEOUT_MS = 15_000;
 const TICKS_PER_SECOND = 100;
 const PORTS = 6;
 
-/** Throws, with what the process wrote, when it does not become ready. Linux only: reads /proc. */
-export async function startSystem(): Promise<MeasuredSystem> {
+/**
+ * In the cluster profile one gateway is measured, with servers and the other services in processes of their own. Throws,
+ * with what the process wrote, when it does not become ready. Linux only: reads /proc.
+ */
+export async function startSystem(profile: Profile): Promise<MeasuredSystem> {
   const home = await mkdtemp(join(tmpdir(), 'sallyport-bench-'));
   const base = await freePortBase();
-  const child = spawn(process.execPath, [CLI, 'up', '--json', '--home', home, '--port-base', String(base)], {
+  const args = ['up', '--profile', profile, '--json', '--home', home, '--port-base', String(base)];
+  const child = spawn(process.execPath, [CLI, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, SALLYPORT_HOME: home, SALLYPORT_PORT_BASE: String(base) },
   });
+  let pid: number;
   try {
     await untilReady(child);
+    pid = profile === 'embedded' ? (child.pid ?? 0) : await gatewayOf(home);
   } catch (error) {
     child.kill('SIGKILL');
     await rm(home, { recursive: true, force: true });
@@ -39,13 +47,13 @@ export async function startSystem(): Promise<MeasuredSystem> {
   return {
     home,
     channelAddress: `localhost:${base + 1}`,
-    cpuSeconds: async () => (await readStat(`/proc/${child.pid}/stat`)).seconds,
+    cpuSeconds: async () => (await readStat(`/proc/${pid}/stat`)).seconds,
     async cpuSecondsByThread() {
-      const threads = await readdir(`/proc/${child.pid}/task`);
+      const threads = await readdir(`/proc/${pid}/task`);
       const sums = new Map<string, number>();
       for (const thread of threads) {
-        const { name, seconds } = await readStat(`/proc/${child.pid}/task/${thread}/stat`);
-        const key = thread === String(child.pid) ? 'main' : name;
+        const { name, seconds } = await readStat(`/proc/${pid}/task/${thread}/stat`);
+        const key = thread === String(pid) ? 'main' : name;
         sums.set(key, (sums.get(key) ?? 0) + seconds);
       }
       return sums;
@@ -55,6 +63,15 @@ export async function startSystem(): Promise<MeasuredSystem> {
       await rm(home, { recursive: true, force: true });
     },
   };
+}
+
+/** What `up` tells the commands of its state folder. */
+async function gatewayOf(home: string): Promise<number> {
+  const text = await readFile(join(home, 'cluster', 'endpoints.json'), 'utf8');
+  const { processes } = JSON.parse(text) as { processes: { name: string; pid: number | null }[] };
+  const pid = processes.find(({ name }) => name === 'gateway')?.pid;
+  if (pid === undefined || pid === null) throw new Error('no gateway runs');
+  return pid;
 }
 
 async function readStat(file: string): Promise<{ name: string; seconds: number }> {
