@@ -12,17 +12,24 @@ import {
   type ServerTls,
 } from '@sallyport/service/local-servers';
 import { GUARD_ACL } from '../../src/config.ts';
-import { eventually } from '../support/running-system.ts';
+import { eventually } from './running-system.ts';
 
 export type ReplaceableRedis = AsyncDisposable & {
   readonly proxy: CutProxy;
   server(): LocalServer;
+  /** The password that gateways are configured with. */
+  readonly gatewayPassword: string;
+  /** `redis-cli`, as an operator, past the proxy. Gives what it printed; rejects when it fails. */
+  ask(...command: string[]): Promise<string>;
   /**
    * Detaches a replica that is up to date, lets the primary go on alone for `lagMs`, kills it, and puts the replica in its
    * place: what was written meanwhile, and acknowledged, is gone.
    */
   failOver(lagMs: number): Promise<void>;
 };
+
+/** To make things go wrong, and to look. */
+const OPERATOR_ACL = '+info +replicaof +config|set +acl|setuser +client|kill';
 
 const run = promisify(execFile);
 const newPassword = (): string => randomBytes(24).toString('base64url');
@@ -42,7 +49,7 @@ export async function startReplaceableRedis(
       users: [
         { name: 'gateway', password: passwords.gateway, acl: GUARD_ACL },
         { name: 'replica', password: passwords.replica, acl: redisAcl.replica },
-        { name: 'operator', password: passwords.operator, acl: '+info +replicaof' },
+        { name: 'operator', password: passwords.operator, acl: OPERATOR_ACL },
       ],
       ...(replicaOf === undefined ? {} : { replicaOf }),
     });
@@ -67,6 +74,8 @@ export async function startReplaceableRedis(
   return {
     proxy,
     server: () => primary,
+    gatewayPassword,
+    ask: (...command) => ask(primary, ...command),
     async failOver(lagMs) {
       const replica = await start({ port: primary.port, user: 'replica', password: passwords.replica });
       await eventually(
