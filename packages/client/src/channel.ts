@@ -221,6 +221,7 @@ export class Channel implements AsyncDisposable, Resumable {
     this.#releaseRoom();
     this.#requests.end(error);
     this.#link.close();
+    this.#resumer?.ended();
     this.#setState('closed');
   }
 

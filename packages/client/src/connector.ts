@@ -90,6 +90,11 @@ export class Connector {
     this.#failures = 0;
   }
 
+  /** A session of it is over: where it was the only one there can be, nothing is dialled any more. */
+  sessionEnded(): void {
+    if (this.#options.isOwned) this.end(new ChannelError('closed', 'closed', 'the session is over'));
+  }
+
   /** It is of no use to who was on it or tried it: the next one goes to the next address. */
   leave({ multiplexer }: Dialled): void {
     if (this.#current?.multiplexer !== multiplexer) return;

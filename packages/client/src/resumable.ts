@@ -27,6 +27,8 @@ export type Resumer = {
   run(session: Resumable, signal: AbortSignal): Promise<string | undefined>;
   /** The gateway there wants to be left. */
   leaveGateway(): void;
+  /** The session is over: what was there for it alone is not needed any more. */
+  ended(): void;
 };
 
 /** The reason of the loss, with why it was final. Callers branch on kind and code as they do where nothing is resumed. */

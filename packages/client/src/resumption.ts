@@ -52,6 +52,10 @@ export class Resumption implements Resumer {
     if (this.#current !== undefined) this.#options.connector.leave(this.#current);
   }
 
+  ended(): void {
+    this.#options.connector.sessionEnded();
+  }
+
   async run(session: Resumable, signal: AbortSignal): Promise<string | undefined> {
     const { connector, maxMs, maxAttempts, now, backOff } = this.#options;
     this.#countLoss(now());
@@ -105,7 +109,8 @@ export class Resumption implements Resumer {
       await abortable(dialled.multiplexer.resume(session, { trust, timeoutMs: attemptMs, signal }), signal);
       connector.worked();
     } catch (error) {
-      connector.leave(dialled);
+      const isOnlyHere = error instanceof ResumeRefused && error.isFinal && connector.addresses.length === 1;
+      if (!signal.aborted && !isOnlyHere) connector.leave(dialled);
       throw error;
     } finally {
       connector.away(1);

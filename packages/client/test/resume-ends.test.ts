@@ -150,6 +150,18 @@ describe('while it is being resumed', () => {
     await channel.close();
   });
 
+  test('it can be closed while the next gateway is dialled, and leaves no connection', async () => {
+    for (const pauseMs of [0, 1, 2, 3, 5, 8]) {
+      const cluster = new Cluster(world);
+      const channel = await cluster.connect();
+      cluster.wire.lose();
+      await tick(pauseMs);
+      await channel.close();
+      await tick(20);
+      expect(cluster.carriers.every(({ isClosed }) => isClosed)).toBe(true);
+    }
+  });
+
   test('it can be closed, and dials no more', async () => {
     const cluster = new Cluster(world);
     const { channel, response } = await underWay(cluster);
