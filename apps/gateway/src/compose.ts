@@ -13,6 +13,7 @@ import type { Readiness } from '@sallyport/service/lifecycle';
 import type { Metrics } from '@sallyport/service/metrics';
 import { startProbes, type Probes } from '@sallyport/service/process';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
+import { watchAttachments } from './app/attachments.ts';
 import { createCarrier, type Carrier } from './app/carrier.ts';
 import { createHandshakeTraces } from './app/handshake-trace.ts';
 import type { HalfOpen } from './app/half-open.ts';
@@ -68,6 +69,8 @@ export type Overrides = {
   readonly guard?: ReplayGuard;
   /** How often counts of refused frames are recorded. Default 1,000. */
   readonly rejectionIntervalMs?: number;
+  /** How often sessions that send nothing are looked after. Default 10,000. */
+  readonly attachmentCheckMs?: number;
   /** What one principal may hold. */
   readonly shareLimits?: ShareLimits;
 };
@@ -77,6 +80,7 @@ export type ComposedGateway = ComposedService & { readonly httpsPort: number };
 const CALL_DEADLINE_MS = 5_000;
 const LEASE_MS = 60 * 60_000;
 const LEASE_CHECK_MS = 60_000;
+const ATTACHMENT_CHECK_MS = 10_000;
 const REJECTION_INTERVAL_MS = 1_000;
 const DELEGATION_MS = 24 * 60 * 60_000;
 const MAX_HALF_OPEN = 256;
@@ -279,6 +283,13 @@ export async function composeGateway(
       LEASE_CHECK_MS,
     ),
   );
+  if (shared !== undefined) {
+    const { store } = shared;
+    const onProblem = (error: unknown): void => log.debug('attachments could not be checked', { error });
+    building.use(
+      watchAttachments({ sessions, store, onProblem }, overrides.attachmentCheckMs ?? ATTACHMENT_CHECK_MS),
+    );
+  }
   const traceHandshake = createHandshakeTraces(tracer, monotonic);
   const carriers = new Set<Carrier>();
   const server = building.use(

@@ -59,6 +59,8 @@ export class LiveSession {
   readonly #input: LiveSessionInput;
   /** Accepted and not yet final. */
   readonly #unfinished = new Set<number>();
+  /** The guard was asked since this was last set to false. */
+  isFresh = true;
   #received: ReceivedState = { highest: 0, lost: 0, missing: [] };
   #acknowledgedAtMs = 0;
   #acknowledgedThrough = 0;
@@ -101,6 +103,7 @@ export class LiveSession {
    * acknowledge; 0 = none.
    */
   received(state: ReceivedState, accepted: readonly number[], owedThrough: number): void {
+    this.isFresh = true;
     if (state.highest >= this.#received.highest) this.#received = state;
     for (const sequence of accepted) this.#unfinished.add(sequence);
     this.#owedThrough = Math.max(this.#owedThrough, owedThrough);

@@ -137,6 +137,8 @@ export type StoredSession = {
 export type SessionStore = {
   /** Of an attached session; without effect once another attachment won. At most 16 KiB. */
   save(session: GuardSession, sealedRecord: Uint8Array): Promise<void>;
+  /** Whether it is still the attachment. */
+  isAttached(session: GuardSession): Promise<boolean>;
   /** `revoked`, or undefined when nobody left such a session. */
   find(sessionId: string): Promise<StoredSession | 'revoked' | undefined>;
   /**

@@ -27,7 +27,8 @@ export function claimHolders(
   pulse: { isAlive(token: string): Promise<boolean> },
   token: Buffer,
 ) {
-  const failed = new Set<string>();
+  /** Admissions by their number. */
+  const failed = new Set<bigint>();
   let admissions = 0n;
 
   function begin(): Admission {
@@ -35,10 +36,11 @@ export function claimHolders(
     const holder = Buffer.alloc(HOLDER_BYTES);
     token.copy(holder);
     holder.writeBigUInt64BE(admissions, TOKEN_BYTES);
+    const own = admissions;
     return {
       holder,
       failed() {
-        failed.add(holder.toString('hex'));
+        failed.add(own);
         for (const oldest of failed) {
           if (failed.size <= MAX_FAILED) break;
           failed.delete(oldest);
@@ -54,11 +56,12 @@ export function claimHolders(
     request: NonNullable<RecordClaim['request']>,
     holder: Buffer,
     admission: Admission,
+    isAlive: (token: string) => Promise<boolean>,
   ): Promise<RecordVerdict> {
     const isOurs = holder.subarray(0, TOKEN_BYTES).equals(token);
-    if (isOurs && !failed.has(holder.toString('hex'))) return 'running';
+    if (isOurs && !failed.has(holder.readBigUInt64BE(TOKEN_BYTES))) return 'running';
     if (!isOurs) {
-      if (await pulse.isAlive(holder.toString('hex', 0, TOKEN_BYTES))) return 'running';
+      if (await isAlive(holder.toString('hex', 0, TOKEN_BYTES))) return 'running';
       if (request.isRepeatable !== true) return 'unknown';
     }
     const { s, q } = keysOf(session.sessionId);
@@ -70,7 +73,7 @@ export function claimHolders(
     return isTaken === 1 ? 'new' : 'running';
   }
 
-  /** Replaces each `running` by what it means; `holders` has one for each, in order. */
+  /** Replaces each `running` by what it means; `holders` has one for each, in order. Takes two round trips at most. */
   async function settle(
     session: GuardSession,
     of: Attached,
@@ -79,6 +82,13 @@ export function claimHolders(
     holders: Buffer,
     admission: Admission,
   ): Promise<void> {
+    const asked = new Map<string, Promise<boolean>>();
+    const isAlive = (gateway: string): Promise<boolean> => {
+      const answer = asked.get(gateway) ?? pulse.isAlive(gateway);
+      asked.set(gateway, answer);
+      return answer;
+    };
+    const settling: Promise<void>[] = [];
     let at = 0;
     for (const [index, verdict] of verdicts.entries()) {
       if (verdict !== 'running') continue;
@@ -87,8 +97,13 @@ export function claimHolders(
       const request = records[index]?.request;
       // Twice in this frame: the first of them is being admitted right now.
       if (request === undefined || holder.equals(admission.holder)) continue;
-      verdicts[index] = await verdictOf(session, of, request, holder, admission);
+      settling.push(
+        verdictOf(session, of, request, holder, admission, isAlive).then(
+          (settled) => void (verdicts[index] = settled),
+        ),
+      );
     }
+    await Promise.all(settling);
   }
 
   return { begin, settle };

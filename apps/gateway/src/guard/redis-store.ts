@@ -9,7 +9,7 @@ import { SCRIPTS } from './redis-scripts.ts';
 export const MAX_RECORD_BYTES = 16 * 1024;
 
 export function redisSessionStore(ports: {
-  readonly caller: Pick<RedisCaller, 'run'>;
+  readonly caller: Pick<RedisCaller, 'run' | 'send'>;
   readonly clock: Pick<Clock, 'now'>;
   readonly attachments: Pick<Attachments, 'add'>;
   /** Throws while the guard would refuse. */
@@ -28,6 +28,13 @@ export function redisSessionStore(ports: {
       const { s, record } = keysOf(session.sessionId);
       const args = [String(clock.now()), String(session.generation), bounded(sealedRecord)];
       await caller.run(SCRIPTS.save, [s, record], args);
+    },
+
+    async isAttached({ sessionId, generation }) {
+      const { s } = keysOf(sessionId);
+      const current = await caller.send(s, ['HGET', s, 'g']);
+      // Forgotten is not superseded: its next frame hears what is to be done.
+      return current === null || String(current) === String(generation);
     },
 
     async find(sessionId) {

@@ -64,6 +64,7 @@ describe.skipIf(suite.skip)(suite.title('resume'), () => {
       await createWorld({
         routes: { echo: { kind: 'echo' }, orders: { ...http, isIdempotent: true }, payments: http },
         guard: redisReplayGuard(redis.target(line.port)),
+        overrides: { attachmentCheckMs: 200 },
       }),
     );
     other = await world.replica(redisReplayGuard(redis.target(server.port)));
@@ -186,6 +187,17 @@ describe.skipIf(suite.skip)(suite.title('resume'), () => {
     await until(async () => (await world.metric('frames_rejected_total', { cause: 'superseded' })) === 1);
     await resumed.ping();
     expect(upstream.keys).toEqual([]);
+  });
+
+  test('the gateway that had it hears of it, although nothing more comes', async () => {
+    const old = await carrierTo();
+    const session = await world.session(old);
+    await session.ping();
+    const resumed = await session.resume(await carrierTo(other));
+    await resumed.attach();
+    await old.nextFor(session.channel.sid);
+    await until(async () => (await world.metric('sessions')) === 0);
+    await resumed.ping();
   });
 
   test('a ResumeHello without its first frame, also a recorded one, changes nothing', async () => {
