@@ -1,31 +1,34 @@
 /** Asking the processes whether they are ready, as any probe would: over HTTPS, verified with the trust root. */
 import { Agent, request } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
-import { HOST, type Replica } from './layout.ts';
+import { HOST } from './layout.ts';
 
 const PROBE_TIMEOUT_MS = 3_000;
 const ASK_EVERY_MS = 100;
 
+/** What is asked: a replica, or what is known of one. */
+export type Probed = { readonly name: string; readonly probesPort: number };
+
 export type NotReady = { readonly name: string; readonly problem: string };
 
-export type ReadinessOptions = {
+export type ReadinessOptions<P extends Probed> = {
   readonly caPem: string;
   readonly withinMs: number;
   readonly signal: AbortSignal;
   /** What is not in the way, by replica and check: the caller looks at it by itself. */
-  readonly isTolerated: (replica: Replica, check: string) => boolean;
+  readonly isTolerated: (replica: P, check: string) => boolean;
 };
 
 /** Resolves with nothing when all are ready, else, after `withinMs` or the signal, with what each still waits for. */
-export async function untilReady(
-  replicas: readonly Replica[],
-  options: ReadinessOptions,
+export async function untilReady<P extends Probed>(
+  replicas: readonly P[],
+  options: ReadinessOptions<P>,
 ): Promise<readonly NotReady[]> {
   const { caPem, withinMs, signal, isTolerated } = options;
   const agent = new Agent({ ca: caPem, servername: 'localhost', keepAlive: true });
   const deadline = performance.now() + withinMs;
   try {
-    let open: readonly Replica[] = replicas;
+    let open: readonly P[] = replicas;
     for (;;) {
       const asked = await Promise.all(
         open.map(async (replica) => ({ replica, ...(await ask(replica, agent)) })),
@@ -49,7 +52,7 @@ export async function untilReady(
 
 type Problems = { readonly problems: readonly { readonly check: string; readonly problem: string }[] };
 
-async function ask(replica: Replica, agent: Agent): Promise<Problems> {
+async function ask(replica: Probed, agent: Agent): Promise<Problems> {
   try {
     const body = await get(replica.probesPort, agent);
     const { checks } = JSON.parse(body) as { checks: { name: string; ok: boolean; problem?: string }[] };

@@ -20,7 +20,13 @@ const MARK = { ok: 'ok     ', notice: 'notice ', problem: 'PROBLEM', skipped: 's
 async function doctor(context: CommandContext): Promise<void> {
   const { home, as, env, output } = context;
   const facts = { home, as, env, nodeVersion: version, nowMs: Date.now() };
-  const lines = await runChecks([...localChecks(facts), ...runningChecks(context)]);
+  // The clients of Redis, NATS and Postgres come with it: the other commands do not wait for those.
+  const { clusterChecks } = await import('../doctor/cluster-checks.ts');
+  const lines = await runChecks([
+    ...localChecks(facts),
+    ...runningChecks(context),
+    ...(await clusterChecks(context)),
+  ]);
   for (const line of lines) output.result({ ...line }, lineText(line));
   const problems = lines.filter(({ level }) => level === 'problem').length;
   if (problems > 0)

@@ -2,6 +2,8 @@ export { openNatsBus } from './bus.ts';
 export type { NatsBusOptions } from './bus.ts';
 export { connectNats } from './connect.ts';
 export type { NatsAnswer, NatsConnectionHandle, NatsRequestOptions } from './connect.ts';
+export { inspectNats } from './inspect.ts';
+export type { NatsInspection } from './inspect.ts';
 export type { NatsOptions } from './options.ts';
 export { natsPermissions, natsRoutePermissions } from './permissions.ts';
 export type { NatsPermissions } from './permissions.ts';
