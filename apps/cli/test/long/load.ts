@@ -1,21 +1,11 @@
 /** Clients that keep requests under way whatever happens, and remember what each was told. */
-import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ChannelError, connect, type Channel } from '@sallyport/client';
+import { ChannelError, type Channel } from '@sallyport/client';
 import type { Home } from '../../src/state/home.ts';
-import { DEVELOPMENT_TRUST_DOMAIN } from '../../src/state/identities.ts';
-import { json } from '../support/session.ts';
+import { numberedRequests, openAt, type Destination, type Sent } from '../support/numbered.ts';
 import type { Recorder } from './replays.ts';
 
-export type Answer =
-  | { readonly kind: 'acknowledged'; readonly session: string; readonly correlation: string }
-  /** It did not happen and can be sent again. */
-  | { readonly kind: 'without_effect'; readonly code: string }
-  /** Nobody can say. */
-  | { readonly kind: 'unknown'; readonly code: string };
-
-export type Sent = { readonly destination: Destination; readonly sentAtMs: number; answer?: Answer };
-export type Destination = 'orders' | 'ledger' | 'echo';
+export type { Answer, Destination, Sent } from '../support/numbered.ts';
 
 export type Load = {
   /** By the id that each body carries. */
@@ -47,24 +37,17 @@ const REQUEST_TIMEOUT_MS = 40_000;
 
 export function startLoad(options: LoadOptions): Load {
   const { clients, inFlight, pauseMs, recorder, between } = options;
-  const sent = new Map<number, Sent>();
-  const surprises: string[] = [];
+  const numbered = numberedRequests();
+  const { sent, surprises } = numbered;
   const answeredAt: number[] = [];
   let opened = 0;
   let resumed = 0;
   let isStopping = false;
 
   async function open(principal: string): Promise<Channel> {
-    const files = options.home.identityFiles(principal);
-    const [caPem, certPem, key] = await Promise.all(
-      [options.home.caFile, files.cert, files.key].map((file) => readFile(file, 'utf8')),
-    );
     const first = between(0, options.addresses.length);
-    const channel = await connect({
-      addresses: [...options.addresses.slice(first), ...options.addresses.slice(0, first)],
-      trust: { caPem: caPem ?? '', trustDomain: DEVELOPMENT_TRUST_DOMAIN },
-      credential: { kind: 'certificate', certPem: certPem ?? '', key: key ?? '' },
-      timeoutMs: 10_000,
+    const addresses = [...options.addresses.slice(first), ...options.addresses.slice(0, first)];
+    const channel = await openAt(options.home, principal, addresses, {
       onState: (state) => {
         if (state === 'open') resumed += 1;
       },
@@ -75,23 +58,8 @@ export function startLoad(options: LoadOptions): Load {
   }
 
   async function sendOne(channel: Channel): Promise<void> {
-    const id = sent.size + 1;
     const destination = DESTINATIONS[between(0, DESTINATIONS.length)] ?? 'echo';
-    const entry: Sent = { destination, sentAtMs: Date.now() };
-    sent.set(id, entry);
-    try {
-      const { correlation, body } = await channel.request(destination, json({ id }), {
-        timeoutMs: REQUEST_TIMEOUT_MS,
-      });
-      entry.answer = { kind: 'acknowledged', session: channel.sessionId, correlation };
-      const text = new TextDecoder().decode(body);
-      if (destination === 'echo' && text !== JSON.stringify({ id }))
-        surprises.push(`the echo of ${id} is ${text.slice(0, 80)}`);
-    } catch (error) {
-      if (!(error instanceof ChannelError)) throw error;
-      const kind = error.mayHaveTakenEffect ? 'unknown' : 'without_effect';
-      entry.answer = { kind, code: `${error.kind}/${error.code}` };
-    }
+    await numbered.send(channel, destination, REQUEST_TIMEOUT_MS);
     answeredAt.push(performance.now());
     while ((answeredAt[0] ?? Infinity) < performance.now() - 1_000) answeredAt.shift();
   }
