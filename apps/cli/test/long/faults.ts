@@ -40,7 +40,7 @@ export const FAULTS: readonly Fault[] = [
     { name: `reset ${server}`, weight: 1, run: async ({ network }) => network[server].reset() },
     { name: `slow ${server}`, weight: 1, run: (world, between) => slow(world, server, between) },
   ]),
-  { name: 'empty redis', weight: 2, run: ({ redis }) => redis.server().restart({ empty: true }) },
+  { name: 'empty redis', weight: 2, run: ({ redis }) => redis.restart({ empty: true }) },
   { name: 'empty nats', weight: 1, run: ({ nats }) => nats.restart({ empty: true }) },
   {
     name: 'fail redis over to a lagging replica',
@@ -104,7 +104,7 @@ async function killServer(world: World, name: Server): Promise<void> {
   const server = serverOf(world, name);
   server.signal('SIGKILL');
   await server.exited;
-  await server.restart();
+  await (name === 'redis' ? world.redis : server).restart();
 }
 
 async function pauseServer(

@@ -17,6 +17,8 @@ import { eventually } from './running-system.ts';
 export type ReplaceableRedis = AsyncDisposable & {
   readonly proxy: CutProxy;
   server(): LocalServer;
+  /** As `server().restart`, and a primary again: the file of one that was a replica once still says so. */
+  restart(options?: { readonly empty?: boolean }): Promise<void>;
   /** The password that gateways are configured with. */
   readonly gatewayPassword: string;
   /** `redis-cli`, as an operator, past the proxy. Gives what it printed; rejects when it fails. */
@@ -74,16 +76,25 @@ export async function startReplaceableRedis(
   return {
     proxy,
     server: () => primary,
+    async restart(options) {
+      await primary.restart(options);
+      await ask(primary, 'REPLICAOF', 'NO', 'ONE');
+    },
     gatewayPassword,
     ask: (...command) => ask(primary, ...command),
     async failOver(lagMs) {
       const replica = await start({ port: primary.port, user: 'replica', password: passwords.replica });
-      await eventually(
-        'a replica in step',
-        async () =>
-          (await ask(replica, 'INFO', 'replication')).includes('master_link_status:up') || undefined,
-      );
-      await ask(replica, 'REPLICAOF', 'NO', 'ONE');
+      try {
+        await eventually(
+          'a replica in step',
+          async () =>
+            (await ask(replica, 'INFO', 'replication')).includes('master_link_status:up') || undefined,
+        );
+        await ask(replica, 'REPLICAOF', 'NO', 'ONE');
+      } catch (error) {
+        await replica.stop();
+        throw error;
+      }
       await new Promise((resolve) => setTimeout(resolve, lagMs));
       primary.signal('SIGKILL');
       await primary.exited;
