@@ -66,6 +66,8 @@ export type World = AsyncDisposable & {
   replica(guard?: SharedGuardFactory): Promise<ComposedGateway>;
   /** A session for a principal such as `alice`, opened on `carrier`. */
   session(carrier: RawCarrier, user?: string): Promise<RawSession>;
+  /** What a principal such as `alice` shows. */
+  credential(user: string): Promise<Identity>;
   /** The two ends of a handshake up to ClientAuth. */
   handshake(user?: string): Promise<ClientHandshake>;
 };
@@ -184,9 +186,16 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
     },
     clock: () => clock.now(),
   };
+  const credential = (user: string): Promise<Identity> =>
+    issue({
+      ca,
+      clock,
+      spiffeId: principalSpiffeId(TRUST_DOMAIN, `user:${user}`),
+      keyAlgorithm: 'Ed25519',
+      usages: ['client'],
+    });
   const handshake = async (user = 'alice'): Promise<ClientHandshake> => {
-    const spiffeId = principalSpiffeId(TRUST_DOMAIN, `user:${user}`);
-    const identity = await issue({ ca, clock, spiffeId, keyAlgorithm: 'Ed25519', usages: ['client'] });
+    const identity = await credential(user);
     return new ClientHandshake({
       credential: {
         method: 'certificate',
@@ -224,6 +233,7 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       });
       return other;
     },
+    credential,
     handshake,
     async session(carrier, user) {
       const client = await handshake(user);
