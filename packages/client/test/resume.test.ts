@@ -95,6 +95,23 @@ describe('a lost connection', () => {
     await channel.close();
   });
 
+  test('what a gateway said and we never got is lost with its epoch, and not missed any more', async () => {
+    const cluster = new Cluster(world);
+    const channel = await cluster.connect();
+    cluster.at('a').swallows = () => true;
+    const response = channel.request('echo', body('swallowed'));
+    await eventually(() => expect(cluster.executed.length).toBe(1));
+    cluster.at('a').swallows = () => false;
+    await works(channel);
+    await eventually(() => expect(cluster.acknowledgements.at(-1)?.missing.length).toBe(1));
+    cluster.wire.lose();
+    expect(text((await response).body)).toBe('swallowed');
+    const before = cluster.acknowledgements.length;
+    await eventually(() => expect(cluster.acknowledgements.length).toBeGreaterThan(before));
+    expect(cluster.acknowledgements.at(-1)).toMatchObject({ lost: 1, missing: [] });
+    await channel.close();
+  });
+
   test('its states are told', async () => {
     const cluster = new Cluster(world);
     const states: ChannelState[] = [];
@@ -235,8 +252,13 @@ describe('the answer to what was asked again', () => {
     const { channel, response } = await underWay(cluster, { kind: 'running' });
     cluster.wire.lose();
     await eventually(() => expect(cluster.requests.length).toBe(2));
+    await tick(5);
     cluster.wire.lose();
     await eventually(() => expect(cluster.requests.length).toBeGreaterThanOrEqual(3));
+    // However often it is sent again: the time is that of the first, or a gateway might think that it would know of it.
+    const times = cluster.requests.slice(1).map(({ firstSentAtMs }) => firstSentAtMs);
+    expect(new Set(times).size).toBe(1);
+    expect(times[0]).toBeLessThanOrEqual(cluster.requests[0]?.sentAtMs ?? 0);
     cluster.finish();
     await response;
     expect(cluster.executed.length).toBe(1);

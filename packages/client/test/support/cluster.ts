@@ -13,6 +13,7 @@ import {
   SequenceWindow,
   ServerHandshake,
   ServerResume,
+  type Acknowledgement,
   type AlertCode,
   type GatewayIdentity,
   type OpenedMessage,
@@ -77,6 +78,8 @@ export class Cluster {
   /** Every request that was admitted, and each time one was executed. */
   readonly requests: OpenedMessage[] = [];
   readonly executed: string[] = [];
+  /** What the client said to have received. */
+  readonly acknowledgements: Acknowledgement[] = [];
   fateOf: (message: OpenedMessage) => Fate = () => ({ kind: 'answered' });
   readonly world: World;
   readonly #behaviours = new Map<string, Behaviour>();
@@ -324,8 +327,10 @@ export class Wire {
     for (const message of messages) {
       stored.window.accept(message.sequence);
       const control = message.kind === 'control' ? parseControl(message.payload) : undefined;
-      if (control?.ok === true && control.control.kind === 'ack')
+      if (control?.ok === true && control.control.kind === 'ack') {
         stored.attachment.session.acknowledgeThrough(control.control.receivedThrough);
+        this.#cluster.acknowledgements.push(control.control);
+      }
       if (message.kind !== 'request') continue;
       const answer = this.#answer(stored, message);
       if (answer !== undefined) answers.push(answer);
