@@ -223,6 +223,7 @@ export async function composeGateway(
     monotonic,
     countRefused: rejections.count,
     onDefect,
+    areSessionsLeft: shared !== undefined,
     giveUp: giveUp.signal,
   });
 

@@ -25,6 +25,7 @@ type Stage = {
   readonly recording?: (phase: 'decision' | 'outcome') => Promise<void> | void;
   readonly decide?: (destination: string) => unknown;
   readonly now?: () => number;
+  readonly areSessionsLeft?: boolean;
 };
 
 /** The pipeline between an honest client and fakes that write down, in one list, what happens in which order. */
@@ -123,6 +124,7 @@ async function stage(options: Stage = {}) {
     now: options.now ?? (() => NOW_MS),
     monotonic: () => performance.now(),
     onDefect,
+    areSessionsLeft: options.areSessionsLeft ?? false,
     giveUp: new AbortController().signal,
   });
   return {
@@ -387,6 +389,14 @@ describe('bounds', () => {
     await s.settled();
     expect(s.log).toEqual(['refusal unavailable']);
     expect(s.counted).toEqual(['stopping']);
+  });
+
+  test('after stop, where others take sessions on: the session is told to go there, and nothing is consumed', async () => {
+    const s = await stage({ areSessionsLeft: true });
+    s.pipeline.stop();
+    s.send(request('orders', 'a'));
+    await s.settled();
+    expect(s.log).toEqual(['close unavailable', 'ended gateway_stopping']);
   });
 
   test('a duplicate does not make its original final', async () => {

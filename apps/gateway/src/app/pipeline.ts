@@ -54,6 +54,8 @@ export type PipelinePorts = {
   readonly monotonic: () => number;
   /** Told of what should be impossible; the session has been ended. */
   readonly onDefect: (error: unknown) => void;
+  /** Sessions that end here may be resumed at another gateway. */
+  readonly areSessionsLeft: boolean;
   /** Aborts when the gateway can wait no longer for answers. */
   readonly giveUp: AbortSignal;
 };
@@ -63,7 +65,7 @@ export type Pipeline = {
   onFrame(live: LiveSession, bytes: Uint8Array): MessageCause | undefined;
   /** The same for a frame that is open already. Never throws. */
   onOpened(live: LiveSession, frame: OpenedFrame): void;
-  /** From now on frames are refused, retryably; what is under way goes on. */
+  /** From now on no frame is taken: refused retryably, or its session told to go elsewhere. What is under way goes on. */
   stop(): void;
 };
 
@@ -290,7 +292,11 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
 
   function take(live: LiveSession, frame: OpenedFrame, bytes: number, receivedAtMs: number): void {
     metrics.frame();
-    if (isStopping) return refuseAll(live, frame, 'unavailable', 'stopping');
+    if (isStopping) {
+      // Where sessions outlive their gateway, another one takes this frame: its client resends what has no answer.
+      if (ports.areSessionsLeft) return live.end('unavailable', 'gateway_stopping');
+      return refuseAll(live, frame, 'unavailable', 'stopping');
+    }
     const ticket = live.underWay.take(frame.messages.length, bytes);
     if (ticket === undefined) {
       refuseAll(live, frame, 'busy', 'too_much_under_way');

@@ -2,6 +2,7 @@
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { connect } from '@sallyport/client';
 import { controlMessage, FRAME_TYPE, type OutgoingMessage } from '@sallyport/channel';
 import { toHex } from '@sallyport/crypto';
 import { startCutProxy, type CutProxy, type LocalServer } from '@sallyport/service/local-servers';
@@ -10,7 +11,15 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { redisReplayGuard, type ComposedGateway } from '../../src/compose.ts';
 import type { RawCarrier } from '../support/raw-client.ts';
 import { redisWorld, type RedisWorld } from '../support/redis.ts';
-import { createWorld, request, until, type Answer, type RawSession, type World } from '../support/world.ts';
+import {
+  createWorld,
+  request,
+  TRUST_DOMAIN,
+  until,
+  type Answer,
+  type RawSession,
+  type World,
+} from '../support/world.ts';
 
 const suite = await serverSuite('redis');
 
@@ -317,6 +326,43 @@ describe.skipIf(suite.skip)(suite.title('resume'), () => {
     await expect(session.resume(await carrierTo(other))).rejects.toThrow('unknown_session');
     await (await world.session(await carrierTo())).ping();
   });
+
+  test('the client library under load: a gateway stops, its line to Redis breaks, and nothing is done twice', async () => {
+    const identity = await world.credential('alice');
+    const channel = await connect({
+      addresses: [other.port, world.gateway.port].map((port) => `localhost:${port}`),
+      trust: { caPem: world.caPem, trustDomain: TRUST_DOMAIN },
+      credential: { kind: 'certificate', certPem: identity.certPem, key: identity.key },
+    });
+    const total = 600;
+    const answers: Promise<string>[] = [];
+    for (let index = 0; index < total; index += 1) {
+      if (index === 200) void other[Symbol.asyncDispose]();
+      if (index === 400) line.reset();
+      const body = new TextEncoder().encode(`{"n":${index}}`);
+      answers.push(
+        channel.request('orders', body, { timeoutMs: 20_000 }).then(
+          (response) => new TextDecoder().decode(response.body),
+          (error: unknown) => String(error),
+        ),
+      );
+      if (index % 10 === 0) await delay(5);
+    }
+    const ends = new Map<string, number>();
+    for (const answer of await Promise.all(answers)) ends.set(answer, (ends.get(answer) ?? 0) + 1);
+    await channel.close();
+    const done = ends.get('done') ?? 0;
+    ends.delete('done');
+    // Where Redis could not be asked the caller hears so, and nothing was done.
+    for (const end of ends.keys()) expect(end).toContain('the replay guard cannot be asked');
+    expect(done).toBeGreaterThan(total / 2);
+    expect(new Set(upstream.keys).size).toBe(upstream.keys.length);
+    expect(upstream.keys).toHaveLength(done);
+    const successes = () =>
+      world.records().filter(({ phase, outcome }) => phase === 'outcome' && outcome === 'success');
+    await until(() => successes().length >= done);
+    expect(successes()).toHaveLength(done);
+  }, 60_000);
 
   test('under load, moved to and fro and at last away from a gateway that stops: each done once and recorded', async () => {
     const total = 400;
