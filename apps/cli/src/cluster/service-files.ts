@@ -59,7 +59,10 @@ function common({ home, config, backends }: Deployment, { service, folder }: Rep
 
 function gateway({ home, config, replicas }: Deployment, { folder, number, port, probesPort }: Replica) {
   const { cert, key } = home.serviceFiles('gateway-channel');
-  const routes = Object.entries(config.routes).map(([name, route]) => [name, writtenRoute(route)]);
+  const routes = Object.entries(config.routes).map(([name, route]): [string, unknown] => [
+    name,
+    writtenRoute(route),
+  ]);
   return {
     httpsPort: probesPort,
     channelPort: port,

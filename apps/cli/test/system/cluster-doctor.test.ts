@@ -123,7 +123,7 @@ describe.skipIf(suite.skip)(suite.title('doctor on a cluster'), () => {
     });
     const check = checks.find((each) => each.name === name);
     if (check === undefined) throw new Error(`doctor has no line ${name}`);
-    return check
+    return await check
       .run()
       .catch((error: Error): Verdict => ({ level: 'problem', says: error.message, next: '' }));
   }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { unavailable } from '../../src/errors/index.ts';
-import { object, port, type Infer } from '../../src/config/index.ts';
+import { port, type Infer, type object } from '../../src/config/index.ts';
 import {
   EXIT,
   probesConfig,
