@@ -79,6 +79,8 @@ export function createAnswers({ guard, metrics }: AnswerPorts): Answers {
       if (reply !== undefined) return reply;
     } catch {
       metrics.guardUnavailable();
+      // It may be there all the same: lost would be final, unavailable would say that nothing was done.
+      return refusal('running', 'it was carried out; its response cannot be had now', RETRY_AFTER_MS);
     }
     return refusal('response_lost', 'it was carried out; its response is no longer kept');
   }

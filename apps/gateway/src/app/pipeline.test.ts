@@ -399,6 +399,16 @@ describe('bounds', () => {
     expect(s.log).toEqual(['close unavailable', 'ended gateway_stopping']);
   });
 
+  test('a response that the guard cannot give now is to be asked for again, and is not called lost', async () => {
+    const s = await stage({ guard: () => ({ response: () => Promise.reject(new Error('redis')) }) });
+    const message = request('orders', 'a');
+    s.send(message);
+    await s.settled();
+    s.send(message);
+    await s.settled();
+    expect(s.log.slice(-3)).toEqual(['decision 2 done', 'guard unavailable', 'refusal running']);
+  });
+
   test('a duplicate does not make its original final', async () => {
     const slow = gate();
     const s = await stage({ destinations: { slow: () => slow.closed.then(() => OK) } });
