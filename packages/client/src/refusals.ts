@@ -38,20 +38,33 @@ export function isResumable(code: RefusalCode): boolean {
   return code === 'epoch_required' || code === 'superseded' || code === 'unavailable';
 }
 
-/** First pause and longest before asking again for what is still being worked on. */
+const ASKED_AGAIN: ReadonlySet<RefusalCode> = new Set(['running', 'unavailable', 'busy']);
+/** What refuses a message before anybody looks whether its request is known. Of a resend it says nothing of the first. */
+const UNSEEN: ReadonlySet<RefusalCode> = new Set([
+  'too_far_ahead',
+  'expired',
+  'epoch_required',
+  'superseded',
+  'revoked',
+  'unsupported',
+]);
+/** First pause and longest before asking again. */
 const ASK_AFTER_MS = 100;
 const ASK_AT_MOST_MS = 2_000;
 
-/** How long to wait before asking again, where a refusal says that the request is being worked on; else undefined. */
+/**
+ * How long to wait before asking again, where a refusal of a resend does not say what became of its request: it is being
+ * worked on, or the gateway could not look. Undefined where it is an answer.
+ */
 export function askAgainAfterMs(payload: Uint8Array, asked: number): number | undefined {
   const parsed = parseRefusal(payload);
-  if (!parsed.ok || parsed.code !== 'running') return undefined;
+  if (!parsed.ok || !ASKED_AGAIN.has(parsed.code)) return undefined;
   const pauseMs = Math.min(ASK_AT_MOST_MS, ASK_AFTER_MS * 2 ** Math.min(asked, 8));
   return Math.min(ASK_AT_MOST_MS, Math.max(pauseMs, parsed.retryAfterMs));
 }
 
 /** The error that ends the request, or undefined where the refusal is of a copy. */
-export function refusalError(payload: Uint8Array): ChannelError | undefined {
+export function refusalError(payload: Uint8Array, isResend: boolean): ChannelError | undefined {
   const parsed = parseRefusal(payload);
   if (!parsed.ok) {
     return new ChannelError('refusal', 'internal', 'the gateway refused, and its reason cannot be read', {
@@ -64,6 +77,6 @@ export function refusalError(payload: Uint8Array): ChannelError | undefined {
   const message = detail === '' ? `the gateway refused: ${code}` : detail;
   return new ChannelError('refusal', code, message, {
     retryAfterMs,
-    mayHaveTakenEffect: meaning === 'may_have_happened',
+    mayHaveTakenEffect: meaning === 'may_have_happened' || (isResend && UNSEEN.has(code)),
   });
 }

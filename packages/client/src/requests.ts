@@ -14,7 +14,7 @@ type Pending = Sendable & {
   readonly resolve: (response: Response) => void;
   readonly reject: (error: ChannelError) => void;
   readonly cleanUp: () => void;
-  /** How often the gateway said that it is still being worked on. */
+  /** How often it was asked for again since the gateway last changed. */
   asked: number;
   askTimer: NodeJS.Timeout | undefined;
 };
@@ -72,7 +72,7 @@ export class Requests {
     if (sequence === undefined && pending?.firstSentAtMs === undefined) return;
     const isRefusal = message.kind === 'refusal';
     if (isRefusal && pending !== undefined && this.#isAskedAgain(pending, message.payload)) return;
-    const error = isRefusal ? refusalError(message.payload) : undefined;
+    const error = isRefusal ? refusalError(message.payload, pending?.isResend === true) : undefined;
     if (isRefusal && error === undefined) return;
     this.#pending.delete(id);
     this.#abandoned.delete(id);
@@ -128,7 +128,7 @@ export class Requests {
     }
   }
 
-  /** `running`, of what we sent again ourselves: the first is under way, so its answer is worth another question. */
+  /** Of what we sent again ourselves, what became of the first is worth another question. */
   #isAskedAgain(pending: Pending, refusal: Uint8Array): boolean {
     const { sequence } = pending;
     if (!pending.isResend || sequence === undefined) return false;

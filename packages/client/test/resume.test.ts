@@ -280,6 +280,36 @@ describe('the answer to what was asked again', () => {
     },
   );
 
+  test.each(['unavailable', 'busy'] as const)(
+    '%s, which tells nothing of the first: asked for again',
+    async (code) => {
+      const cluster = new Cluster(world);
+      const { channel, response } = await underWay(cluster, { kind: 'kept' });
+      cluster.refusesUnseen = code;
+      cluster.wire.lose();
+      await eventually(() => expect(cluster.requests.length).toBeGreaterThanOrEqual(3));
+      cluster.refusesUnseen = undefined;
+      expect(text((await response).body)).toBe('once');
+      expect(cluster.executed.length).toBe(1);
+      await channel.close();
+    },
+  );
+
+  test.each(['expired', 'epoch_required', 'superseded', 'revoked', 'too_far_ahead'] as const)(
+    '%s, which tells nothing of the first: it may have taken effect',
+    async (code) => {
+      const cluster = new Cluster(world);
+      const { channel, response } = await underWay(cluster, { kind: 'kept' });
+      cluster.refusesUnseen = code;
+      cluster.wire.lose();
+      expect(await failureOf(response)).toMatchObject({ kind: 'refusal', code, mayHaveTakenEffect: true });
+      // Of what was sent but once it tells all.
+      const first = await failureOf(channel.request('echo', body('first')));
+      expect(first).toMatchObject({ kind: 'refusal', code, mayHaveTakenEffect: false });
+      await channel.close();
+    },
+  );
+
   test('denied, by a gateway that has never seen it: nothing happened', async () => {
     const cluster = new Cluster(world);
     const channel = await cluster.connect();

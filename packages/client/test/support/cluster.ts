@@ -80,6 +80,8 @@ export class Cluster {
   readonly executed: string[] = [];
   /** What the client said to have received. */
   readonly acknowledgements: Acknowledgement[] = [];
+  /** In place of looking into the ledger. */
+  refusesUnseen: RefusalCode | undefined;
   fateOf: (message: OpenedMessage) => Fate = () => ({ kind: 'answered' });
   readonly world: World;
   readonly #behaviours = new Map<string, Behaviour>();
@@ -344,6 +346,7 @@ export class Wire {
   #answer(stored: Stored, message: OpenedMessage): OutgoingMessage | undefined {
     const cluster = this.#cluster;
     cluster.requests.push(message);
+    if (cluster.refusesUnseen !== undefined) return refusalOf(message, cluster.refusesUnseen);
     const id = toHex(message.correlation);
     const known = stored.ledger.get(id);
     if (known?.state === 'running') return refusalOf(message, 'running');
