@@ -391,6 +391,13 @@ describe('bounds', () => {
     expect(s.counted).toEqual(['stopping']);
   });
 
+  test('a resend that cannot be taken is to be sent again: what was sent first may have been done', async () => {
+    const s = await stage({ guard: () => ({ admit: () => Promise.reject(new Error('redis')) }) });
+    s.send(request('orders', 'a', { firstSentAtMs: NOW_MS - 1_000 }), request('orders', 'b'));
+    await s.settled();
+    expect(s.log).toEqual(['guard unavailable', 'refusal running', 'refusal unavailable']);
+  });
+
   test('after stop, where others take sessions on: the session is told to go there, and nothing is consumed', async () => {
     const s = await stage({ areSessionsLeft: true });
     s.pipeline.stop();

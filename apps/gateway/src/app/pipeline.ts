@@ -259,13 +259,22 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
     ticket.abandon();
   }
 
-  /** Nothing was consumed: the same messages may come again. */
+  /**
+   * Nothing was consumed: the same messages may come again. Of a resend that is not all: what was sent first may have been
+   * done, so its client is told to ask again, and not that nothing happened.
+   */
   function refuseAll(live: LiveSession, frame: OpenedFrame, code: RefusalCode, cause: string): void {
     ports.countRefused(live.peerAddress, cause);
-    const reply = refusal(code, DETAIL_OF[cause] ?? '', RETRY_AFTER_MS);
+    const detail = DETAIL_OF[cause] ?? '';
+    const reply = refusal(code, detail, RETRY_AFTER_MS);
+    const askAgain = refusal('running', detail, RETRY_AFTER_MS);
     const requests = frame.messages.filter(({ kind }) => kind === 'request');
     metrics.refused(code, requests.length);
-    live.outbox.push(requests.map((message) => replyMessage(message.correlation, reply, message.trace)));
+    live.outbox.push(
+      requests.map(({ correlation, firstSentAtMs, trace }) =>
+        replyMessage(correlation, firstSentAtMs === undefined ? reply : askAgain, trace),
+      ),
+    );
   }
 
   /** Remembers what the guard accepted, for acknowledgements, and counts its verdicts. */
