@@ -70,7 +70,6 @@ const start = (transport: AuditTransport, options: Partial<ShipperOptions> = {})
     clock,
     batchBytes: 6,
     resendAfterMs: 10_000,
-    maxBackoffMs: 10_000,
     ...options,
   });
 const until = (condition: () => boolean) =>
@@ -139,7 +138,7 @@ describe('shipper', () => {
     transport.take = () => {
       throw new Error('no broker');
     };
-    const shipper = start(transport, { maxBackoffMs: 200, onProblem: (problem) => problems.push(problem) });
+    const shipper = start(transport, { maxRetryMs: 200, onProblem: (problem) => problems.push(problem) });
     for (let i = 0; i < 20; i++) await append(i, 1);
     expect(problems.length).toBeLessThan(5);
     expect(problems[0]?.kind).toBe('send_failed');

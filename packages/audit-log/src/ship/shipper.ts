@@ -3,6 +3,9 @@
  *
  * The transport's own promise only paces the sending. Records leave the spool when audit-service says that they are
  * committed and under a signed checkpoint; a broker that loses what it took costs a resend, not an event.
+ *
+ * Two things are waited for, each with its own doubling: a transport that refuses is tried again soon, since a try costs
+ * one batch; an acknowledgement that does not come is waited for longer and longer, since giving up sends everything.
  */
 import { AuditLogError } from '../errors.ts';
 import type { Spool } from '../spool/types.ts';
@@ -16,10 +19,15 @@ export interface ShipperOptions {
   readonly batchBytes?: number;
   /** Batches sent and not acknowledged. Default 8. */
   readonly windowBatches?: number;
-  /** Without an acknowledgement for this long, everything not acknowledged is sent again. Default 5 s. */
+  /**
+   * Without an acknowledgement for this long, everything not acknowledged is sent again. Doubles with each time in a row.
+   * A transport that has not answered for this long has failed. Default 5 s.
+   */
   readonly resendAfterMs?: number;
-  /** Ceiling of the waiting time, which doubles with each failure in a row. Default 60 s. */
-  readonly maxBackoffMs?: number;
+  /** Ceiling of the former. Default 60 s, and at least `resendAfterMs`. */
+  readonly maxPatienceMs?: number;
+  /** Ceiling of the pause after a failure of the transport or the spool, 200 ms at first and doubled each time. Default 2 s. */
+  readonly maxRetryMs?: number;
   /** Hears of what it goes on from: the transport failing, an acknowledgement that names what was never sent. */
   readonly onProblem?: (problem: ShipperProblem) => void;
 }
@@ -43,6 +51,8 @@ interface Flight {
   readonly lastSeq: bigint;
 }
 
+const FIRST_RETRY_MS = 200;
+
 /** Starts at once. The spool must stay open until `stop` has resolved. */
 export function startShipper(options: ShipperOptions): Shipper {
   return new WindowShipper(options);
@@ -55,13 +65,17 @@ class WindowShipper implements Shipper {
   readonly #batchBytes: number;
   readonly #windowBatches: number;
   readonly #resendAfterMs: number;
-  readonly #maxBackoffMs: number;
+  readonly #maxPatienceMs: number;
+  readonly #maxRetryMs: number;
   readonly #onProblem: (problem: ShipperProblem) => void;
   readonly #subscriptions: readonly Disposable[];
   readonly #done: Promise<void>;
   #flights: Flight[] = [];
   #next: bigint;
+  /** Tries in a row that the transport or the spool failed, since everything there was could be sent. */
   #failures = 0;
+  /** Times in a row that what was sent was not acknowledged, on a transport that works. */
+  #losses = 0;
   #lastProgressMs: number;
   #drainTo: bigint | undefined;
   #stopped = false;
@@ -74,7 +88,8 @@ class WindowShipper implements Shipper {
     this.#batchBytes = options.batchBytes ?? 256 * 1024;
     this.#windowBatches = options.windowBatches ?? 8;
     this.#resendAfterMs = options.resendAfterMs ?? 5_000;
-    this.#maxBackoffMs = options.maxBackoffMs ?? 60_000;
+    this.#maxPatienceMs = Math.max(options.maxPatienceMs ?? 60_000, this.#resendAfterMs);
+    this.#maxRetryMs = options.maxRetryMs ?? 2_000;
     this.#onProblem = options.onProblem ?? (() => undefined);
     this.#next = options.spool.floor;
     this.#lastProgressMs = options.clock.nowMs();
@@ -105,8 +120,11 @@ class WindowShipper implements Shipper {
 
   async #run(): Promise<void> {
     while (!this.#stopped && !this.#drained()) {
-      if (this.#flights.length > 0 && this.#untilResendMs() <= 0) this.#rewind('not_acknowledged');
+      if (this.#flights.length > 0 && this.#untilResendMs() <= 0) this.#lost();
       if (this.#next > this.#spool.head || this.#flights.length >= this.#windowBatches) {
+        // Not with the first batch that gets through: of a transport that takes every second one, each failure sends the
+        // first again.
+        this.#failures = 0;
         await this.#pause(this.#flights.length > 0 ? this.#untilResendMs() : undefined);
         continue;
       }
@@ -125,30 +143,45 @@ class WindowShipper implements Shipper {
       // Noted before it is sent: an acknowledgement may overtake the broker's own answer.
       this.#next = firstSeq + BigInt(bodies.length);
       this.#flights.push({ lastSeq: this.#next - 1n });
-      await this.#race(this.#transport.send({ producer, firstSeq, floor, bodies }));
+      await this.#taken(this.#transport.send({ producer, firstSeq, floor, bodies }), this.#next - 1n);
       return true;
     } catch (cause) {
-      this.#rewind(kind, cause);
+      this.#failed(kind, cause);
       return false;
     }
   }
 
-  /** A transport that never answers must not keep `stop` waiting, nor the time-out from being noticed. */
-  async #race(sending: Promise<void>): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    using _limit = this.#clock.after(this.#resendAfterMs, resolve);
+  /**
+   * Resolves when the transport took what ends with `lastSeq`, or its acknowledgement came first, or `stop` is in a
+   * hurry. Rejects when it failed, or has not answered for long: that is a broker that stands still, not a lost batch.
+   */
+  async #taken(sending: Promise<void>, lastSeq: bigint): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const silence = `no answer for ${this.#resendAfterMs} ms`;
+    using _limit = this.#clock.after(this.#resendAfterMs, () => reject(new Error(silence)));
     this.#wake = () => {
-      if (this.#stopped) resolve();
+      if (this.#stopped || this.#spool.floor > lastSeq) resolve();
     };
-    await Promise.race([sending, promise]);
     sending.catch(() => undefined); // late: the resend covers it
+    await Promise.race([sending, promise]);
   }
 
-  #rewind(kind: ShipperProblem['kind'], cause?: unknown): void {
+  #lost(): void {
+    this.#losses += 1;
+    this.#rewind();
+    this.#onProblem({ kind: 'not_acknowledged' });
+  }
+
+  #failed(kind: ShipperProblem['kind'], cause: unknown): void {
+    this.#failures += 1;
+    this.#losses = 0; // how long acknowledgements took says nothing of the transport that comes back
+    this.#rewind();
+    this.#onProblem({ kind, cause });
+  }
+
+  #rewind(): void {
     this.#flights = [];
     this.#next = this.#spool.floor;
-    this.#failures += 1;
-    this.#onProblem(cause === undefined ? { kind } : { kind, cause });
   }
 
   async #acknowledged(throughSeq: bigint): Promise<void> {
@@ -162,7 +195,7 @@ class WindowShipper implements Shipper {
     }
     this.#flights = this.#flights.filter((flight) => flight.lastSeq > throughSeq);
     if (this.#next <= throughSeq) this.#next = throughSeq + 1n;
-    this.#failures = 0;
+    this.#losses = 0;
     this.#lastProgressMs = this.#clock.nowMs();
     this.#wake();
   }
@@ -173,19 +206,15 @@ class WindowShipper implements Shipper {
 
   /** Milliseconds until what is in flight counts as lost; longer after each loss in a row. */
   #untilResendMs(): number {
-    const patience = Math.min(this.#resendAfterMs * 2 ** Math.min(this.#failures, 16), this.#maxPatienceMs());
-    return this.#lastProgressMs + patience - this.#clock.nowMs();
-  }
-
-  #maxPatienceMs(): number {
-    return Math.max(this.#maxBackoffMs, this.#resendAfterMs);
+    const patienceMs = doubled(this.#resendAfterMs, this.#losses, this.#maxPatienceMs);
+    return this.#lastProgressMs + patienceMs - this.#clock.nowMs();
   }
 
   /** Not cut short by appends: a broken transport must not be tried once for every event. */
   async #backOff(): Promise<void> {
     if (this.#stopped) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const delayMs = Math.min(100 * 2 ** Math.min(this.#failures, 16), this.#maxBackoffMs);
+    const delayMs = doubled(FIRST_RETRY_MS, this.#failures - 1, this.#maxRetryMs);
     using _timer = this.#clock.after(delayMs, resolve);
     this.#wake = () => {
       if (this.#stopped) resolve();
@@ -201,4 +230,8 @@ class WindowShipper implements Shipper {
     this.#wake = resolve;
     await promise;
   }
+}
+
+function doubled(firstMs: number, times: number, maxMs: number): number {
+  return Math.min(firstMs * 2 ** Math.min(times, 16), maxMs);
 }
