@@ -17,8 +17,6 @@ export type ProcessOptions = {
   /** Told of each start: the process has a new pid. */
   readonly onStart: () => void;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** For compiled code (node:module, "Module compile cache"). */
-  readonly cacheFolder: string;
   /** A line of a process's log. */
   readonly onLine: (line: string) => void;
   /** Something that a person should know: a process ended and will be started again. */
@@ -41,7 +39,7 @@ export async function startProcess(replica: Replica, options: ProcessOptions): P
     const child = startChild({
       main: mainOf(service),
       configFile,
-      env: childEnv(options),
+      env: childEnv(options.env),
       onLine: options.onLine,
       onReport(report) {
         if (report.kind === 'failed') complaint = report.message;
@@ -98,10 +96,13 @@ const mainOf = (service: ServiceName): string =>
   fileURLToPath(new URL('./main.ts', import.meta.resolve(`@sallyport/${service}`)));
 
 /**
- * Our own variables are for us: what a process is told stands in its file. Compiled code is kept beside it, in a folder
- * of this user alone: a process that is started again is there in half the time.
+ * Compiled code (node:module, "Module compile cache"), beside the code that it was made of, so that whoever may write one
+ * may write the other: a process that is started again is there in half the time. Where nothing can be written, without.
  */
-function childEnv({ env, cacheFolder }: ProcessOptions): Record<string, string | undefined> {
+const COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/compile', import.meta.url));
+
+/** Our own variables are for us: what a process is told stands in its file. */
+function childEnv(env: ProcessOptions['env']): Record<string, string | undefined> {
   const passed = Object.entries(env).filter(([name]) => !name.startsWith('SALLYPORT_'));
-  return { ...Object.fromEntries(passed), NODE_COMPILE_CACHE: cacheFolder };
+  return { NODE_COMPILE_CACHE: COMPILE_CACHE, ...Object.fromEntries(passed) };
 }

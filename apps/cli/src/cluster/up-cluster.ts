@@ -5,7 +5,6 @@
  * servers, then all services at once, which wait for one another. Order of an end: gateways, then those who judge, then
  * audit-service, which still takes their last events, then key-service, then the servers.
  */
-import { join } from 'node:path';
 import { systemClock } from '@sallyport/service/clock';
 import { SERVICE_NAMES, type ServiceName } from '@sallyport/service/identity';
 import type { LocalServer } from '@sallyport/service/local-servers';
@@ -92,7 +91,6 @@ export async function upCluster(options: ClusterOptions): Promise<RunningCluster
         const lines = logs.use(await openLogLines(replica, show));
         const process = await startProcess(replica, {
           env: options.env,
-          cacheFolder: join(home.clusterFolder, 'compile-cache'),
           onLine: lines.write,
           onNews: onStep,
           onHopeless: hopeless.reject,
