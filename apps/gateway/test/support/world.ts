@@ -62,8 +62,11 @@ export type World = AsyncDisposable & {
   metric(name: string, labels?: Readonly<Record<string, string>>): Promise<number>;
   /** To the first gateway, or another. */
   carrier(to?: Pick<ComposedGateway, 'port'>): Promise<RawCarrier>;
-  /** A further replica with the same services: a spool and signing key of its own. */
-  replica(guard?: SharedGuardFactory): Promise<ComposedGateway>;
+  /**
+   * A further replica with the same services: a spool and signing key of its own. `place`: where an earlier one was, which
+   * has stopped; the first gateway's is 1.
+   */
+  replica(guard?: SharedGuardFactory, place?: number): Promise<ComposedGateway>;
   /** A session for a principal such as `alice`, opened on `carrier`. */
   session(carrier: RawCarrier, user?: string): Promise<RawSession>;
   /** What a principal such as `alice` shows. */
@@ -139,15 +142,15 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
   const compose = (
     guard: SharedGuardFactory | undefined,
     ownMetrics: typeof metrics,
+    place = (replicas += 1),
   ): Promise<ComposedGateway> => {
-    replicas += 1;
     return composeGateway(
       {
         host: '127.0.0.1',
         httpsPort: 0,
         channelPort: 0,
-        spoolDirectory: join(folder, `spool-${replicas}`),
-        bundleDirectory: join(folder, `bundle-${replicas}`),
+        spoolDirectory: join(folder, `spool-${place}`),
+        bundleDirectory: join(folder, `bundle-${place}`),
         authAddress: services.auth,
         keyAddress: services.key,
         policyAddress: services.policy,
@@ -224,8 +227,8 @@ export async function createWorld(options: WorldOptions = {}): Promise<World> {
       return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(' ') + 1));
     },
     carrier: (to = gateway) => openRawCarrier(to.port, ca.certPem),
-    async replica(guard) {
-      const other = await compose(guard, createMetrics({ service: 'gateway' }));
+    async replica(guard, place) {
+      const other = await compose(guard, createMetrics({ service: 'gateway' }), place);
       parts.use(other);
       await until(async () => {
         const checks = await Promise.allSettled(Object.values(other.readiness).map((check) => check()));

@@ -83,6 +83,11 @@ describe.skipIf(suite.skip)(suite.title('resume'), () => {
     await cleanUp.disposeAsync();
   });
 
+  /** The other gateway, stopped before, starts again and ships what waits in its spool. */
+  async function comesBack(stopped: Promise<void> | undefined): Promise<void> {
+    await stopped;
+    other = await world.replica(redisReplayGuard(redis.target(server.port)), 2);
+  }
   const isWorking = async ({ readiness }: ComposedGateway): Promise<boolean> =>
     (await Promise.allSettled([readiness['guard']?.()])).every(({ status }) => status === 'fulfilled');
   const rowsOf = (id: string) => world.records().filter(({ sessionId }) => sessionId === id);
@@ -336,8 +341,9 @@ describe.skipIf(suite.skip)(suite.title('resume'), () => {
     });
     const total = 600;
     const answers: Promise<string>[] = [];
+    let stopped: Promise<void> | undefined;
     for (let index = 0; index < total; index += 1) {
-      if (index === 200) void other[Symbol.asyncDispose]();
+      if (index === 200) stopped = Promise.resolve(other[Symbol.asyncDispose]());
       if (index === 400) line.reset();
       const body = new TextEncoder().encode(`{"n":${index}}`);
       answers.push(
@@ -351,6 +357,7 @@ describe.skipIf(suite.skip)(suite.title('resume'), () => {
     const ends = new Map<string, number>();
     for (const answer of await Promise.all(answers)) ends.set(answer, (ends.get(answer) ?? 0) + 1);
     await channel.close();
+    await comesBack(stopped);
     const done = ends.get('done') ?? 0;
     ends.delete('done');
     // Where Redis could not be asked the caller hears so, and nothing was done.
@@ -386,7 +393,7 @@ describe.skipIf(suite.skip)(suite.title('resume'), () => {
         entry.answer ??= { correlation, kind, text };
       }
     };
-    let isStopped = false;
+    let stopped: Promise<void> | undefined;
     while (next < total || open().length > 0) {
       const batch = messages.slice(next, next + 8);
       next += batch.length;
@@ -402,16 +409,14 @@ describe.skipIf(suite.skip)(suite.title('resume'), () => {
       }
       moves += 1;
       await carrier[Symbol.asyncDispose]();
-      if (next >= 320 && !isStopped) {
-        isStopped = true;
-        void other[Symbol.asyncDispose]();
-      }
-      carrier = await world.carrier(moves % 2 === 1 && !isStopped ? other : undefined);
+      if (next >= 320) stopped ??= Promise.resolve(other[Symbol.asyncDispose]());
+      carrier = await world.carrier(moves % 2 === 1 && stopped === undefined ? other : undefined);
       const resumed = await session.resume(carrier);
       session = resumed;
       take(await resumed.attach(...open().map(({ message, sentAtMs }) => again(message, sentAtMs))));
     }
     await carrier[Symbol.asyncDispose]();
+    await comesBack(stopped);
     const ends = new Map<string, number>();
     for (const { answer } of messages) ends.set(answer?.text ?? '', (ends.get(answer?.text ?? '') ?? 0) + 1);
     expect(Object.fromEntries(ends)).toEqual({ done: total });
