@@ -2,7 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { checkServerIdentity, type ConnectionOptions as TlsConnectionOptions } from 'node:tls';
-import { connect, errors, type NatsConnection, type TlsOptions } from '@nats-io/transport-node';
+import {
+  connect,
+  errors,
+  type NatsConnection,
+  type TlsOptions,
+  type UserPass,
+} from '@nats-io/transport-node';
 import { inboxPrefix, type NatsServer, type ParsedNatsOptions } from './options.ts';
 import { probe } from './probe.ts';
 
@@ -33,14 +39,23 @@ export async function dial(options: ParsedNatsOptions, server: NatsServer): Prom
     return { ok: false, problem: `${at} is not reachable: ${seen.problem}`, isMisconfigured: false };
   if (ca !== undefined && seen.tls === 'none') return misconfigured(`${at} offers no TLS`);
 
+  let isSecured = ca === undefined; // or is not to be
+  let isDowngraded = false;
+  const login = (): UserPass => {
+    // The greeting comes in clear and can talk the library out of TLS: the password is for a server that proved its name.
+    isDowngraded = !isSecured;
+    if (isDowngraded) throw new Error('no password without TLS');
+    isSecured = ca === undefined; // each address that the name has proves it anew
+    return { user, pass: password.replace(/\r?\n$/u, '') };
+  };
+
   try {
     const connection = await connect({
       servers: [`${isIP(server.host) === 6 ? `[${server.host}]` : server.host}:${server.port}`],
       name: options.name,
-      user,
-      pass: password.replace(/\r?\n$/u, ''),
+      authenticator: login,
       inboxPrefix: inboxPrefix(options.name),
-      tls: ca === undefined ? null : tlsOptions(ca, server.host),
+      tls: ca === undefined ? null : tlsOptions(ca, server.host, () => (isSecured = true)),
       timeout: connectTimeoutMs,
       pingInterval: options.pingIntervalMs,
       maxPingOut: 2,
@@ -52,6 +67,7 @@ export async function dial(options: ParsedNatsOptions, server: NatsServer): Prom
     });
     return { ok: true, connection };
   } catch (error) {
+    if (isDowngraded) return misconfigured(`${at} offers no TLS`);
     if (error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError)
       return misconfigured(`${at} refuses the user "${user}" with the password in ${passwordFile}`);
     const code = codeOf(error);
@@ -67,12 +83,17 @@ export async function dial(options: ParsedNatsOptions, server: NatsServer): Prom
 const TLS_DISTRUST =
   /^(?:ERR_TLS_CERT|CERT_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED|UNABLE_TO_(?:GET_ISSUER|VERIFY)|HOSTNAME_MISMATCH|INVALID_CA)/u;
 
-function tlsOptions(ca: string, host: string): TlsOptions {
+/** `onVerified` is called when chain and name are good. */
+function tlsOptions(ca: string, host: string, onVerified: () => void): TlsOptions {
   const options: TlsOptions & Pick<TlsConnectionOptions, 'checkServerIdentity' | 'minVersion'> = {
     ca,
     minVersion: 'TLSv1.3',
     // The library hands over a connected socket, and Node would compare an address with "localhost".
-    checkServerIdentity: (_, certificate) => checkServerIdentity(host, certificate),
+    checkServerIdentity: (_, certificate) => {
+      const problem = checkServerIdentity(host, certificate);
+      if (problem === undefined) onVerified();
+      return problem;
+    },
   };
   return options;
 }
