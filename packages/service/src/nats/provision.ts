@@ -119,7 +119,7 @@ async function ensureStream(manager: JetStreamManager, spec: StreamSpec): Promis
     await manager.streams.add(streamConfig(spec));
     return;
   }
-  const { subjects, retention, discard } = existing.config;
+  const { subjects, retention, discard, deny_delete, deny_purge } = existing.config;
   const wanted = streamConfig(spec);
   if (
     retention !== wanted.retention ||
@@ -129,6 +129,12 @@ async function ensureStream(manager: JetStreamManager, spec: StreamSpec): Promis
     throw new BusError(
       'invalid',
       `stream ${spec.name} exists with other rules: wanted ${spec.retention} of ${spec.subjects.join(', ')} that refuses when full, found ${retention} of ${subjects.join(', ')} with discard ${discard}`,
+    );
+  }
+  if (!deny_delete || !deny_purge) {
+    throw new BusError(
+      'invalid',
+      `stream ${spec.name} exists without deny_delete and deny_purge: set both, or delete it and it is made anew`,
     );
   }
 }
@@ -141,6 +147,10 @@ function streamConfig(spec: StreamSpec) {
     storage: StorageType.File,
     // The old must not make room for the new: the publisher is told, and waits.
     discard: DiscardPolicy.New,
+    // Whoever publishes here names a subject for the server's receipt, which no permission covers; sent to the API, it
+    // reads as a request to remove what others sent.
+    deny_delete: true,
+    deny_purge: true,
     max_bytes: spec.maxBytes,
     max_msgs: spec.maxMessages ?? -1,
     max_age: nanos(spec.maxAgeMs),
