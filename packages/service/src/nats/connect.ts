@@ -69,10 +69,16 @@ function unanswered(subject: string, error: unknown): NatsAnswer {
   if (failure.kind === 'closed' || failure.kind === 'invalid') throw failure;
   const isNotSent =
     error instanceof BusError || // there was no connection
-    failure.kind === 'refused' ||
+    isRefusedToPublish(error) ||
     (error instanceof RequestError && error.isNoResponders()) ||
     error instanceof errors.NoRespondersError;
   return { kind: isNotSent ? 'not_sent' : 'unknown', problem: failure.message };
+}
+
+/** Who may not hear the answers is refused too, and that request was sent. */
+function isRefusedToPublish(error: unknown): boolean {
+  const root = error instanceof RequestError ? error.cause : error;
+  return root instanceof errors.PermissionViolationError && root.operation === 'publish';
 }
 
 // RFC 9110 section 5.6.2; the NATS server takes headers as it gets them.
