@@ -77,7 +77,8 @@ export type Overrides = {
 
 export type ComposedGateway = ComposedService & { readonly httpsPort: number };
 
-const CALL_DEADLINE_MS = 5_000;
+/** Below the 5 s of a handshake (docs/protocol.md section 4): its client hears that a service is away, and when to come again. */
+const CALL_DEADLINE_MS = 4_000;
 const LEASE_MS = 60 * 60_000;
 const LEASE_CHECK_MS = 60_000;
 const ATTACHMENT_CHECK_MS = 10_000;
