@@ -58,7 +58,7 @@ export type { LogProof, ProofVerification } from './log/proof.ts';
 export { signCheckpoint } from './log/sign.ts';
 export type { SignCheckpointOptions, SigningFence } from './log/sign.ts';
 export { fileTileStore, memoryTileStore } from './log/stores.ts';
-export { readTileAt } from './log/narrower-tile.ts';
+export { claimedSize, readTileAt } from './log/narrower-tile.ts';
 export { CHECKPOINT_PATH, parseTilePath, TILE_WIDTH, tilePath } from './log/tile-path.ts';
 export { TileReader } from './log/tile-reader.ts';
 export type { Checkpoint, NoteSigner, TileStore } from './log/types.ts';

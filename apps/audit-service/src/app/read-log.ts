@@ -2,6 +2,7 @@
 import {
   AuditLogError,
   CHECKPOINT_PATH,
+  claimedSize,
   entryOf,
   parseCheckpoint,
   parseNote,
@@ -33,17 +34,18 @@ export async function getTile({ tiles }: ReadLogPorts, path: string): Promise<Ui
   if (path !== CHECKPOINT_PATH && parseTilePath(path) === undefined) {
     throw invalidArgument('path is not one of a tiled log (C2SP tlog-tiles).', { field: 'path' });
   }
-  const bytes = await readTileAt((each) => tiles.read(each), path, await checkpointSize(tiles));
+  const bytes = await readTileAs(tiles, path);
   if (bytes === undefined) throw notFound(`There is no ${path}.`, { field: 'path' });
   return bytes;
 }
 
-/** 0 where there is no readable checkpoint. */
-async function checkpointSize(tiles: Pick<TileStore, 'read'>): Promise<number> {
-  const note = await tiles.read(CHECKPOINT_PATH);
-  const parsed = note && parseNote(note);
-  return (parsed && parseCheckpoint(parsed.text)?.size) ?? 0;
-}
+/** A tile of this size or of an earlier one: a newer checkpoint may be stored, and its partial tiles alone kept. */
+const readTileAs = (tiles: Pick<TileStore, 'read'>, path: string): Promise<Uint8Array | undefined> =>
+  readTileAt(
+    (each) => tiles.read(each),
+    path,
+    async () => claimedSize(await tiles.read(CHECKPOINT_PATH)),
+  );
 
 export type Proof = {
   readonly entry: Uint8Array;
@@ -66,10 +68,7 @@ export async function getProof(ports: ReadLogPorts, index: number): Promise<Proo
     throw new SallyportError('log_inconsistent', 'The stored checkpoint is not readable.');
   if (index >= checkpoint.size) throw unavailable(`Leaf ${index} is not under a checkpoint yet; try again.`);
   try {
-    // A newer checkpoint may be stored, and older partial tiles removed, while this one is read.
-    const read = async (path: string): Promise<Uint8Array | undefined> =>
-      readTileAt((each) => ports.tiles.read(each), path, await checkpointSize(ports.tiles));
-    const reader = new TileReader(read, checkpoint.size);
+    const reader = new TileReader((path) => readTileAs(ports.tiles, path), checkpoint.size);
     return { entry: entryOf(leaf), body: leaf.body, path: await reader.inclusionPath(index), note };
   } catch (error) {
     // RangeError: a producer or sequence that no entry can have, so it was changed.

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { utf8 } from '@sallyport/crypto';
 import { openLog } from './builder.ts';
-import { readTileAt } from './narrower-tile.ts';
+import { claimedSize, findTile, readTileAt } from './narrower-tile.ts';
 import { memoryTileStore } from './stores.ts';
 import { tilePath } from './tile-path.ts';
 import type { TileStore } from './types.ts';
@@ -77,7 +77,11 @@ describe('pruned partial tiles', () => {
       await log.append(entries(0, 600));
       await log.prune();
       const path = tilePath(level, index, width);
-      const served = await readTileAt((each) => now.read(each), path, 600);
+      const served = await readTileAt(
+        (each) => now.read(each),
+        path,
+        async () => 600,
+      );
       expect(served).toBeDefined();
       expect(served).toEqual(await then.read(path));
     },
@@ -86,7 +90,88 @@ describe('pruned partial tiles', () => {
   test('a tile that the log does not reach yet is not made up', async () => {
     const store = memoryTileStore();
     await (await openLog(store, 0)).append(entries(0, 10));
-    expect(await readTileAt((path) => store.read(path), tilePath(0, 0, 11), 10)).toBeUndefined();
-    expect(await readTileAt((path) => store.read(path), tilePath(1, 0, 1), 10)).toBeUndefined();
+    expect(
+      await readTileAt(
+        (path) => store.read(path),
+        tilePath(0, 0, 11),
+        async () => 10,
+      ),
+    ).toBeUndefined();
+    expect(
+      await readTileAt(
+        (path) => store.read(path),
+        tilePath(1, 0, 1),
+        async () => 10,
+      ),
+    ).toBeUndefined();
+  });
+
+  describe.each([
+    { what: 'a partial tile', path: tilePath(0, 0, 3) },
+    { what: 'a partial bundle', path: tilePath('entries', 0, 3) },
+  ])('$what of a log that grows while it is looked for', ({ path }) => {
+    /** Of 3 leaves; `grow` stores a checkpoint of more and drops what only the one before needed. */
+    async function growing() {
+      const store = memoryTileStore();
+      const log = await openLog(store, 0);
+      let size = 0;
+      const grow = async (to: number): Promise<void> => {
+        await log.append(entries(log.size, to));
+        size = to;
+        await log.prune();
+      };
+      await grow(3);
+      return { store, grow, readSize: async () => size, then: await store.read(path) };
+    }
+
+    // Every read of a store is a point at which the log may have gone on: before it, and before the size is asked for.
+    test.each([1, 2, 3, 5, 20])('is found when it grows before each of the first %i reads', async (times) => {
+      const { store, grow, readSize, then } = await growing();
+      let reads = 0;
+      const growFirst = async (each: string): Promise<Uint8Array | undefined> => {
+        if (reads++ < times) await grow(3 + reads * 2);
+        return store.read(each);
+      };
+      expect(await readTileAt(growFirst, path, readSize)).toEqual(then);
+    });
+
+    test('is found when it grows after the size was asked for', async () => {
+      const { store, grow, readSize, then } = await growing();
+      await grow(7);
+      let asked = 0;
+      const growAfter = async (): Promise<number> => {
+        const size = await readSize();
+        if (asked++ < 4) await grow(size + 5);
+        return size;
+      };
+      expect(await readTileAt((each) => store.read(each), path, growAfter)).toEqual(then);
+    });
+
+    test('is found when it grows to a full one', async () => {
+      const { store, grow, readSize, then } = await growing();
+      const growFirst = async (each: string): Promise<Uint8Array | undefined> => {
+        if (each === path) await grow(300);
+        return store.read(each);
+      };
+      expect(await readTileAt(growFirst, path, readSize)).toEqual(then);
+    });
+
+    test('is missing, after a bounded number of looks, where sizes are made up', async () => {
+      let [reads, size] = [0, 3];
+      const nothing = async (): Promise<undefined> => void reads++;
+      expect(await findTile(nothing, path, async () => ++size % 256)).toBeUndefined();
+      expect(reads).toBeLessThan(100);
+    });
+
+    test('that somebody removed is missing', async () => {
+      const { store, readSize } = await growing();
+      await store.remove(path);
+      expect(await findTile((each) => store.read(each), path, readSize)).toBeUndefined();
+    });
+  });
+
+  test('a note that is no checkpoint claims no leaves', () => {
+    expect(claimedSize(undefined)).toBe(0);
+    expect(claimedSize(utf8('sallyport.local/audit\n12\n'))).toBe(0);
   });
 });

@@ -1,6 +1,7 @@
 /** Tiles as they are stored, against hashes that are known. */
-import { hashesAtLevel, TILE_WIDTH, tilePath } from '../log/tile-path.ts';
 import type { HashTile } from '../log/edge.ts';
+import { claimedSize, findTile } from '../log/narrower-tile.ts';
+import { hashesAtLevel, parseTilePath, TILE_WIDTH, tilePath } from '../log/tile-path.ts';
 import { firstDifference, sameBytes } from './findings.ts';
 import type { Findings } from './findings.ts';
 import type { FindingKind, LogSource } from './types.ts';
@@ -10,11 +11,13 @@ export const REBUILD = 'Tiles follow from the entries: rebuild them, and find ou
 export interface StoredTile {
   readonly path: string;
   readonly bytes: Uint8Array;
+  /** Hashes or entries that are to be in it: more than the log of the asked size has, where a wider one replaced it. */
+  readonly width: number;
 }
 
 /**
- * A tile of a log of `size`, by its partial path or, where the log has grown since, the full one. Missing ones are
- * reported once, here.
+ * A tile of a log of `size` or, where the log has grown since, the wider one that replaced it. What that one has beyond
+ * `size` is nobody's claim yet and not looked at. Missing ones are reported once, here.
  */
 export async function readTile(
   source: LogSource,
@@ -25,11 +28,13 @@ export async function readTile(
 ): Promise<StoredTile | undefined> {
   const count = level === 'entries' ? size : hashesAtLevel(size, level);
   const width = Math.min(count - index * TILE_WIDTH, TILE_WIDTH);
-  for (const path of new Set([tilePath(level, index, width), tilePath(level, index)])) {
-    const bytes = await source.tile(path);
-    if (bytes !== undefined) return { path, bytes };
-  }
   const path = tilePath(level, index, width);
+  const found = await findTile(
+    (each) => source.tile(each),
+    path,
+    async () => claimedSize(await source.checkpoint()),
+  );
+  if (found !== undefined) return { ...found, width: parseTilePath(found.path)?.width ?? width };
   findings?.add({
     kind: level === 'entries' ? 'entry_bundle' : 'hash_tile',
     where: path,
@@ -49,7 +54,7 @@ export async function checkHashTile(
 ): Promise<void> {
   const stored = await readTile(source, tile.level, tile.index, size, findings);
   if (stored === undefined) return;
-  checkLength(stored, tile.hashes.length * 32, findings);
+  checkLength(stored, findings);
   for (const [position, hash] of tile.hashes.entries()) {
     const found = stored.bytes.subarray(position * 32, position * 32 + 32);
     if (found.length < 32 || sameBytes(found, hash)) continue;
@@ -58,10 +63,10 @@ export async function checkHashTile(
   }
 }
 
-/** A hash tile has 32 bytes for each hash: those of a tree of this size, or the full tile that replaced it. */
-export function checkLength(stored: StoredTile, wanted: number, findings: Findings): void {
-  const { path, bytes } = stored;
-  if (bytes.length === wanted || (bytes.length === TILE_WIDTH * 32 && !path.includes('.p/'))) return;
+/** A hash tile has 32 bytes for each hash. */
+export function checkLength({ path, bytes, width }: StoredTile, findings: Findings): void {
+  const wanted = width * 32;
+  if (bytes.length === wanted) return;
   const what = `the tile has ${bytes.length} bytes, not ${wanted}`;
   findings.add({
     kind: 'hash_tile',

@@ -114,7 +114,7 @@ class Pass {
     const width = Math.min(this.#size - start, TILE_WIDTH);
     const bundle = await readTile(this.#source, 'entries', index, this.#size, findings);
     const tile = await readTile(this.#source, 0, index, this.#size, findings);
-    if (tile !== undefined) checkLength(tile, width * 32, findings);
+    if (tile !== undefined) checkLength(tile, findings);
     const entries = bundle && new BundleReader(bundle);
     let isCutOff = false;
     for (let position = 0; position < width; position++) {
@@ -148,9 +148,8 @@ class Pass {
       }
       await this.#grow(verdict.hash, previous);
     }
-    // A full bundle that replaced a partial one goes on beyond this log's size.
-    const mayGoOn = width < TILE_WIDTH && bundle?.path.includes('.p/') === false;
-    if (bundle === undefined || entries === undefined || entries.rest === 0 || mayGoOn) return;
+    if (bundle === undefined || entries === undefined || entries.rest === 0) return;
+    if (bundle.width > width) return; // it goes on beyond this log's size
     findings.add({
       kind: 'entry_bundle',
       where: `${bundle.path} byte ${entries.offset}`,
