@@ -185,6 +185,7 @@ describe('while the bus works', () => {
   test('one that cannot be read, or that has no number, makes us ask', async () => {
     const { started, announce, bus, pass, polls } = world();
     await started();
+    await pass(250);
     await unreadable(bus);
     await pass(50);
     expect(polls).toHaveLength(1);
@@ -192,6 +193,21 @@ describe('while the bus works', () => {
     await announce(0n);
     await pass(50);
     expect(polls).toHaveLength(2);
+  });
+
+  test('a flood that cannot be read sets no pace and fills no log', async () => {
+    const { started, bus, pass, polls, log } = world();
+    const { follower } = await started();
+    for (let sent = 0; sent < 100; sent += 1) {
+      await unreadable(bus);
+      await pass(10);
+    }
+    expect(polls.length).toBeLessThanOrEqual(5);
+    expect(polls.length).toBeGreaterThanOrEqual(3);
+    expect(log.lines.filter(({ message }) => message === 'an announcement could not be read')).toHaveLength(
+      1,
+    );
+    expect(follower.status().state).toBe('following');
   });
 
   test('one that did not take effect is fetched until it does', async () => {

@@ -80,6 +80,8 @@ export async function followFeed(options: FollowOptions): Promise<Follower> {
   let timer: NodeJS.Timeout | undefined;
   let isOver = false;
   let isFailing = false;
+  /** The last announcement was: logged once for each time that it begins. */
+  let isUnreadable = false;
 
   const isDead = (): boolean => progress.ageMs(now()) > deadAfterMs;
 
@@ -132,10 +134,13 @@ export async function followFeed(options: FollowOptions): Promise<Follower> {
   async function onAnnouncement(payload: Uint8Array): Promise<void> {
     const announcement = options.read(payload);
     if (announcement === undefined || announcement.number === 0n) {
-      if (announcement === undefined) log.error('an announcement could not be read', { feed: feed.name });
-      progress.doubt(now());
+      if (announcement === undefined && !isUnreadable)
+        log.error('an announcement could not be read', { feed: feed.name });
+      isUnreadable = announcement === undefined;
+      progress.doubt();
       return arm();
     }
+    isUnreadable = false;
     const { number, apply } = announcement;
     if (number <= progress.applied) return;
     if (apply !== undefined && number > progress.applied + 1n) meter?.gap(feed);

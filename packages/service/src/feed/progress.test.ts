@@ -22,7 +22,7 @@ test('news shortens no back-off', () => {
   const progress = new FeedProgress(times, 0);
   for (let i = 0; i < 3; i += 1) progress.pollFailed(0);
   progress.hear(7n, 1);
-  progress.doubt(1);
+  progress.doubt();
   expect(progress.dueAtMs()).toBe(1_000);
 });
 

@@ -59,10 +59,12 @@ export class FeedProgress {
     return true;
   }
 
-  /** Something came that says nothing: what it was about is found out by asking. */
-  doubt(nowMs: number): void {
+  /**
+   * Something came that says nothing: what it was about is found out by asking, in the turn that silence has. A neighbour
+   * on the bus can have the broker's own receipts sent here, and must not set the pace of polls.
+   */
+  doubt(): void {
     this.#isUnsure = true;
-    this.#askSoon(nowMs);
   }
 
   /** Everything through `number` took effect. */
