@@ -75,6 +75,8 @@ describe.skipIf(suite.skip)(suite.title('cluster profile on given servers'), () 
     expect(doctor.code, doctor.out).toBe(0);
     expect((await system.stop()).code).toBe(0);
     for (const server of [redis, nats, postgres])
-      expect(await Promise.race([server.exited, 'still there']), server.name).toBe('still there');
+      expect(await Promise.race([server.exited, Promise.resolve('still there')]), server.name).toBe(
+        'still there',
+      );
   }, 120_000);
 });
