@@ -21,10 +21,13 @@ import { identityConfig, type IdentityConfig } from './identity-config.ts';
 import type { LogLevel } from '../log/index.ts';
 import { telemetryConfig, type TelemetryConfig } from '../telemetry/index.ts';
 
+const HOST_PORT =
+  /(?:\[[0-9a-f:.]+\]|[a-z0-9._-]+):(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])/u
+    .source;
 /** `host:port`, or several with commas between: replicas of one service, the first that answers is used. */
-export const ADDRESS = /^(?:\[[0-9a-f:]+\]|[^\s:,/]+):\d{1,5}(?:,(?:\[[0-9a-f:]+\]|[^\s:,/]+):\d{1,5})*$/iu;
+export const ADDRESS = new RegExp(`^${HOST_PORT}(?:,${HOST_PORT})*$`, 'iu');
 /** Of one server. */
-const SERVER = /^(?:\[[0-9a-f:]+\]|[^\s:,/]+):\d{1,5}$/iu;
+const SERVER = new RegExp(`^${HOST_PORT}$`, 'iu');
 
 /** A setting of where another service listens. */
 export const serviceAddress = (service: ServiceName) =>

@@ -85,8 +85,8 @@ export function identityProblems(
   const key = readText(config.keyFile);
   if ('what' in key)
     return [...problems, complain('keyFile', key.what, 'Check the path and its permissions.')];
-  const [leaf] = certificatesOf(cert.text) ?? [];
-  if (leaf === undefined)
+  const chain = certificatesOf(cert.text) ?? [];
+  if (chain.length === 0)
     return [
       ...problems,
       complain('certFile', 'names a file without a PEM certificate', 'Write the chain into it, leaf first.'),
@@ -112,7 +112,7 @@ export function identityProblems(
       ),
     );
   }
-  const validity = validityProblem(leaf, nowMs);
+  const validity = chain.map((certificate) => validityProblem(certificate, nowMs)).find(isText);
   if (validity !== undefined) problems.push(complain('certFile', validity, 'Renew it, or check the clock.'));
   if (problems.length === 0 && !isIssuedByRoot(config, cert.text))
     problems.push(
@@ -121,11 +121,18 @@ export function identityProblems(
   return problems;
 }
 
+const isText = (value: string | undefined): value is string => value !== undefined;
+
 /** Each certificate by the next, the last by a root. Whoever connects checks all of RFC 5280; this is about mix-ups. */
 function isIssuedByRoot({ caFile }: Infer<typeof files>, certPem: string): boolean {
-  const roots = readText(caFile);
-  const [leaf, ...others] = certificatesOf(certPem) ?? [];
-  if ('what' in roots || leaf === undefined) return false;
-  const authorities = [...others, ...(certificatesOf(roots.text) ?? [])];
-  return authorities.some((authority) => leaf.checkIssued(authority) && leaf.verify(authority.publicKey));
+  const read = readText(caFile);
+  const chain = certificatesOf(certPem) ?? [];
+  if ('what' in read || chain.length === 0) return false;
+  const roots = certificatesOf(read.text) ?? [];
+  return chain.every((certificate, index) => {
+    const next = chain[index + 1];
+    return (next === undefined ? roots : [next]).some(
+      (issuer) => certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey),
+    );
+  });
 }

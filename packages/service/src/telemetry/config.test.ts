@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { loadConfig, object } from '../config/index.ts';
 import { parseHeaders, telemetryConfig } from './config.ts';
@@ -33,5 +36,19 @@ describe('configuration', () => {
   test('files without a collector, and secrets in clear, are refused', () => {
     expect(() => read({ caFile: '/ca.pem' })).toThrow('otlpUrl');
     expect(() => read({ samplePercent: 101 })).toThrow('samplePercent');
+  });
+
+  test.each([
+    ['caFile', 'no certificate'],
+    ['headersFile', 'authorization Bearer canary'],
+  ])('a %s that could not be used is refused before a start meets it', async (key, content) => {
+    const folder = await mkdtemp(join(tmpdir(), 'sallyport-telemetry-'));
+    const file = join(folder, 'file');
+    await writeFile(file, content, { mode: 0o600 });
+    const reading = (): unknown => read({ otlpUrl: 'https://collector.example/v1/traces', [key]: file });
+    expect(reading).toThrow(key);
+    expect(reading).not.toThrow(/canary/u);
+    await rm(folder, { recursive: true });
+    expect(reading).toThrow(key);
   });
 });

@@ -1,9 +1,22 @@
 /** Where spans go, as every process is configured (docs/observability.md). */
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import description from '../../package.json' with { type: 'json' };
-import { checked, integer, object, optional, path, secretFile, url, type Infer } from '../config/index.ts';
+import { systemClock } from '../clock/index.ts';
+import {
+  checked,
+  integer,
+  object,
+  optional,
+  path,
+  secretFile,
+  url,
+  type Complaint,
+  type Infer,
+} from '../config/index.ts';
 import type { Log } from '../log/index.ts';
+import { rootProblems } from '../process/files.ts';
 import { createTelemetry, type Exporter, type Telemetry } from './telemetry.ts';
 
 const { version } = description;
@@ -26,8 +39,20 @@ export const telemetryConfig = checked(
     ...(headersFile !== undefined && otlpUrl !== undefined && !otlpUrl.startsWith('https:')
       ? [{ key: ['otlpUrl'], what: 'would carry the headers in clear', hint: 'Use https with headersFile.' }]
       : []),
+    ...(caFile === undefined ? [] : rootProblems('caFile', caFile, systemClock().now())),
+    ...(headersFile === undefined ? [] : headersProblems(headersFile)),
   ],
 );
+
+function headersProblems(file: string): readonly Complaint[] {
+  try {
+    parseHeaders(readFileSync(file, 'utf8'), file);
+    return [];
+  } catch (error) {
+    const what = error instanceof TypeError ? error.message : 'names a file that cannot be read';
+    return [{ key: ['headersFile'], what, hint: 'Write lines of "name: value", readable for this user.' }];
+  }
+}
 
 export type TelemetryConfig = Infer<typeof telemetryConfig>;
 

@@ -133,6 +133,16 @@ describe('an identity that could not work is refused where it is named', () => {
       },
       /yaml:2 identity\.certFile: was not issued by an authority of caFile/,
     ],
+    [
+      'a chain that ends elsewhere',
+      async (files) => {
+        const ca = await createDevelopmentCa({ trustDomain: TRUST_DOMAIN, clock: systemClock() });
+        await issued(files, 'key-service', 90, systemClock(), ca);
+        const leaf = await readFile(join(files.folder, 'tls/service.pem'), 'utf8');
+        await files.write('tls/service.pem', leaf + ca.certPem);
+      },
+      /yaml:2 identity\.certFile: was not issued by an authority of caFile/,
+    ],
   ];
   test.each(rows)('%s', async (_, spoil, says) => {
     await using files = await serviceFiles('key-service');
@@ -171,6 +181,12 @@ describe('backends', () => {
     await using files = await serviceFiles('key-service');
     for (const end of ['', '\n', '\r\n'])
       expect(readPassword(await files.write('p', `a b${end}`))).toBe('a b');
+  });
+
+  test.each(['127.0.0.1:65536', '127.0.0.1:0', 'user@nats:4222'])('a server at %s', async (server) => {
+    await using files = await serviceFiles('key-service');
+    const problems = problemsOf(schema, files, YAML.replace('127.0.0.1:1', server));
+    expect(summary(problems).join()).toContain('nats.servers');
   });
 
   test('plaintext has to be asked for', async () => {
@@ -235,6 +251,10 @@ describe('addresses', () => {
     ['https://localhost:1', false],
     ['a b:1', false],
     ['a:1 ,b:2', false],
+    ['a:65535', true],
+    ['a:65536', false],
+    ['a:0', false],
+    ['user@a:1', false],
   ];
   test.each(rows)('%s', async (text, isGood) => {
     await using files = await serviceFiles('key-service');
