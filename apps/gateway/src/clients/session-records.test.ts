@@ -12,7 +12,7 @@ describe('session records', () => {
   let nowMs: number;
   let wrappedKeys: Map<string, Uint8Array>;
   beforeEach(() => {
-    [calls, isAway, nowMs, wrappedKeys] = [[], false, 0, new Map()];
+    [calls, isAway, nowMs, wrappedKeys] = [[], false, 0, new Map<string, Uint8Array>()];
   });
 
   /** A gateway's; all of them meet the same key-service. */

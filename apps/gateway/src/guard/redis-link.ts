@@ -30,7 +30,7 @@ function standaloneLink(target: RedisTarget): RedisLink {
   client.connect().catch((error: unknown) => (problem = asError(error)));
   return {
     send: (_key, args) => client.sendCommand(args),
-    sendToAll: (args) => Promise.all([client.sendCommand(args)]),
+    sendToAll: async (args) => [await client.sendCommand(args)],
     problem: () => problem,
     close: () => client.destroy(),
   };

@@ -34,7 +34,7 @@ export function redisSessionStore(ports: {
       const { s } = keysOf(sessionId);
       const current = await caller.send(s, ['HGET', s, 'g']);
       // Forgotten is not superseded: its next frame hears what is to be done.
-      return current === null || String(current) === String(generation);
+      return !Buffer.isBuffer(current) || current.toString() === String(generation);
     },
 
     async find(sessionId) {

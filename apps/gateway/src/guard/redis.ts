@@ -167,6 +167,6 @@ type ResponseReply = [Buffer?, number?, number?, Buffer?];
 
 /** Without a word on any of them, all are new. */
 function verdictsOf(letters: string, count: number): RecordVerdict[] {
-  if (letters === '') return new Array<RecordVerdict>(count).fill('new');
+  if (letters === '') return Array.from({ length: count }, () => 'new');
   return Array.from(letters, (letter) => VERDICT_OF[letter] ?? 'duplicate');
 }
