@@ -42,12 +42,14 @@ export type ClusterView = {
 };
 
 const IN_FLIGHT = 8;
+const DAY_MS = 24 * 60 * 60_000;
 const DEFAULT_TIMEOUT_MS = 10_000;
 const SPOOLS_EMPTY_WITHIN_MS = 60_000;
 
 export async function viewOf(world: World, policyMaxAgeMs: number): Promise<ClusterView> {
   const { home, system, orders, ledger } = world;
-  const beganAt = new Date(Date.now() - 1_000).toISOString();
+  // Further than any test sets a clock.
+  const [beganAt = '', endsAt = ''] = [-DAY_MS, DAY_MS].map((by) => new Date(Date.now() + by).toISOString());
   const ca = await readFile(home.caFile, 'utf8');
   const access = await administrator(home);
   const numbered = numberedRequests();
@@ -162,8 +164,16 @@ export async function viewOf(world: World, policyMaxAgeMs: number): Promise<Clus
       await settled();
       const audit = (await processes('audit-service')).map(({ port }) => `127.0.0.1:${port}`);
       const heads = watchCheckpoints(access, audit);
-      const args = ['audit', 'query', '--since', beganAt, '--action', 'message.send', '--phases', '--json'];
-      const asked = await sallyport(...args);
+      const span = ['--since', beganAt, '--until', endsAt];
+      const asked = await sallyport(
+        'audit',
+        'query',
+        ...span,
+        '--action',
+        'message.send',
+        '--phases',
+        '--json',
+      );
       if (asked.code !== 0) throw new Error(`audit query: ${asked.err}`);
       await heads.stop();
       const hashes = await leafHashes(access, audit[0] ?? '');
@@ -174,7 +184,9 @@ export async function viewOf(world: World, policyMaxAgeMs: number): Promise<Clus
         ...{ orders: effectsOf(orders), ledger: effectsOf(ledger) },
         ...{ checkpoints: heads.seen, leafHashes: hashes, changes: [], maxAgeMs: policyMaxAgeMs },
       });
-      return verified.code === 0 ? found : [...found, { rule: 'audit verify', what: verified.out }];
+      return verified.code === 0
+        ? found
+        : [...found, { rule: 'audit verify', what: `${verified.out}${verified.err}` }];
     },
   };
 }

@@ -2,9 +2,11 @@
  * A cluster whose servers belong to the test, each behind a proxy that can cut the network; its processes belong to
  * `sallyport up --profile cluster`, its upstreams count what they were made to do.
  */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { SERVICE_NAMES } from '@sallyport/service/identity';
 import {
   serverTls,
@@ -33,13 +35,13 @@ export type World = AsyncDisposable & {
   readonly postgres: LocalPostgres;
   /** Of the superuser of `postgres`. */
   readonly postgresPassword: string;
-  /** A user of `nats` that may do anything. */
-  readonly natsOperator: { readonly name: string; readonly password: string; readonly caPem: string };
   readonly network: Readonly<Record<ServerName, CutProxy>>;
   /** A destination that carries out what it is sent, every time. */
   readonly orders: Upstream;
   /** A destination that knows a request again by its idempotency key; its route says so. */
   readonly ledger: Upstream;
+  /** By how much each process's civil time is off, by its name (`gateway-1`); others are right. Within 100 ms. */
+  setClocks(skewMs: Readonly<Record<string, number>>): Promise<void>;
 };
 
 export type WorldOptions = {
@@ -49,8 +51,12 @@ export type WorldOptions = {
   readonly policyMaxAgeMs?: number;
   /** Without word of what is revoked for so long, frames are refused. */
   readonly revocationsDeadAfterMs?: number;
+  /** Clocks of the processes can be set: `World.setClocks`. */
+  readonly hasClocks?: boolean;
 };
 
+/** Twice what a process lets pass between two looks. */
+const CLOCKS_WITHIN_MS = 100;
 const NATS_DISK_BYTES = 1024 * 1024 * 1024;
 
 export async function createWorld(options: WorldOptions): Promise<World> {
@@ -72,15 +78,11 @@ export async function createWorld(options: WorldOptions): Promise<World> {
   const users = await Promise.all(
     SERVICE_NAMES.map(async (name) => ({ name, ...(await password(`nats-${name}`)) })),
   );
-  const operator = { name: 'operator', password: (await password('nats-operator')).password };
   const nats = building.use(
     await startNats({
       folder: join(folder, 'nats'),
       tls,
-      users: [
-        ...users.map((user) => ({ ...user, ...natsPermissions(user.name) })),
-        { ...operator, publish: ['>'], subscribe: ['>'] },
-      ],
+      users: users.map((user) => ({ ...user, ...natsPermissions(user.name) })),
       jetStream: { maxFileBytes: NATS_DISK_BYTES },
     }),
   );
@@ -128,12 +130,28 @@ export async function createWorld(options: WorldOptions): Promise<World> {
   };
   // JSON is YAML (YAML 1.2.2 section 1.3).
   await writeFile(home.configFile, JSON.stringify(configuration), { mode: 0o600 });
-  const system = building.use(await startSystem(home, { profile: 'cluster', replicas: options.replicas }));
+  const clocks = join(folder, 'clocks.json');
+  const env = {
+    CLOCK_SKEW_FILE: clocks,
+    NODE_OPTIONS: `--import=${pathToFileURL(join(import.meta.dirname, 'skewed-clock.ts')).href}`,
+  };
+  const system = building.use(
+    await startSystem(home, {
+      profile: 'cluster',
+      replicas: options.replicas,
+      ...(options.hasClocks === true ? { env } : {}),
+    }),
+  );
   const parts = building.move();
   return {
     ...{ home, system, redis, nats, postgres, network, orders, ledger },
     postgresPassword: superuser.password,
-    natsOperator: { ...operator, caPem: tls.caPem },
+    async setClocks(skewMs) {
+      if (options.hasClocks !== true) throw new TypeError('this world was made without clocks');
+      await writeFile(`${clocks}.new`, JSON.stringify(skewMs));
+      await rename(`${clocks}.new`, clocks);
+      await sleep(CLOCKS_WITHIN_MS);
+    },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
 }

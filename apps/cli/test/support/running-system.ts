@@ -33,16 +33,18 @@ export type UpOptions = {
   readonly profile?: 'embedded' | 'cluster';
   /** Of the cluster profile, e.g. `gateway=2,audit-service=2`. */
   readonly replicas?: string;
+  /** Further variables, for it and what it starts. */
+  readonly env?: Readonly<Record<string, string>>;
 };
 
 /** Resolves when it says that it is ready; rejects with what it printed when it ends before. */
 export async function startSystem(
   home: Home,
-  { args = [], profile = 'embedded', replicas }: UpOptions = {},
+  { args = [], profile = 'embedded', replicas, env = {} }: UpOptions = {},
 ): Promise<Started> {
   const startedAt = performance.now();
   const given = [...(replicas === undefined ? [] : ['--replicas', replicas]), ...args];
-  const child = spawnSallyport(home, ['up', '--profile', profile, ...given]);
+  const child = spawnSallyport(home, ['up', '--profile', profile, ...given], env);
   const printed = collect(child);
   const exit = exitOf(child);
   const isReady = new Promise<boolean>((resolve) => {
@@ -126,9 +128,13 @@ async function finish(
   return { ...ended, ...printed, tookMs: performance.now() - startedAt };
 }
 
-function spawnSallyport(home: Home, args: readonly string[]): ChildProcess {
+function spawnSallyport(
+  home: Home,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): ChildProcess {
   return spawn(process.execPath, [BIN, ...args], {
-    env: { ...baseEnv(), SALLYPORT_HOME: home.folder, SALLYPORT_PORT_BASE: String(home.ports.https) },
+    env: { ...baseEnv(), ...env, SALLYPORT_HOME: home.folder, SALLYPORT_PORT_BASE: String(home.ports.https) },
   });
 }
 

@@ -7,10 +7,11 @@
 import { ChannelError, type Channel } from '@sallyport/client';
 import { serverSuite } from '@sallyport/service/testing';
 import { afterAll, beforeAll, describe, expect } from 'vitest';
-import { createRecorder, type Recorder } from '../long/replays.ts';
+import { createRecorder } from '../long/replays.ts';
 import { effectsOf, tallyOf, viewOf, type ClusterView } from '../support/cluster-view.ts';
 import { createWorld, type World } from '../support/given-servers.ts';
 import { outageTable } from '../support/outage-table.ts';
+import { inTurn, replayAll } from '../support/replay-all.ts';
 import { eventually } from '../support/running-system.ts';
 
 const START_MS = 120_000;
@@ -235,15 +236,3 @@ describe.skipIf(suite.skip)(suite.title('Redis down'), () => {
     120_000,
   );
 });
-
-/** Every recorded frame, half where it came from and half by carriers of their own to either gateway. */
-async function replayAll(recorder: Recorder): Promise<void> {
-  const frames = recorder.counts().recorded;
-  for (let done = 0; done < frames; done += 64) await recorder.replay(Math.min(64, frames - done));
-}
-
-/** One after the other instead of at random. */
-function inTurn(): (low: number, high: number) => number {
-  let turn = 0;
-  return (low, high) => low + (turn++ % (high - low));
-}
