@@ -68,7 +68,7 @@ export const MAX_RESPONSE_BYTES = 1024 * 1024;
 export const SUBJECT = /^(?![$_])[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/u;
 export const NATS_USER = /^[A-Za-z0-9_-]{1,64}$/u;
 export const HEADER = /^[A-Za-z][A-Za-z0-9-]{0,63}$/u;
-const SERVER = /^(?:\[[0-9a-f:]+\]|[A-Za-z0-9._-]+):\d{1,5}$/iu;
+const SERVER = /^(?:\[[0-9a-f:]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/iu;
 const HOP_HEADER =
   /^(?:host|connection|keep-alive|transfer-encoding|te|trailer|upgrade|expect|content-encoding|proxy-.*)$/iu;
 
@@ -138,11 +138,16 @@ function natsProblems(demand: Demand, route: NatsRouteConfig): void {
   if (maxUnderWay !== undefined) whole(demand, 'maxUnderWay', maxUnderWay, BOUNDS.maxUnderWay);
   demand(nats.servers.length > 0, 'nats.servers', 'at least one host:port');
   for (const [index, server] of nats.servers.entries())
-    demand(SERVER.test(server), `nats.servers[${index}]`, 'host:port');
+    demand(isServer(server), `nats.servers[${index}]`, 'host:port');
   demand(NATS_USER.test(nats.user), 'nats.user', '1 to 64 letters, digits, _ and -');
   demand(nats.passwordFile !== '', 'nats.passwordFile', 'given');
   const isProtected = nats.caFile !== undefined || nats.allowInsecurePlaintext === true;
   demand(isProtected, 'nats.caFile', 'given, or allowInsecurePlaintext set');
+}
+
+function isServer(text: string): boolean {
+  const port = Number(SERVER.exec(text)?.[1] ?? 0);
+  return port >= 1 && port <= 65_535;
 }
 
 function breakerProblems(demand: Demand, breaker: BreakerConfig): void {

@@ -1,17 +1,20 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError, loadConfig, object, record } from '@sallyport/service/config';
+import { serviceFiles, type ServiceFiles } from '@sallyport/service/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { routeProblems } from './config.ts';
 import { routeConfigOf, routeSchema, type WrittenRoute } from './schema.ts';
 
+let files: ServiceFiles;
 let folder: string;
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'sallyport-schema-'));
-  await writeFile(join(folder, 'secret'), 'x', { mode: 0o600 });
+  files = await serviceFiles('gateway');
+  ({ folder } = files);
+  await files.write('secret', 'x');
+  await files.write('two-lines', 'canary\ncanary\n');
+  await files.write('noise.pem', 'canary');
 });
-afterAll(() => rm(folder, { recursive: true, force: true }));
+afterAll(() => files[Symbol.asyncDispose]());
 
 const load = (lines: readonly string[]): WrittenRoute => {
   const text = ['routes:', '  o:', ...lines.map((line) => `    ${line}`)].join('\n');
@@ -50,9 +53,9 @@ test('everything can be written', () => {
       'maxAttempts: 5',
       'maxConnections: 8',
       'egress: [orders.example, 10.0.0.0/8]',
-      'caFile: ca.pem',
-      'certFile: cert.pem',
-      'keyFile: secret',
+      'caFile: tls/ca.pem',
+      'certFile: tls/service.pem',
+      'keyFile: tls/service.key',
       'credential: { prefix: "Bearer ", secretFile: secret }',
       'breaker: { minCalls: 20, failurePercent: 25, window: 30s, open: 1s }',
     ]),
@@ -69,16 +72,16 @@ test('everything can be written', () => {
     maxAttempts: 5,
     maxConnections: 8,
     egress: ['orders.example', '10.0.0.0/8'],
-    caFile: join(folder, 'ca.pem'),
-    certFile: join(folder, 'cert.pem'),
-    keyFile: join(folder, 'secret'),
+    caFile: join(folder, 'tls/ca.pem'),
+    certFile: join(folder, 'tls/service.pem'),
+    keyFile: join(folder, 'tls/service.key'),
     credential: { header: 'Authorization', prefix: 'Bearer ', secretFile: join(folder, 'secret') },
     breaker: { minCalls: 20, failureRatio: 0.25, windowMs: 30_000, openMs: 1_000 },
   });
 });
 
 test('so can one over NATS, and an echo', () => {
-  const nats = 'nats: { servers: ["nats:4222"], user: routes, passwordFile: secret, caFile: ca.pem }';
+  const nats = 'nats: { servers: ["nats:4222"], user: routes, passwordFile: secret, caFile: tls/ca.pem }';
   expect(routeConfigOf(load(['kind: nats', 'subject: orders.in', nats]))).toMatchObject({
     kind: 'nats',
     subject: 'orders.in',
@@ -104,6 +107,36 @@ test.each<[string, string[], string]>([
     ['kind: nats', 'subject: a', 'nats: { servers: ["n:1"], user: u, passwordFile: secret }'],
     'routes.o.nats.caFile',
   ],
+  ['an authority that is not there', ['url: https://o/', 'caFile: none.pem'], 'routes.o.caFile'],
+  ['an authority that is noise', ['url: https://o/', 'caFile: noise.pem'], 'routes.o.caFile'],
+  [
+    'a certificate with the key of another',
+    ['url: https://o/', 'certFile: tls/channel.pem', 'keyFile: tls/service.key'],
+    'routes.o.certFile',
+  ],
+  [
+    'a credential of two lines',
+    ['url: https://o/', 'credential: { secretFile: two-lines }'],
+    'routes.o.credential.secretFile',
+  ],
+  [
+    'a password of two lines',
+    [
+      'kind: nats',
+      'subject: a',
+      'nats: { servers: ["n:1"], user: u, passwordFile: two-lines, caFile: tls/ca.pem }',
+    ],
+    'routes.o.nats.passwordFile',
+  ],
+  [
+    'a port that does not exist',
+    [
+      'kind: nats',
+      'subject: a',
+      'nats: { servers: ["n:65536"], user: u, passwordFile: secret, caFile: tls/ca.pem }',
+    ],
+    'routes.o.nats.servers',
+  ],
 ])('%s is a problem of its own key', (_, lines, key) => {
   let problems: readonly { readonly key: string }[] = [];
   try {
@@ -113,4 +146,5 @@ test.each<[string, string[], string]>([
     ({ problems } = error);
   }
   expect(problems.map((problem) => problem.key)).toContain(key);
+  expect(JSON.stringify(problems)).not.toContain('canary');
 });

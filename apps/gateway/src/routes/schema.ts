@@ -15,7 +15,9 @@ import {
   variants,
   type Infer,
 } from '@sallyport/service/config';
+import { trustRootsFile } from '@sallyport/service/process';
 import { DEFAULT_BREAKER } from './breaker.ts';
+import { routeFileProblems } from './files.ts';
 import {
   BOUNDS,
   HEADER,
@@ -59,7 +61,7 @@ const kinds = variants(
       maxConnections: integer({ default: 64, ...range(BOUNDS.maxConnections) }),
       /** Host names, addresses and networks; without it, wherever the URL leads. */
       egress: optional(list(string({ maxLength: 255 }), { minItems: 1 })),
-      caFile: optional(path()),
+      caFile: optional(trustRootsFile()),
       certFile: optional(path()),
       keyFile: optional(secretFile()),
       credential: optional(
@@ -78,7 +80,7 @@ const kinds = variants(
         servers: list(string({ maxLength: 270 }), { minItems: 1, maxItems: 64 }),
         user: string({ pattern: NATS_USER }),
         passwordFile: secretFile(),
-        caFile: optional(path()),
+        caFile: optional(trustRootsFile()),
         allowInsecurePlaintext: boolean({ default: false }),
       }),
     }),
@@ -89,12 +91,14 @@ const kinds = variants(
 );
 
 /** `kind: http` (which is also what it is without `kind`), `nats` or `echo`. */
-export const routeSchema = checked(kinds, (written) =>
-  routeProblems('', routeConfigOf(written)).map((problem) => {
+export const routeSchema = checked(kinds, (written) => {
+  const route = routeConfigOf(written);
+  const problems = routeProblems('', route).map((problem) => {
     const [, key = '', what = ''] = /^\.(\S+) (.*)$/u.exec(problem) ?? [];
     return { key: keyOf(key), what, hint: 'See "Routes" in the README of the gateway.' };
-  }),
-);
+  });
+  return [...problems, ...routeFileProblems(route)];
+});
 
 export type WrittenRoute = Infer<typeof kinds>;
 

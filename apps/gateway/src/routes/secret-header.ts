@@ -48,6 +48,11 @@ export function secretHeader(
   };
 }
 
+/** Throws `TypeError` as `secretHeader` would; its message holds nothing of the file. */
+export function checkSecretFile(file: string): void {
+  parse(readFirst(file), file).wipe();
+}
+
 function readFirst(file: string): Uint8Array {
   try {
     return readFileSync(file);
