@@ -13,6 +13,7 @@ import { finalThrough } from '../domain/acknowledgement.ts';
 import { refusal } from '../domain/reply.ts';
 import { Outbox, type OutboxEnd } from './outbox.ts';
 import type { GuardSession, ReceivedState } from './ports.ts';
+import { TakenSequences } from './taken-sequences.ts';
 import { UnderWay } from './under-way.ts';
 
 export type LiveSessionInput = {
@@ -50,6 +51,8 @@ export class LiveSession {
   readonly principal: Principal;
   readonly peerAddress: string;
   readonly outbox: Outbox;
+  /** What came and was not decided by the guard, or refused without it. */
+  readonly sequences = new TakenSequences();
   /** Frames that came and are not final; goes on after the session's end, until the last outcome is recorded. */
   readonly underWay: UnderWay;
   /** When the binding ends, whatever the lease says. */

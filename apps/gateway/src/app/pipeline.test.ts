@@ -268,6 +268,63 @@ describe('what fails', () => {
     expect(s.defects).toEqual([]);
   });
 
+  test('what was refused undecided stays refused: its client was told that nothing happened', async () => {
+    let isAway = true;
+    const s = await stage({
+      guard: ({ admit }) => ({
+        admit: (...args) => (isAway ? Promise.reject(new Error('redis')) : admit(...args)),
+      }),
+    });
+    const { bytes } = s.send(request('orders', 'a'));
+    await s.settled();
+    isAway = false;
+    s.pipeline.onFrame(s.live, bytes);
+    await s.settled();
+    expect(s.log).toEqual(['guard unavailable', 'refusal unavailable', 'refusal duplicate']);
+    expect(s.counted).toEqual(['guard_unavailable', 'replayed']);
+    s.send(request('orders', 'b'));
+    await s.settled();
+    expect(s.log.slice(3)).toEqual([
+      'decision 2 role_grants',
+      'forward b',
+      'outcome 2 success 200',
+      'response done',
+    ]);
+  });
+
+  test('a copy that comes while the guard is asked is not asked about: the first may yet be refused', async () => {
+    const asking = gate();
+    let asked = 0;
+    const s = await stage({
+      guard: ({ admit }) => ({
+        async admit(...args) {
+          asked += 1;
+          if (asked > 1) return admit(...args);
+          await asking.closed;
+          throw new Error('redis');
+        },
+      }),
+    });
+    const { bytes } = s.send(request('orders', 'a'));
+    s.pipeline.onFrame(s.live, bytes);
+    await delay(5);
+    asking.open();
+    await s.settled();
+    expect(s.log).toEqual(['refusal duplicate', 'guard unavailable', 'refusal unavailable']);
+    expect(asked).toBe(1);
+  });
+
+  test('a session whose window the refusals would leave behind is sent elsewhere', async () => {
+    const s = await stage({ guard: () => ({ admit: () => Promise.reject(new Error('redis')) }) });
+    for (let count = 0; count < 600 && !s.live.isOver; count += 1) {
+      s.send(request('orders', 'a'));
+      await s.underWay.idle();
+    }
+    await s.settled();
+    expect(s.log.filter((line) => line === 'refusal unavailable')).toHaveLength(512);
+    expect(s.log.slice(-2)).toEqual(['close unavailable', 'ended guard_unavailable']);
+  });
+
   test.each([
     ['revoked', 'revoked'],
     ['expired', 'expired'],

@@ -115,8 +115,11 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
       // Undecided is refused, retryably, and nothing was consumed (DESIGN.md section 5).
       ticket.abandon();
       endTraces(all, 'guard_unavailable');
-      return refuseAll(live, frame, 'unavailable', 'guard_unavailable');
+      refuseAll(live, frame, 'unavailable', 'guard_unavailable');
+      if (live.sequences.areSpent) live.end('unavailable', 'guard_unavailable');
+      return;
     }
+    live.sequences.decided(frame.messages);
     if (verdict.kind === 'refused') {
       live.end(CLOSE_OF[verdict.cause], verdict.cause);
       return recordRefused(live, all, verdict.cause, ticket);
@@ -270,11 +273,21 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
     const askAgain = refusal('running', detail, RETRY_AFTER_MS);
     const requests = frame.messages.filter(({ kind }) => kind === 'request');
     metrics.refused(code, requests.length);
+    live.sequences.refused(frame.messages);
     live.outbox.push(
       requests.map(({ correlation, firstSentAtMs, trace }) =>
         replyMessage(correlation, firstSentAtMs === undefined ? reply : askAgain, trace),
       ),
     );
+  }
+
+  /** Its client was told, or will be, what became of the first; what the guard has not seen it could not refuse. */
+  function refuseCopy(live: LiveSession, frame: OpenedFrame): void {
+    ports.countRefused(live.peerAddress, 'replayed');
+    metrics.rejected('replayed');
+    const requests = frame.messages.filter(({ kind }) => kind === 'request');
+    const reply = refusal('duplicate', '');
+    live.outbox.push(requests.map(({ correlation, trace }) => replyMessage(correlation, reply, trace)));
   }
 
   /** Remembers what the guard accepted, for acknowledgements, and counts its verdicts. */
@@ -301,6 +314,7 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
 
   function take(live: LiveSession, frame: OpenedFrame, bytes: number, receivedAtMs: number): void {
     metrics.frame();
+    if (!live.sequences.take(frame.messages)) return refuseCopy(live, frame);
     if (isStopping) {
       // Where sessions outlive their gateway, another one takes this frame: its client resends what has no answer.
       if (ports.areSessionsLeft) return live.end('unavailable', 'gateway_stopping');
