@@ -91,7 +91,10 @@ function executedOnce({ load, orders, ledger, rows }: Evidence): Violation[] {
   }
   for (const [id, { answer, destination }] of load.sent) {
     const isAway = answer?.kind === 'without_effect' && executed.has(id);
-    if (isAway) say(`message ${id} took effect, and its client was told that it had not (${answer.code})`);
+    if (isAway)
+      say(
+        `message ${id} to ${destination} took effect, and its client was told that it had not (${answer.code})`,
+      );
     const isMissing = answer?.kind === 'acknowledged' && destination !== 'echo' && !executed.has(id);
     if (isMissing) say(`message ${id} was acknowledged and never executed`);
   }
