@@ -9,7 +9,7 @@ await runService(
     name: 'gateway',
     summary: 'the edge: the secure channel, the replay guard, decisions, routes',
     schema: gatewayProcessConfig,
-    probes: ({ host, httpsPort: port }) => ({ host, port }),
+    probes: ({ httpsHost: host, httpsPort: port }) => ({ host, port }),
     compose: (config, runtime, { probes, readiness }) =>
       composeGateway(gatewayConfig(config), runtime, {
         channelIdentity: channelIdentityOf(config),

@@ -30,8 +30,13 @@ import { routeConfigOf, routeSchema } from './routes/schema.ts';
 const routes = record(routeSchema, { keyPattern: DESTINATION });
 
 const fields = {
+  /** Of the secure channel. */
   host: string({ env: 'SALLYPORT_HOST', default: '127.0.0.1' }),
-  /** Health and metrics. */
+  /**
+   * Of health and metrics, which authenticate nobody and name backends and routes: for operators, so not where clients come
+   * in unless that is said.
+   */
+  httpsHost: string({ env: 'SALLYPORT_HTTPS_HOST', default: '127.0.0.1' }),
   httpsPort: port({ env: 'SALLYPORT_HTTPS_PORT', allowZero: true }),
   /** The secure channel. */
   channelPort: port({ env: 'SALLYPORT_CHANNEL_PORT', allowZero: true }),

@@ -13,6 +13,8 @@ test('the sample of the README is accepted with the files that it names', async 
   await using files = await serviceFiles('gateway');
   const config = loadConfig(gatewayProcessConfig, { text: sample, baseDir: files.folder });
   expect(config.spoolDirectory).toBe(join(files.folder, 'spool'));
+  // Who may reach the channel may not for that reach the metrics.
+  expect([config.host, config.httpsHost]).toEqual(['0.0.0.0', '127.0.0.1']);
 });
 
 const rows: readonly (readonly [string, string, string])[] = [
