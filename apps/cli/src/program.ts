@@ -1,7 +1,7 @@
 /** The command line: parses, finds the command, runs it, and turns what happened into an exit code. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ConfigError, formatProblems } from '@sallyport/service/config';
-import { SallyportError } from '@sallyport/service/errors';
+import { SallyportError, type Reason } from '@sallyport/service/errors';
 import type { CommandContext, Run } from './commands/context.ts';
 import { addAuditCommands } from './commands/audit.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
@@ -112,11 +112,7 @@ function report(error: unknown, output: Output): number {
     return EXIT_FAILED;
   }
   if (error instanceof SallyportError) {
-    const next =
-      error.reason === 'unavailable'
-        ? ' Is it running (npm start)? `sallyport doctor` checks the set-up.'
-        : '';
-    output.problem(`${sentence(error.message)}${next}`, { reason: error.reason });
+    output.problem(`${sentence(error.message)}${nextAfter(error.reason)}`, { reason: error.reason });
     return EXIT_FAILED;
   }
   const cause = error instanceof Error ? error : new Error(String(error));
@@ -124,6 +120,18 @@ function report(error: unknown, output: Output): number {
     reason: 'INTERNAL',
   });
   return EXIT_FAILED;
+}
+
+/** What to do about it, where there is something. */
+function nextAfter(reason: Reason): string {
+  switch (reason) {
+    case 'unavailable':
+      return ' Is it running (npm start)? `sallyport doctor` checks the set-up.';
+    case 'deadline_exceeded':
+      return ' It, or what it needs, does not answer, and whether it was done is not known: `sallyport doctor` checks the set-up.';
+    default:
+      return '';
+  }
 }
 
 const sentence = (text: string): string => (/[.!?]$/u.test(text) ? text : `${text}.`);
