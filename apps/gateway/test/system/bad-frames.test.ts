@@ -86,7 +86,13 @@ const ROWS: readonly Row[] = [
   { name: 'of almost 2 MiB', cause: 'oversized', frame: (scene) => padded(good(scene), 2_000_000) },
   { name: 'with a trailing byte', cause: 'trailing_bytes', frame: (scene) => padded(good(scene), 1, true) },
   { name: 'of version 2', cause: 'unknown_version', frame: (scene) => patched(good(scene), 0, 2) },
-  { name: 'of a reserved type', cause: 'unknown_type', frame: (scene) => patched(good(scene), 1, 0x05) },
+  { name: 'of a type that is none', cause: 'unknown_type', frame: (scene) => patched(good(scene), 1, 0x08) },
+  {
+    name: 'that would resume, where sessions end with their connection',
+    cause: 'no_session_record',
+    alert: 'unknown_session',
+    frame: (scene) => patched(good(scene), 1, 0x05),
+  },
   {
     name: 'of a type only gateways send',
     cause: 'unexpected_type',
