@@ -52,7 +52,8 @@ const REGIONS: readonly (readonly [
   ['direction', HEADER + 22, 'wrong_direction'],
   ['sequence', HEADER + 30, 'sequence_mismatch'],
   ['time sent, a little', HEADER + 38, 'decryption_failed'],
-  ['time sent, a lot', HEADER + 35, 'stale_time'],
+  // Bit 40, which is set from 2004 to 2039: a lower one makes it the future at some hours of the day.
+  ['time sent, a lot', HEADER + 33, 'stale_time'],
   ['nonce, the part that is the IV', HEADER + 40, 'decryption_failed'],
   ['nonce, the rest', HEADER + 54, 'decryption_failed'],
   ['kind', HEADER + 55, 'bad_field'],
