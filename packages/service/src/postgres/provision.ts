@@ -2,9 +2,9 @@
  * Makes what services need on a server before they start: the database, and for each a role that may log in, owns its
  * schema and may nothing else. Run by whoever deploys, with an administrator's credentials that no service gets.
  */
-import { Client } from 'pg';
 import type { Secret } from '@sallyport/crypto';
 import { roleOf } from '../database/service-name.ts';
+import { PostgresClient } from './client.ts';
 import { databaseErrorOf } from './errors.ts';
 import { isVerifierOf, scramVerifier } from './scram.ts';
 import { connectionConfig, type PostgresServer } from './server.ts';
@@ -61,7 +61,7 @@ export async function provisionPostgres(
 
 /** In one transaction. Resolves to whether the password was set. */
 async function provisionRole(
-  client: Client,
+  client: PostgresClient,
   { database, role, password }: { database: string; role: string; password: Secret },
 ): Promise<boolean> {
   const { rows } = await client.query<{ superuser: boolean; known: boolean }>(
@@ -94,7 +94,7 @@ async function provisionRole(
   return setPassword;
 }
 
-async function storedVerifier(client: Client, role: string): Promise<string | undefined> {
+async function storedVerifier(client: PostgresClient, role: string): Promise<string | undefined> {
   const { rows } = await client.query<{ verifier: string | null }>(
     'select rolpassword as verifier from pg_authid where rolname = $1',
     [role],
@@ -102,7 +102,7 @@ async function storedVerifier(client: Client, role: string): Promise<string | un
   return rows[0]?.verifier ?? undefined;
 }
 
-async function connected<T>(server: PostgresServer, use: (client: Client) => Promise<T>): Promise<T> {
+async function connected<T>(server: PostgresServer, use: (client: PostgresClient) => Promise<T>): Promise<T> {
   const config = connectionConfig({
     ...server,
     applicationName: 'sallyport provisioning',
@@ -113,8 +113,7 @@ async function connected<T>(server: PostgresServer, use: (client: Client) => Pro
       idleInTransactionTimeoutMs: STATEMENT_TIMEOUT_MS,
     },
   });
-  const client = new Client({ ...config, query_timeout: STATEMENT_TIMEOUT_MS });
-  client.on('error', () => undefined); // the statement that meets it rejects
+  const client = new PostgresClient({ ...config, query_timeout: STATEMENT_TIMEOUT_MS });
   try {
     await client.connect();
     return await use(client);

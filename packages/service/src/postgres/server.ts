@@ -12,7 +12,7 @@ export interface PostgresServer {
   readonly password: Secret | (() => Promise<Secret>);
   /**
    * TLS 1.3; the certificate must name `host`. `caPem`: the authorities to believe, default those of the system.
-   * `unsafe-plaintext` sends everything but the password in clear.
+   * `unsafe-plaintext` sends everything but the password in clear; a server that wants the password itself gets none.
    */
   readonly tls: { readonly caPem?: string | undefined } | 'unsafe-plaintext';
 }
