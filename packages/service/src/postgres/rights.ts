@@ -12,6 +12,14 @@ export async function checkRights(
     const { rows } = await connection.query(
       `select
          rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls as powerful,
+         array(
+           select rolname::text from pg_roles other
+           where other.oid <> r.oid and pg_has_role(r.oid, other.oid, 'member') and (
+             rolsuper or rolcreaterole or rolcreatedb or rolreplication or rolbypassrls
+             or rolname like 'pg\\_%'
+             or exists (select from pg_namespace where nspowner = other.oid))
+           order by 1
+         ) as others, -- PostgreSQL 15, section 22.5: what begins with pg_ reaches beyond a schema
          coalesce((select nspowner = r.oid from pg_namespace where nspname = $1), false) as owner
        from pg_roles r where rolname = current_user`,
       [schema],
@@ -19,6 +27,11 @@ export async function checkRights(
     const rights = rows[0];
     if (rights?.['powerful'] !== false) {
       const message = `the database user ${user} may more than a service should (superuser, or the right to make roles or databases): give the service a user of its own`;
+      throw new DatabaseError('insufficient_privilege', message);
+    }
+    const others: unknown = rights['others'];
+    if (!Array.isArray(others) || others.length > 0) {
+      const message = `the database user ${user} may become ${String(others)}, and so more than a service should: revoke that`;
       throw new DatabaseError('insufficient_privilege', message);
     }
     if (rights['owner'] !== true) {
