@@ -21,24 +21,52 @@ const PORT_OF = {
   'audit-service': 'audit',
 } as const satisfies Record<ServiceName, keyof Ports>;
 
-/** Connects, runs `use`, and closes whatever happens. */
+/** Connects to whichever replica answers first, runs `use`, and closes whatever happens. */
 export async function withService<S extends DescService, Result>(
   context: CommandContext,
   service: S,
   name: ServiceName,
   use: (client: GrpcClient<S>) => Promise<Result>,
 ): Promise<Result> {
+  const connect = await connector(context, service, name);
+  await using client = connect((await addressesOf(context.home, name)).join(','));
+  return await use(client);
+}
+
+export type Replica<S extends DescService> = { readonly address: string; readonly client: GrpcClient<S> };
+
+/**
+ * As `withService`, with a client for each replica: for answers that have to be of one and the same, and for asking the
+ * next when one has none. At least one, the first replica first; none is connected before it is asked.
+ */
+export async function withReplicas<S extends DescService, Result>(
+  context: CommandContext,
+  service: S,
+  name: ServiceName,
+  use: (replicas: readonly Replica<S>[]) => Promise<Result>,
+): Promise<Result> {
+  const connect = await connector(context, service, name);
+  await using clients = new AsyncDisposableStack();
+  const addresses = await addressesOf(context.home, name);
+  return await use(addresses.map((address) => ({ address, client: clients.use(connect(address)) })));
+}
+
+async function connector<S extends DescService>(
+  context: CommandContext,
+  service: S,
+  name: ServiceName,
+): Promise<(address: string) => GrpcClient<S>> {
   const trust = await readTrust(context.home);
   const identity = await requireIdentity(context.home, context.as);
-  await using client = grpcClient(service, {
-    address: (await addressesOf(context.home, name)).join(','),
-    expectedServer: name,
-    identity,
-    trust,
-    deadlineMs: DEADLINE_MS,
-    maxMessageBytes: MAX_MESSAGE_BYTES,
-  });
-  return await use(client);
+  return (address) =>
+    grpcClient(service, {
+      address,
+      expectedServer: name,
+      identity,
+      trust,
+      deadlineMs: DEADLINE_MS,
+      maxMessageBytes: MAX_MESSAGE_BYTES,
+    });
 }
 
 /** Every replica of a service of the running home, the first one first; where nothing is known to run, where it would. */

@@ -1,15 +1,17 @@
-/** The log as the verifier reads it: from the running audit-service. */
+/** The log as the verifier reads it: from one replica of the running audit-service. */
 import type { LogLeaf, LogSource } from '@sallyport/audit-log';
 import type { auditv1 } from '@sallyport/proto';
 import { SallyportError } from '@sallyport/service/errors';
-import type { GrpcClient } from '@sallyport/service/grpc';
+import type { ServiceCalls } from '@sallyport/service/grpc';
 import { recordRow } from './records.ts';
 
+export type LogCalls = Pick<
+  ServiceCalls<typeof auditv1.AuditService>,
+  'exportLeaves' | 'getCheckpoint' | 'getTile'
+>;
+
 /** `onLeaf` hears how many leaves were read so far and how many the checkpoint covers. */
-export function serviceSource(
-  client: GrpcClient<typeof auditv1.AuditService>,
-  onLeaf: (read: number) => void,
-): LogSource {
+export function serviceSource(client: LogCalls, onLeaf: (read: number) => void): LogSource {
   return {
     async checkpoint() {
       const { checkpoint } = await client.getCheckpoint({});

@@ -4,27 +4,27 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   decodeEvent,
   entryOf,
   formatProof,
   parseEntry,
   parseProof,
-  verifyLog,
   verifyProof,
   type Checkpoint,
   type VerifyFinding,
-  type VerifyReport,
 } from '@sallyport/audit-log';
 import { fromBase64url, toBase64url } from '@sallyport/crypto';
 import { auditv1 } from '@sallyport/proto';
 import type { CommandContext } from '../commands/context.ts';
-import { withService } from '../connect.ts';
+import { withReplicas } from '../connect.ts';
 import { CommandFailed, UsageError } from '../exit.ts';
 import { parseInteger } from '../format.ts';
 import { readIfPresent, writePrivate } from '../state/files.ts';
 import { readPins, type Pins } from './pins.ts';
-import { serviceSource } from './source.ts';
+import { replicaRemarks } from './remarks.ts';
+import { anyReplica, verifyReplicas, type LogVerification } from './replicas.ts';
 
 type VerifyOptions = { readonly proof?: string; readonly key?: string };
 
@@ -36,29 +36,25 @@ export async function verify(context: CommandContext, options: VerifyOptions): P
   if (options.proof !== undefined) return verifyProofFile(context, options.proof, pins);
   const remembered = await readRemembered(context, pins);
   const { output } = context;
-  const { report, selfReported } = await withService(
-    context,
-    auditv1.AuditService,
-    'audit-service',
-    async (client) => {
-      let shownAtMs = performance.now();
-      const source = serviceSource(client, (read) => {
+  let shownAtMs = performance.now();
+  const verification = await withReplicas(context, auditv1.AuditService, 'audit-service', (replicas) =>
+    verifyReplicas(replicas, {
+      verifierKey: pins.current,
+      earlierKeys: pins.earlier,
+      keys: pins.keys,
+      maxFindings: MAX_SHOWN_FINDINGS,
+      ...(remembered === undefined ? {} : { previous: remembered }),
+      sleep: (ms) => sleep(ms, undefined, { signal: context.signal }),
+      onLeaf(read) {
         if (performance.now() - shownAtMs < PROGRESS_EVERY_MS) return;
         shownAtMs = performance.now();
         if (!output.json) output.progress(`${read} leaves checked …`);
-      });
-      const checked = await verifyLog(source, {
-        verifierKey: pins.current,
-        earlierKeys: pins.earlier,
-        maxFindings: MAX_SHOWN_FINDINGS,
-        ...(remembered === undefined ? {} : { previous: remembered }),
-      });
-      // What the service itself found, e.g. between its two copies of the checkpoint, which nobody outside can see.
-      return { report: checked, selfReported: (await client.getCheckpoint({})).findings };
-    },
+      },
+    }),
   );
+  const { report, selfReported } = verification;
   output.progress(undefined);
-  showReport(context, report, selfReported, remembered);
+  showReport(context, verification, remembered);
   const count = report.findingCount + selfReported.length;
   if (count > 0) throw new CommandFailed(`The log does not verify: ${counted(count, 'finding')}.`);
   if (report.checkpoint !== undefined) await remember(context, pins, report.checkpoint);
@@ -66,8 +62,7 @@ export async function verify(context: CommandContext, options: VerifyOptions): P
 
 function showReport(
   context: CommandContext,
-  report: VerifyReport,
-  selfReported: readonly string[],
+  { report, selfReported, replicas }: LogVerification,
   previous: Checkpoint | undefined,
 ): void {
   const { output } = context;
@@ -90,6 +85,7 @@ function showReport(
     findingCount: report.findingCount,
     findings: report.findings,
     selfReported,
+    replicas,
   };
   const gaps = report.recordedGaps.length;
   const text = value.ok
@@ -110,6 +106,7 @@ function showReport(
       ].join('\n')
     : `${counted(report.leaves, 'leaf', 'leaves')} read.`;
   output.result(value, text);
+  for (const remark of replicaRemarks(replicas, previous)) output.note(remark);
 }
 
 function findingText({ kind, where, what, next }: VerifyFinding): string {
@@ -122,8 +119,8 @@ export async function prove(
   leaf = '',
 ): Promise<void> {
   const leafIndex = parseInteger(leaf, 0, Number.MAX_SAFE_INTEGER, 'The leaf index');
-  const answer = await withService(context, auditv1.AuditService, 'audit-service', (client) =>
-    client.getProof({ leafIndex: BigInt(leafIndex) }),
+  const answer = await withReplicas(context, auditv1.AuditService, 'audit-service', (replicas) =>
+    anyReplica(replicas)((client) => client.getProof({ leafIndex: BigInt(leafIndex) })),
   );
   // What the entry commits to goes along, so that the proof can be read without the service.
   const subject = { entry: toBase64url(answer.entry), body: toBase64url(answer.body) };

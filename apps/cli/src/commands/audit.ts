@@ -5,7 +5,8 @@ import { auditv1 } from '@sallyport/proto';
 import { SallyportError } from '@sallyport/service/errors';
 import { parsePrincipalId } from '@sallyport/service/identity';
 import { recordJson, recordLine } from '../audit/records.ts';
-import { withService } from '../connect.ts';
+import { anyReplica } from '../audit/replicas.ts';
+import { withReplicas, withService } from '../connect.ts';
 import { UsageError } from '../exit.ts';
 import { parseHex, parseInteger, parseTime } from '../format.ts';
 import { prove, verify } from '../audit/verify.ts';
@@ -94,13 +95,14 @@ async function query(context: CommandContext, options: QueryOptions): Promise<vo
     includeEvent: options.event === true,
   };
   let count = 0;
-  await withService(context, SERVICE, NAME, async (client) => {
+  await withReplicas(context, SERVICE, NAME, async (replicas) => {
+    const ask = anyReplica(replicas); // all read one database, and a page's token is good at each of them
     for (let pageToken = ''; count < limit;) {
-      const pageSize = Math.min(PAGE_SIZE, limit - count);
-      const page = await client.queryRecords({ ...request, pageSize, pageToken }, { signal: context.signal });
-      for (const record of page.records) context.output.result(recordJson(record), recordLine(record));
-      count += page.records.length;
-      pageToken = page.nextPageToken;
+      const page = { ...request, pageSize: Math.min(PAGE_SIZE, limit - count), pageToken };
+      const found = await ask((client) => client.queryRecords(page, { signal: context.signal }));
+      for (const record of found.records) context.output.result(recordJson(record), recordLine(record));
+      count += found.records.length;
+      pageToken = found.nextPageToken;
       if (pageToken === '') return;
     }
   });

@@ -47,6 +47,8 @@ export interface VerifyFinding {
   readonly position?: number;
   /** Line of the checkpoint, from 1. */
   readonly line?: number;
+  /** The other checkpoint, as it was given, that this one contradicts. */
+  readonly contradicts?: Checkpoint;
 }
 
 export interface ProducerRange {

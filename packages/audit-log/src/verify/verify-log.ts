@@ -29,6 +29,8 @@ export interface VerifyOptions {
   readonly earlierKeys?: readonly string[];
   /** What an earlier verification returned: the log may only have grown since. */
   readonly previous?: Checkpoint;
+  /** Checkpoints of it that others hold, their signatures verified: all of them must be of this one history. */
+  readonly alsoSigned?: readonly Checkpoint[];
   /** Findings kept in the report; all are counted. Default 100. */
   readonly maxFindings?: number;
   /** Hears how far it is, once for each block. */
@@ -46,15 +48,24 @@ export async function verifyLog(source: LogSource, options: VerifyOptions): Prom
   const { size, signed } = await checkCheckpoint(source, keys, findings);
   const tilesAreSigned = signed !== undefined && sameBytes(await rootOfLeafTiles(source, size), signed.root);
   await using cursor = new LeafCursor(source);
-  const pass = new Pass(source, size, tilesAreSigned, cursor, findings);
-  const { previous } = options;
-  if (previous !== undefined && previous.size > size) {
-    const what = `an earlier checkpoint had ${previous.size} leaves, this one has ${size}`;
-    findings.add({ kind: 'consistency', where: 'checkpoint line 2', what, next: SHRUNK, line: 2 });
+  const { previous, alsoSigned = [] } = options;
+  const others = previous === undefined ? alsoSigned : [previous, ...alsoSigned];
+  const pass = new Pass(source, size, tilesAreSigned, cursor, others, findings);
+  for (const other of others) {
+    if (other.size <= size) continue;
+    const what = `an earlier checkpoint had ${other.size} leaves, this one has ${size}`;
+    findings.add({
+      kind: 'consistency',
+      where: 'checkpoint line 2',
+      what,
+      next: SHRUNK,
+      line: 2,
+      contradicts: other,
+    });
   }
-  pass.comparePrevious(previous);
+  pass.compareOthers();
   for (let start = 0; start < size; start += TILE_WIDTH) {
-    await pass.block(start, previous);
+    await pass.block(start);
     options.onProgress?.(Math.min(start + TILE_WIDTH, size), size);
   }
   const root = await pass.finishTree();
@@ -88,6 +99,7 @@ class Pass {
   readonly #size: number;
   readonly #tilesAreSigned: boolean;
   readonly #cursor: LeafCursor;
+  readonly #others: readonly Checkpoint[];
   readonly #findings: Findings;
   readonly #edge = new TreeEdge();
   /** False when a leaf is nowhere to be found: then there is no root to compare. */
@@ -98,17 +110,19 @@ class Pass {
     size: number,
     tilesAreSigned: boolean,
     cursor: LeafCursor,
+    others: readonly Checkpoint[],
     findings: Findings,
   ) {
     this.#source = source;
     this.#size = size;
     this.#tilesAreSigned = tilesAreSigned;
     this.#cursor = cursor;
+    this.#others = others;
     this.#findings = findings;
     this.sequences = new Sequences(findings);
   }
 
-  async block(start: number, previous: Checkpoint | undefined): Promise<void> {
+  async block(start: number): Promise<void> {
     const findings = this.#findings;
     const index = start / TILE_WIDTH;
     const width = Math.min(this.#size - start, TILE_WIDTH);
@@ -146,7 +160,7 @@ class Pass {
         if (decoded.ok) this.sequences.recorded(decoded.event, leaf.producer);
         checkRows(leaf, recordsOfDecoded(decoded), findings);
       }
-      await this.#grow(verdict.hash, previous);
+      await this.#grow(verdict.hash);
     }
     if (bundle === undefined || entries === undefined || entries.rest === 0) return;
     if (bundle.width > width) return; // it goes on beyond this log's size
@@ -160,11 +174,21 @@ class Pass {
     });
   }
 
-  comparePrevious(previous: Checkpoint | undefined): void {
-    if (previous?.size !== this.#edge.size || !this.#complete) return;
-    if (constantTimeEqual(this.#edge.root(), previous.root)) return;
-    const what = `the first ${previous.size} leaves are not those of the earlier checkpoint of that size`;
-    this.#findings.add({ kind: 'consistency', where: `leaves 0 to ${previous.size}`, what, next: FORKED });
+  /** The tree as it is now with what was signed elsewhere at this size. */
+  compareOthers(): void {
+    if (!this.#complete) return;
+    for (const contradicts of this.#others) {
+      const { root, size } = contradicts;
+      if (size !== this.#edge.size || constantTimeEqual(this.#edge.root(), root)) continue;
+      const what = `the first ${size} leaves are not those of the earlier checkpoint of that size`;
+      this.#findings.add({
+        kind: 'consistency',
+        where: `leaves 0 to ${size}`,
+        what,
+        next: FORKED,
+        contradicts,
+      });
+    }
   }
 
   async finishTree(): Promise<Uint8Array | undefined> {
@@ -175,13 +199,13 @@ class Pass {
     return this.#edge.root();
   }
 
-  async #grow(hash: Uint8Array | undefined, previous: Checkpoint | undefined): Promise<void> {
+  async #grow(hash: Uint8Array | undefined): Promise<void> {
     if (hash === undefined) this.#complete = false;
     if (!this.#complete || hash === undefined) return;
     for (const tile of this.#edge.append(hash)) {
       if (tile.level > 0) await checkHashTile(this.#source, tile, this.#size, this.#findings);
     }
-    this.comparePrevious(previous);
+    this.compareOthers();
   }
 }
 
