@@ -13,7 +13,7 @@ import {
   string,
   type Infer,
 } from '@sallyport/service/config';
-import { policyMaxAge, revocationsDeadAfter } from '@sallyport/gateway/bounds';
+import { policyMaxAge, revocationsDeadAfter, spoolMaxBytes } from '@sallyport/gateway/bounds';
 import { routeConfigOf, routeSchema } from '@sallyport/gateway/routes';
 import { REDIS_ACL } from '@sallyport/gateway/redis';
 import { redisConfig } from '@sallyport/service/process';
@@ -72,6 +72,8 @@ export const embeddedConfig = object({
   telemetry: telemetryConfig,
   policy: object({ maxAge: policyMaxAge }),
   revocations: object({ deadAfter: revocationsDeadAfter }),
+  /** Of each gateway. */
+  spool: object({ maxBytes: spoolMaxBytes }),
   cluster,
   /** Destinations beside the built-in `echo`. */
   routes: record(routeSchema, { keyPattern: /^(?!echo$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/ }),

@@ -193,6 +193,7 @@ async function startServices(parts: Parts): Promise<void> {
         bundleDirectory: home.bundleFolder,
         policy: { maxAgeMs: config.policy.maxAge },
         revocations: { deadAfterMs: config.revocations.deadAfter },
+        ...(config.spool.maxBytes === undefined ? {} : { spoolMaxBytes: config.spool.maxBytes }),
         routes: { ...routesOf(config), echo: { kind: 'echo' } },
       },
       runtime,

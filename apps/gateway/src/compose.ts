@@ -122,6 +122,7 @@ export async function composeGateway(
     await startAuditTrail({
       serviceId: identity.spiffeId,
       directory: config.spoolDirectory,
+      ...(config.spoolMaxBytes === undefined ? {} : { maxBytes: config.spoolMaxBytes }),
       bus,
       clock,
       log,

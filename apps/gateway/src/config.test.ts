@@ -49,6 +49,7 @@ test.each<[string, Partial<GatewayConfig>]>([
   ['spoolDirectory', { spoolDirectory: '' }],
   ['policy.maxAgeMs', { policy: { maxAgeMs: 0 } }],
   ['revocations.deadAfterMs', { revocations: { deadAfterMs: 1e9 } }],
+  ['spoolMaxBytes', { spoolMaxBytes: 1 }],
   ['routes.two words', { routes: { 'two words': { kind: 'echo' } } }],
   ['routes.', { routes: { '': { kind: 'echo' } } }],
   ['routes.o.url', { routes: { o: { ...orders, url: 'file:///etc/passwd' } } }],

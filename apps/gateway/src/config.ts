@@ -10,6 +10,8 @@ export type GatewayConfig = {
   readonly httpsPort: number;
   readonly channelPort: number;
   readonly spoolDirectory: string;
+  /** What may wait there; one sixteenth is kept for outcomes of what was begun. Default 256 MiB. */
+  readonly spoolMaxBytes?: number;
   readonly authAddress: string;
   readonly keyAddress: string;
   readonly policyAddress: string;
@@ -33,6 +35,8 @@ export const DEFAULT_POLICY_MAX_AGE_MS = 15 * 60_000;
 export const DEFAULT_DEAD_AFTER_MS = 30_000;
 /** Below what a healthy feed shows, or with no bound that protects, neither says anything. */
 export const POLICY_AGE_MS = { min: 1_000, max: 24 * 60 * 60_000 } as const;
+/** Room for the decisions of a few frames of the largest size, and a bound on what a mistake takes of a disk. */
+export const SPOOL_BYTES = { min: 256 * 1024, max: 1024 ** 4 } as const;
 export const DEAD_AFTER_MS = { min: 1_000, max: 10 * 60_000 } as const;
 
 /** All that is wrong, a sentence with its key each; empty = usable. */
@@ -54,6 +58,7 @@ export function configProblems(config: GatewayConfig): string[] {
   ): void => demand(value === undefined || isWhole(value, min, max), key, `${min} to ${max}`);
   bounded(config.policy?.maxAgeMs, POLICY_AGE_MS, 'policy.maxAgeMs');
   bounded(config.revocations?.deadAfterMs, DEAD_AFTER_MS, 'revocations.deadAfterMs');
+  bounded(config.spoolMaxBytes, SPOOL_BYTES, 'spoolMaxBytes');
   for (const [name, route] of Object.entries(config.routes)) {
     const key = `routes.${name}`;
     demand(DESTINATION.test(name), key, 'named with 1 to 255 printable characters and no blanks');

@@ -20,7 +20,7 @@ import {
   serviceAddress,
   serviceConfig,
 } from '@sallyport/service/process';
-import { policyMaxAge, revocationsDeadAfter } from './bounds.ts';
+import { policyMaxAge, revocationsDeadAfter, spoolMaxBytes } from './bounds.ts';
 import type { GatewayConfig } from './config.ts';
 import type { RedisTarget } from './guard/redis-target.ts';
 import { DESTINATION } from './routes/config.ts';
@@ -42,6 +42,7 @@ const fields = {
   channelPort: port({ env: 'SALLYPORT_CHANNEL_PORT', allowZero: true }),
   /** Where audit events wait until audit-service has them. Of this replica alone. */
   spoolDirectory: path(),
+  spoolMaxBytes,
   /** Holds the last good policy bundle. Of this replica alone. */
   bundleDirectory: path(),
   authAddress: serviceAddress('auth-service'),
@@ -71,6 +72,7 @@ export function gatewayConfig(config: GatewayProcessConfig): GatewayConfig {
   const { authAddress, keyAddress, policyAddress } = config;
   return {
     ...{ host, httpsPort, channelPort, spoolDirectory, bundleDirectory },
+    ...(config.spoolMaxBytes === undefined ? {} : { spoolMaxBytes: config.spoolMaxBytes }),
     ...{ authAddress, keyAddress, policyAddress },
     policy: { maxAgeMs: config.policy.maxAge },
     revocations: { deadAfterMs: config.revocations.deadAfter },

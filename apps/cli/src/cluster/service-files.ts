@@ -73,6 +73,7 @@ function gateway({ home, config, replicas }: Deployment, { folder, number, port,
     policyAddress: addressesOf(replicas, 'policy-service', number),
     policy: { maxAge: `${config.policy.maxAge}ms` },
     revocations: { deadAfter: `${config.revocations.deadAfter}ms` },
+    ...(config.spool.maxBytes === undefined ? {} : { spoolMaxBytes: config.spool.maxBytes }),
     routes: { ...Object.fromEntries(routes), echo: { kind: 'echo' } },
   };
 }
