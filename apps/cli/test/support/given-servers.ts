@@ -51,6 +51,8 @@ export type WorldOptions = {
   readonly policyMaxAgeMs?: number;
   /** Without word of what is revoked for so long, frames are refused. */
   readonly revocationsDeadAfterMs?: number;
+  /** What may wait in a gateway's spool. */
+  readonly spoolMaxBytes?: number;
   /** Clocks of the processes can be set: `World.setClocks`. */
   readonly hasClocks?: boolean;
 };
@@ -102,6 +104,7 @@ export async function createWorld(options: WorldOptions): Promise<World> {
     log: { level: 'warn' },
     policy: bound('maxAge', options.policyMaxAgeMs),
     revocations: bound('deadAfter', options.revocationsDeadAfterMs),
+    spool: options.spoolMaxBytes === undefined ? {} : { maxBytes: options.spoolMaxBytes },
     routes: {
       orders: { url: orders.url, timeout: '5s' },
       ledger: { url: ledger.url, timeout: '5s', idempotent: true },
