@@ -14,6 +14,8 @@ export type AnswerPorts = {
 export type Answers = {
   /** After the record: what was refused is final, and its sender hears of it. */
   conclude(live: LiveSession, judged: Judged): Promise<void>;
+  /** Claimed and not begun: it may be sent anew. */
+  release(live: LiveSession, claimed: readonly Incoming[]): Promise<void>;
   /** Nothing of the frame was done, and all of it may be sent anew. */
   giveBack(live: LiveSession, judged: Judged): Promise<void>;
 };
@@ -46,10 +48,7 @@ export function createAnswers({ guard, metrics }: AnswerPorts): Answers {
       RETRY_AFTER_MS,
     );
     const claimed = [...allowed, ...refused.flatMap((each) => (each.isClaimed ? [each.incoming] : []))];
-    await concludeClaims(
-      live,
-      claimed.map(({ correlation }) => ({ correlation, state: 'released', response: undefined })),
-    );
+    await release(live, claimed);
     live.finished([...settled, ...allowed.map(({ message }) => message.sequence)]);
     const answers = [
       ...allowed.map((incoming) => ({ incoming, reply: unrecorded })),
@@ -61,6 +60,13 @@ export function createAnswers({ guard, metrics }: AnswerPorts): Answers {
     ];
     answer(live, answers);
     for (const { incoming } of answers) incoming.trace?.end({ 'sallyport.outcome': 'refused' }, 'unrecorded');
+  }
+
+  function release(live: LiveSession, claimed: readonly Incoming[]): Promise<void> {
+    return concludeClaims(
+      live,
+      claimed.map(({ correlation }) => ({ correlation, state: 'released', response: undefined })),
+    );
   }
 
   async function concludeClaims(live: LiveSession, claims: readonly ConcludedRequest[]): Promise<void> {
@@ -95,5 +101,5 @@ export function createAnswers({ guard, metrics }: AnswerPorts): Answers {
     );
   }
 
-  return { conclude, giveBack };
+  return { conclude, giveBack, release };
 }

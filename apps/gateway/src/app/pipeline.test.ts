@@ -390,10 +390,12 @@ describe('a session that ends under way', () => {
     ]);
   });
 
-  test('between guard and decision: not allowed', async () => {
+  test('between guard and decision: not allowed, and free to be sent again elsewhere', async () => {
     const asking = gate();
+    const released: unknown[] = [];
     const s = await stage({
       guard: (memory) => ({
+        conclude: async (_session, results) => void released.push(...results),
         admit: async (...of) => {
           const verdict = await memory.admit(...of);
           await asking.closed;
@@ -406,6 +408,7 @@ describe('a session that ends under way', () => {
     asking.open();
     await s.settled();
     expect(s.log).toEqual(['ended carrier_closed', 'decision 1 session_ended']);
+    expect(released).toMatchObject([{ state: 'released' }]);
   });
 
   test('while forwarded: the outcome is recorded and nobody is answered', async () => {

@@ -23,7 +23,7 @@ import {
   type MessageTrace,
   type MessageTraces,
 } from './message-trace.ts';
-import { claimOf, decisionOf, incomingOf, isAccepted, type Incoming } from './message.ts';
+import { claimOf, decisionOf, incomingOf, isAccepted, isAddressed, type Incoming } from './message.ts';
 import type { Outcomes } from './outcomes.ts';
 import type {
   FrameRefusal,
@@ -126,7 +126,14 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
     }
     const { verdicts, received } = verdict;
     acknowledgeLater(live, all, verdicts, received);
-    if (live.isOver) return recordRefused(live, all, 'session_ended', ticket);
+    if (live.isOver) {
+      // Its client may resume elsewhere and send them again: a claim that nobody works on would keep them waiting.
+      await answers.release(
+        live,
+        all.filter(({ message }, index) => verdicts[index] === 'new' && isAddressed(message)),
+      );
+      return recordRefused(live, all, 'session_ended', ticket);
+    }
 
     const decidingSinceMs = traces === undefined ? 0 : ports.traces.nowMs();
     const judged = judge(live, all, verdicts);
