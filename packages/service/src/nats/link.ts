@@ -35,8 +35,8 @@ const LAST_FLUSH_MS = 500;
 
 /**
  * Resolves when the first connection is there, or when it turned out that there is no server to have one with: then it
- * goes on trying. Throws `BusError` (`refused`) when a server was reached and the deployment is wrong: credentials,
- * certificate, files.
+ * goes on trying. Throws `BusError` (`refused`) when no server could be used and one of them was reached and the
+ * deployment is wrong: credentials, certificate, files.
  */
 export async function openLink(options: ParsedNatsOptions): Promise<NatsLink> {
   const { log } = options;
@@ -107,7 +107,16 @@ export async function openLink(options: ParsedNatsOptions): Promise<NatsLink> {
     }
   }
 
-  for (const _ of options.servers) if (await tryOnce()) break;
+  // One server that this deployment does not fit must not keep it from the others.
+  let refusal: unknown;
+  for (const _ of options.servers) {
+    const isUp = await tryOnce().catch((error: unknown) => {
+      refusal ??= error;
+      return false;
+    });
+    if (isUp) break;
+  }
+  if (refusal !== undefined && current === undefined) throw refusal;
   const keeping = keep();
 
   const connection = (): NatsConnection => {

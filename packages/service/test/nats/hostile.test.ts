@@ -59,6 +59,21 @@ describe.skipIf(suite.skip)(suite.title('a hostile network before NATS'), () => 
   });
 });
 
+test.skipIf(suite.skip)(
+  suite.title('a server that wants no TLS, first of two: the other one is taken, and a lost one found again'),
+  async () => {
+    await using impostor = await startImpostor(info, info);
+    const [good = ''] = rig.options('gateway').servers;
+    await using bus = await openNatsBus(
+      rig.options('gateway', { servers: [`127.0.0.1:${impostor.port}`, good] }),
+    );
+    await bus.check();
+    await rig.server.restart();
+    await expect.poll(() => bus.check().then(() => 'up'), { timeout: 10_000 }).toBe('up');
+    expect(impostor.heard()).toBe('');
+  },
+);
+
 describe.skipIf(suite.skip)(suite.title('a hostile neighbour on NATS'), () => {
   test.each(['$JS.API.STREAM.PURGE.AUDIT', '$JS.API.STREAM.MSG.DELETE.AUDIT'])(
     'what others sent is not removed by a reply that goes to %s',
