@@ -3,10 +3,16 @@ import { createEgress, egressProblem } from './egress.ts';
 
 describe('without a list', () => {
   const egress = createEgress(undefined);
-  test.each(['127.0.0.1', '::1', '10.1.2.3', '93.184.216.34', '2606:2800:220:1::1', 'fd12:3456::1'])(
-    '%s is permitted',
-    (address) => expect(egress.permits('orders.example', address)).toBe(true),
-  );
+  test.each([
+    '127.0.0.1',
+    '::1',
+    '10.1.2.3',
+    '93.184.216.34',
+    '2606:2800:220:1::1',
+    'fd12:3456::1',
+    '64:ff9b::5db8:d822',
+    '2002:5db8:d822::1',
+  ])('%s is permitted', (address) => expect(egress.permits('orders.example', address)).toBe(true));
 
   test.each([
     '169.254.169.254',
@@ -15,6 +21,13 @@ describe('without a list', () => {
     '::ffff:a9fe:a9fe',
     '64:ff9b::a9fe:a9fe',
     '2002:a9fe:a9fe::1',
+    '64:ff9b::6464:64c8', // 100.100.100.200
+    '64:ff9b::a83f:8110', // 168.63.129.16
+    '64:ff9b::1', // 0.0.0.1
+    '2002:6464:64c8::1',
+    '2002:c000:c0::1', // 192.0.0.192
+    '::ffff:0.0.0.0',
+    '::ffff:100.100.100.200',
     'fe80::1',
     'fe80::1%eth0',
     'fd00:ec2::254',

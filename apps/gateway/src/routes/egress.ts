@@ -33,11 +33,15 @@ const SPECIAL: readonly (readonly [string, number, Family])[] = [
   ['fd20:ce::254', 128, 'ipv6'], // Google
   ['::', 128, 'ipv6'],
   ['ff00::', 8, 'ipv6'],
-  ['64:ff9b::a9fe:0', 112, 'ipv6'], // 169.254/16 through NAT64
-  ['2002:a9fe::', 32, 'ipv6'], // and through 6to4
 ];
 const special = new BlockList();
-for (const [address, prefix, family] of SPECIAL) special.addSubnet(address, prefix, family);
+for (const [address, prefix, family] of SPECIAL) {
+  special.addSubnet(address, prefix, family);
+  if (family === 'ipv6') continue;
+  // The same through NAT64 (RFC 6052 section 2.1) and through 6to4 (RFC 3056 section 2).
+  special.addSubnet(`64:ff9b::${address}`, 96 + prefix, 'ipv6');
+  special.addSubnet(`2002:${hexOf(address)}::`, 16 + prefix, 'ipv6');
+}
 
 /** What is wrong with an entry; undefined = nothing. */
 export function egressProblem(text: string): string | undefined {
@@ -86,6 +90,13 @@ function parseEntry(text: string): Entry | undefined {
 function familyOf(address: string): Family | undefined {
   const version = isIP(address);
   return version === 4 ? 'ipv4' : version === 6 ? 'ipv6' : undefined;
+}
+
+/** `a9fe:0000` of `169.254.0.0`. */
+function hexOf(address: string): string {
+  const [a = 0, b = 0, c = 0, d = 0] = address.split('.').map(Number);
+  const group = (high: number, low: number): string => (high * 256 + low).toString(16).padStart(4, '0');
+  return `${group(a, b)}:${group(c, d)}`;
 }
 
 function withoutZone(address: string): string {
