@@ -33,9 +33,10 @@ export function buildRoutes(config: Readonly<Record<string, RouteConfig>>, ports
       meter: meters.of(destination, () => remote.get(destination)?.state() ?? 'closed'),
       onProblem: (problem) => log.warn('a route has a problem', { destination, problem }),
     };
-    return route.kind === 'http'
-      ? httpRoute(route, given)
-      : natsRoute(route, connections.to(route.nats), given);
+    if (route.kind === 'http') return httpRoute(route, given);
+    if (route.nats.caFile === undefined)
+      log.warn('a route is without TLS: allowInsecurePlaintext is set', { destination });
+    return natsRoute(route, connections.to(route.nats), given);
   }
 
   try {

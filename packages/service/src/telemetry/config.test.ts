@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { loadConfig, object } from '../config/index.ts';
-import { parseHeaders, telemetryConfig } from './config.ts';
+import { memoryLog } from '../testing/log.ts';
+import { openTelemetry, parseHeaders, telemetryConfig } from './config.ts';
 
 describe('headers of a file', () => {
   test('are read, comments and empty lines left out', () => {
@@ -31,6 +32,19 @@ describe('configuration', () => {
 
   test('by default nothing leaves the process', () => {
     expect(read({})).toEqual({ samplePercent: 1 });
+  });
+
+  test.each([
+    ['http://collector.example/v1/traces', 1],
+    ['http://127.0.0.1.example/v1/traces', 1],
+    ['https://collector.example/v1/traces', 0],
+    ['http://127.0.0.1:4318/v1/traces', 0],
+    ['http://[::1]:4318/v1/traces', 0],
+  ])('spans to %s: %s warnings', async (otlpUrl, warnings) => {
+    const log = memoryLog();
+    const config = { otlpUrl, samplePercent: 1, caFile: undefined, headersFile: undefined };
+    await (await openTelemetry({ service: 'gateway', config, log })).close();
+    expect(log.lines).toHaveLength(warnings);
   });
 
   test('files without a collector, and secrets in clear, are refused', () => {

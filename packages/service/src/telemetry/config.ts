@@ -65,9 +65,16 @@ export type OpenTelemetryOptions = {
 /** One process, whichever services are in it. */
 const instance = randomUUID();
 const PERCENT = 100;
+/** As `URL` writes them. */
+const LOOPBACK = /^(?:localhost|\[::1\]|127(?:\.\d{1,3}){3})$/u;
 
-/** The telemetry of a service as it is configured. Throws what a missing or malformed file throws. */
+/** The telemetry of a service as it is configured; says when spans leave the machine in clear. Throws what a missing or malformed file throws. */
 export async function openTelemetry({ service, config, log }: OpenTelemetryOptions): Promise<Telemetry> {
+  const { protocol, hostname } = new URL(config.otlpUrl ?? 'https://none.invalid');
+  if (protocol === 'http:' && !LOOPBACK.test(hostname))
+    log.warn('spans go to the collector without TLS: principals and destinations can be read on the way', {
+      collector: hostname,
+    });
   return createTelemetry({
     service,
     instance,
