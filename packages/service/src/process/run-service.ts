@@ -15,6 +15,7 @@ import { createMetrics } from '../metrics/index.ts';
 import type { ComposedService, ServiceRuntime } from '../runtime/index.ts';
 import { openTelemetry } from '../telemetry/index.ts';
 import { openBus, openDatabase } from './backends.ts';
+import { measureCertificate } from './certificate-expiry.ts';
 import { helpText, parseInvocation } from './command-line.ts';
 import { plaintextBackends, type DatabaseConfig, type ProcessConfig } from './config.ts';
 import type { DatabaseHost } from '../database/index.ts';
@@ -152,6 +153,7 @@ async function serve<C extends ProcessConfig>(
         await using parts = new AsyncDisposableStack();
         metrics = createMetrics({ service: name }); // an attempt that failed has registered its own
         telemetry.measure(metrics);
+        measureCertificate(metrics, identity);
         const common = { service: name, log, metrics };
         const bus = parts.use(await openBus(config, common));
         const runtime = { identity, trust, bus, clock, log, metrics, tracer: telemetry.tracer };

@@ -1,4 +1,5 @@
 /** A service's process from its command line to its exit code, with a host that is a list. */
+import { X509Certificate } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { request } from 'node:https';
 import { readFile } from 'node:fs/promises';
@@ -87,24 +88,31 @@ async function configured(files: ServiceFiles, text = `${YAML}${OWN}`): Promise<
   return files.write('config.yaml', text);
 }
 
-async function readyz(
+async function probe(
   files: ServiceFiles,
   probesPort: number,
-): Promise<{ status: number; checks: string[] }> {
+  path: string,
+): Promise<{ status: number; body: string }> {
   const ca = await readFile(join(files.folder, 'tls/ca.pem'), 'utf8');
   return new Promise((resolve, reject) => {
-    request({ host: '127.0.0.1', port: probesPort, path: '/readyz', ca, agent: false }, (response) => {
+    request({ host: '127.0.0.1', port: probesPort, path, ca, agent: false }, (response) => {
       let body = '';
       response.setEncoding('utf8').on('data', (text: string) => (body += text));
-      response.on('end', () => {
-        const { checks } = JSON.parse(body) as { checks: { name: string; ok: boolean; problem?: string }[] };
-        const open = checks.filter(({ ok }) => !ok).map(({ name, problem }) => `${name}: ${problem ?? ''}`);
-        resolve({ status: response.statusCode ?? 0, checks: open });
-      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
     })
       .on('error', reject)
       .end();
   });
+}
+
+async function readyz(
+  files: ServiceFiles,
+  probesPort: number,
+): Promise<{ status: number; checks: string[] }> {
+  const { status, body } = await probe(files, probesPort, '/readyz');
+  const { checks } = JSON.parse(body) as { checks: { name: string; ok: boolean; problem?: string }[] };
+  const open = checks.filter(({ ok }) => !ok).map(({ name, problem }) => `${name}: ${problem ?? ''}`);
+  return { status, checks: open };
 }
 
 describe('without starting', () => {
@@ -295,13 +303,24 @@ describe('a life', () => {
   test('each attempt has metrics of its own, and the probes show the last', async () => {
     await using files = await serviceFiles('key-service');
     let attempts = 0;
-    const { fake } = await start(files, async (_config, { metrics }) => {
-      metrics.counter({ name: 'once', help: 'Registered once.' });
+    let probesPort = 0;
+    const { fake } = await start(files, async (_config, { metrics }, { probes }) => {
       attempts += 1;
+      metrics.counter({ name: 'once', help: 'Registered once.' }).add({}, attempts);
+      probesPort = probes.port;
       if (attempts === 1) throw unavailable('not yet');
       return service();
     });
     expect(attempts).toBe(2);
+    const { body } = await probe(files, probesPort, '/metrics');
+    expect(body).toMatch(/^sallyport_once\{.*\} 2$/mu);
+    const { validToDate } = new X509Certificate(await readFile(join(files.folder, 'tls/service.pem')));
+    expect(body).toMatch(
+      new RegExp(
+        `^sallyport_certificate_expires_timestamp_seconds\\{.*\\} ${validToDate.getTime() / 1000}$`,
+        'mu',
+      ),
+    );
     fake.emit('SIGTERM');
     expect(await fake.exited()).toBe(EXIT.done);
   });
