@@ -198,7 +198,7 @@ export async function composeAuditService(
       trust,
       host: config.host,
       port: config.port,
-      services: [routes({ ...store, tiles, keeper, committed: news })],
+      services: [routes({ ...store, tiles, keeper, committed: news, nowMs: () => clock.now() })],
       authorizePrincipal:
         overrides.authorizePrincipal ?? policyAuthorizer(building.use(policyClient(config, runtime))),
       ...recordPrincipalCalls({ trail, serviceId, clock, tenant }),

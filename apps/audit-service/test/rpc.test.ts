@@ -97,6 +97,16 @@ describe('QueryRecords', () => {
     expect(records[2]?.outcomeLeafIndex).toBeUndefined();
   });
 
+  test('finds, page by page, decisions whose outcome is overdue', async () => {
+    const query = { destination: 'echo', outcome: 'unknown', joinOutcomes: true, pageSize: 1 };
+    const { records, nextPageToken } = await client.queryRecords(query); // of 2023, so long overdue
+    expect(records.map(({ seq, decision, outcome }) => [seq, decision, outcome])).toEqual([
+      [3n, 'allow', ''],
+    ]);
+    expect(nextPageToken).toBe('');
+    expect((await client.queryRecords({ ...query, joinOutcomes: false })).records).toEqual([]);
+  });
+
   test('gives the event when asked', async () => {
     const plain = await client.queryRecords({ principal: 'user:bob' });
     expect(plain.records.map(({ eventJson }) => eventJson)).toEqual(['']);

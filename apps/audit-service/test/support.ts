@@ -115,7 +115,7 @@ export const outcomeEvent = (
   n: number,
   first: number,
   count: number,
-  outcome: 'success' | 'failure' = 'success',
+  outcome: 'success' | 'failure' | 'unknown' = 'success',
   destination = 'echo',
 ) =>
   frameEvent(context(n), {

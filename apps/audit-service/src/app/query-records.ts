@@ -1,6 +1,11 @@
 /** One page of records, oldest first in the order of the log. */
 import { invalidArgument } from '@sallyport/service/errors';
-import { DEFAULT_PAGE_SIZE, MAX_ANSWER_EVENT_BYTES, MAX_PAGE_SIZE } from '../domain/limits.ts';
+import {
+  DEFAULT_PAGE_SIZE,
+  MAX_ANSWER_EVENT_BYTES,
+  MAX_PAGE_SIZE,
+  OUTCOME_DUE_MS,
+} from '../domain/limits.ts';
 import { START, type FoundRecord, type RecordFilter } from '../domain/leaf.ts';
 import { formatPageToken, parsePageToken } from '../domain/page-token.ts';
 import type { RecordReader } from './ports.ts';
@@ -24,11 +29,12 @@ export type RecordPage = {
 
 /**
  * The log only grows at its end, so paging through a query sees every record once, those committed meanwhile included.
- * A page that carries events may be shorter than asked for. Throws `SallyportError` `invalid_argument`.
+ * A page that carries events may be shorter than asked for. An outcome that is overdue at `nowMs` is unknown. Throws `SallyportError` `invalid_argument`.
  */
 export async function queryRecords(
   records: RecordReader,
   query: RecordQuery,
+  nowMs: number,
   signal?: AbortSignal,
 ): Promise<RecordPage> {
   const { filter, includeEvent, pageToken } = query;
@@ -42,7 +48,12 @@ export async function queryRecords(
       field: 'page_token',
     });
   }
-  const found = await records.query(filter, after, pageSize + 1, signal);
+  // Not in the token: it is another one for each page.
+  const asked =
+    filter.joinOutcomes && filter.outcome === 'unknown'
+      ? { ...filter, overdueBeforeMs: nowMs - OUTCOME_DUE_MS }
+      : filter;
+  const found = await records.query(asked, after, pageSize + 1, signal);
   const page = found.slice(0, pageSize);
   const shown = includeEvent ? await withEvents(records, page) : page;
   const last = shown.at(-1);

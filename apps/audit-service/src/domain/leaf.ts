@@ -49,4 +49,9 @@ export type RecordFilter = {
   readonly correlation?: string;
   /** Decisions carry their outcome, `outcome` asks for that one, and outcomes are not listed on their own. */
   readonly joinOutcomes: boolean;
+  /**
+   * In a query that joins, for `outcome` "unknown": allowed decisions before this that have no outcome count too. Their
+   * gateway was killed, or could not record one; nobody knows what became of the message.
+   */
+  readonly overdueBeforeMs?: number;
 };

@@ -23,3 +23,6 @@ export const CHUNK_LEAVES = 256;
 export const TREE_STEP_LEAVES = 4_096;
 /** Texts of findings kept for readers; the log has them all. */
 export const MAX_FINDINGS = 20;
+
+/** An outcome is recorded within this after its decision, or never: twice the longest time-out that a route may have. */
+export const OUTCOME_DUE_MS = 600_000;

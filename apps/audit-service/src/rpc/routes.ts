@@ -13,6 +13,7 @@ export type RoutePorts = ReadLogPorts & {
   readonly leaves: LeafReader;
   readonly records: RecordReader;
   readonly committed: Committed;
+  readonly nowMs: () => number;
 };
 
 /** What policy is asked about: "audit" and a name that a permission's resource pattern can match. */
@@ -23,7 +24,12 @@ export function routes(ports: RoutePorts): ServiceImplementation {
     auditv1.AuditService,
     {
       queryRecords: async (request, { signal }) => {
-        const { records, nextPageToken } = await queryRecords(ports.records, recordQuery(request), signal);
+        const { records, nextPageToken } = await queryRecords(
+          ports.records,
+          recordQuery(request),
+          ports.nowMs(),
+          signal,
+        );
         return { records: records.map(recordMessage), nextPageToken };
       },
       async *tailRecords(request, { signal }) {

@@ -155,9 +155,17 @@ function isAfter({ leafIndex, item }: FoundRecord, after: Position): boolean {
 }
 
 function matches(record: FoundRecord, filter: RecordFilter): boolean {
-  const { sinceMs = -Infinity, untilMs = Infinity, joinOutcomes: _, ...equal } = filter;
+  const { sinceMs = -Infinity, untilMs = Infinity, joinOutcomes, overdueBeforeMs, ...given } = filter;
   if (record.timeMs < sinceMs || record.timeMs >= untilMs) return false;
+  const isOverdue =
+    joinOutcomes &&
+    record.phase === 'decision' &&
+    record.decision === 'allow' &&
+    record.outcomeLeafIndex === undefined &&
+    record.timeMs < (overdueBeforeMs ?? -Infinity);
+  const { outcome, ...others } = given;
+  const equal = outcome === 'unknown' && isOverdue ? others : given;
   return Object.entries(equal).every(
-    ([name, value]) => value === undefined || record[name as keyof typeof equal] === value,
+    ([name, value]) => value === undefined || record[name as keyof typeof given] === value,
   );
 }

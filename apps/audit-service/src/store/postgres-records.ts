@@ -142,9 +142,17 @@ function conditions(filter: RecordFilter, after: Position, to: number): Part[] {
   if (correlation !== undefined) parts.push(sql`r.correlation = ${bytesOfHex(correlation)}`);
   if (filter.joinOutcomes) {
     parts.push(sql`r.phase <> 'outcome'`);
-    if (outcome !== undefined) parts.push(sql`coalesce(o.outcome, r.outcome) = ${outcome}`);
+    if (outcome !== undefined) parts.push(joinedOutcome(outcome, filter.overdueBeforeMs));
   } else if (outcome !== undefined) {
     parts.push(sql`r.outcome = ${outcome}`);
   }
   return parts;
+}
+
+/** An outcome is a row that never comes once its gateway was killed: of a decision of long ago it counts as unknown. */
+function joinedOutcome(outcome: string, overdueBeforeMs: number | undefined): Part {
+  const says = sql`coalesce(o.outcome, r.outcome) = ${outcome}`;
+  if (outcome !== 'unknown' || overdueBeforeMs === undefined) return says;
+  return sql`(${says} or (r.phase = 'decision' and r.decision = 'allow' and o.leaf_index is null
+    and r.time_ms < ${BigInt(overdueBeforeMs)}::int8))`;
 }

@@ -297,6 +297,34 @@ export function storeContract(name: string, fresh: () => Promise<AuditStore>): v
       });
     });
 
+    test('an outcome that is overdue is unknown, and one that never comes to a denial is not', async () => {
+      const store = await filled(await fresh());
+      await put(store, gateway, 5n, [
+        encodeEvent(decisionEvent(7, 9, 1, 'echo', 'deny')),
+        encodeEvent(outcomeEvent(8, 1, 1, 'unknown')), // again: the first one counts
+        encodeEvent(decisionEvent(9, 10, 1)),
+        encodeEvent(outcomeEvent(10, 10, 1, 'unknown')),
+        encodeEvent(decisionEvent(11, 11, 1)),
+      ]);
+      const unknown = async (overdueBeforeMs?: number): Promise<(bigint | undefined)[]> => {
+        const when = overdueBeforeMs === undefined ? {} : { overdueBeforeMs };
+        const filter = { joinOutcomes: true, outcome: 'unknown', ...when };
+        return (await store.records.query(filter, START, 100)).map(({ seq }) => seq);
+      };
+      const [lost] = await store.records.query(
+        { joinOutcomes: true, correlation: '0'.repeat(31) + '3' },
+        START,
+        1,
+      );
+      if (lost === undefined) throw new Error('no decision without outcome');
+      expect(await unknown()).toEqual([10n]);
+      expect(await unknown(lost.timeMs)).toEqual([10n]);
+      expect(await unknown(lost.timeMs + 1)).toEqual([3n, 10n]);
+      expect(await unknown(lost.timeMs + 3_600_000)).toEqual([3n, 10n, 11n]);
+      const failed = { joinOutcomes: true, outcome: 'failure', overdueBeforeMs: lost.timeMs + 1 };
+      expect((await store.records.query(failed, START, 100)).map(({ seq }) => seq)).toEqual([1n, 2n]);
+    });
+
     test('a denial is refused, whatever became of the message that it repeats', async () => {
       const store = await filled(await fresh());
       await put(store, gateway, 5n, [encodeEvent(decisionEvent(7, 1, 1, 'echo', 'deny'))]);
