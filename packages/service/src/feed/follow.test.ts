@@ -339,6 +339,19 @@ describe('publishers', () => {
     expect(follower.status()).toMatchObject({ state: 'following', lag: 0n });
   });
 
+  test('one whose database was restored vouches for nothing, and readiness says what to do', async () => {
+    const { started, pass, replica } = world({ deadAfterMs: 2_000 });
+    replica.sees = 9n;
+    const { follower } = await started();
+    replica.sees = 4n;
+    await pass(3_000);
+    expect(follower.status()).toMatchObject({ state: 'dead', applied: 9n });
+    await expect(follower.check()).rejects.toThrow(/names 4 where 9 took effect.*started again/u);
+    replica.sees = 9n;
+    await pass(600);
+    await follower.check();
+  });
+
   test('of two, one that lags takes nothing back and vouches for nothing', async () => {
     const { started, pass, beats, announce, replica, effects, polls } = world({ deadAfterMs: 5_000 });
     const { follower, heart } = await started();

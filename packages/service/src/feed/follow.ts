@@ -80,6 +80,8 @@ export async function followFeed(options: FollowOptions): Promise<Follower> {
   let timer: NodeJS.Timeout | undefined;
   let isOver = false;
   let isFailing = false;
+  /** What its service last named as the newest number. */
+  let answered: bigint | undefined;
   /** The last announcement was: logged once for each time that it begins. */
   let isUnreadable = false;
 
@@ -104,6 +106,7 @@ export async function followFeed(options: FollowOptions): Promise<Follower> {
     const startedAtMs = now();
     try {
       const { through, last } = await options.poll(progress.applied, deadlineMs);
+      answered = last;
       const before = progress.applied;
       progress.advance(through);
       // More to come only if this brought something: a publisher that lags is not asked in a loop.
@@ -174,8 +177,13 @@ export async function followFeed(options: FollowOptions): Promise<Follower> {
     status,
     ask,
     async check() {
-      const { state, ageMs, lag } = status();
+      const { state, ageMs, lag, applied } = status();
       if (state === 'following') return;
+      if (!isFailing && answered !== undefined && answered < applied)
+        throw unavailable(
+          `the feed of ${feed.name} went back: its service names ${answered} where ${applied} took effect. If its ` +
+            'database was restored, processes that knew the later state believe it once they are started again',
+        );
       const behind = lag === 0n ? '' : `, ${lag} behind`;
       throw unavailable(
         `the feed of ${feed.name} is ${state === 'dead' ? 'dead' : 'not known yet'}: neither the bus nor its service ` +
