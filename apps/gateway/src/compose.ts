@@ -26,7 +26,6 @@ import { createOutcomes } from './app/outcomes.ts';
 import { createPipeline } from './app/pipeline.ts';
 import type { ReplayGuard } from './app/ports.ts';
 import { beginResume } from './app/resume-session.ts';
-import type { ResumesUnderWay } from './app/resumes.ts';
 import { startRejections } from './app/rejections.ts';
 import { createSessionEnds } from './app/session-ends.ts';
 import { createSessions } from './app/sessions.ts';
@@ -273,7 +272,6 @@ export async function composeGateway(
     recordResume: records.resume,
     onProblem: (error: unknown) => log.warn('a session could not be resumed', { error }),
   };
-  const resumesUnderWay: ResumesUnderWay = new Map();
   building.use(
     startLeases(
       {
@@ -308,7 +306,6 @@ export async function composeGateway(
             {
               beginSession: (peer) => traceHandshake(beginSession(opening, peer), traceparent),
               ...(resuming && { beginResume: (peer) => beginResume(resuming, peer) }),
-              resumesUnderWay,
               pipeline,
               sessions,
               rejections,

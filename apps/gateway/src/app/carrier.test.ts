@@ -47,7 +47,6 @@ function stage() {
       sessions,
       rejections: { count: (_, cause) => void seen.push(`count ${cause}`) },
       metrics: { handshake: (result) => void seen.push(`handshake ${result}`) },
-      resumesUnderWay: new Map(),
       halfOpen: { count: 0, max: 10 },
       now: () => NOW_MS,
       onSessionEnd: (_, cause) => void seen.push(`over ${cause}`),

@@ -13,14 +13,13 @@ import type { OpenedSession, SessionOpening } from './open-session.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { Rejections } from './rejections.ts';
 import type { ResumedSession, SessionResuming } from './resume-session.ts';
-import { createResumes, type ResumesUnderWay } from './resumes.ts';
+import { createResumes } from './resumes.ts';
 import type { Sessions } from './sessions.ts';
 
 export type CarrierPorts = {
   readonly beginSession: (peer: { address: string; exporter: Uint8Array | undefined }) => SessionOpening;
   /** Absent where sessions live and die with their connection. */
   readonly beginResume?: (peer: { exporter: Uint8Array | undefined }) => SessionResuming;
-  readonly resumesUnderWay: ResumesUnderWay;
   readonly pipeline: Pick<Pipeline, 'onFrame' | 'onOpened'>;
   readonly sessions: Sessions;
   readonly rejections: Pick<Rejections, 'count'>;
@@ -98,7 +97,6 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
   const resumes = createResumes({
     begin: beginResume && (() => beginResume({ exporter: exporterOf(connection) })),
     places,
-    underWay: ports.resumesUnderWay,
     metrics: ports.metrics,
     write,
     reject,

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { halfOpenPlaces, type HalfOpen } from './half-open.ts';
 import type { Refused } from './open-session.ts';
 import type { ResumedSession, SessionResuming } from './resume-session.ts';
-import { createResumes, type ResumesUnderWay } from './resumes.ts';
+import { createResumes } from './resumes.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());
@@ -17,10 +17,10 @@ const REFUSED: Refused = { kind: 'refused', frame: Uint8Array.of(9), cause: 'bin
 
 /** A carrier's resumes, and what they say, in order. `first` is judged when the test says so. */
 function stage(
-  shared: { halfOpen?: HalfOpen; underWay?: ResumesUnderWay } = {},
+  shared: { halfOpen?: HalfOpen } = {},
   answer: Awaited<ReturnType<SessionResuming['hello']>> = { kind: 'answered', frame: Uint8Array.of(1) },
 ) {
-  const { halfOpen = { count: 0, max: 100 }, underWay = new Map() } = shared;
+  const { halfOpen = { count: 0, max: 100 } } = shared;
   const seen: string[] = [];
   const judging = Promise.withResolvers<ResumedSession | Refused>();
   const resumes = createResumes({
@@ -30,7 +30,6 @@ function stage(
       abandon: () => void seen.push('abandon'),
     }),
     places: halfOpenPlaces(halfOpen),
-    underWay,
     metrics: { handshake: (result) => void seen.push(result) },
     write: (frame) => void seen.push(`write ${codeOf(frame)}`),
     reject: (cause) => void seen.push(`reject ${cause}`),
@@ -39,7 +38,7 @@ function stage(
     later: (frame) => void seen.push(`later ${String(frame[0])}`),
     onDefect: () => void seen.push('defect'),
   });
-  return { resumes, seen, judging, halfOpen, underWay };
+  return { resumes, seen, judging, halfOpen };
 }
 
 function codeOf(frame: Uint8Array): string {
@@ -55,13 +54,13 @@ test('answered, then taken on with its first frame; what came meanwhile follows 
   const s = stage();
   s.resumes.resumeHello(SID, HELLO);
   await settle();
-  expect([s.halfOpen.count, s.underWay.size]).toEqual([1, 1]);
+  expect(s.halfOpen.count).toBe(1);
   expect(s.resumes.messages(ID, Uint8Array.of(1))).toBe(true);
   expect(s.resumes.messages(ID, Uint8Array.of(2))).toBe(true);
   s.judging.resolve(RESUMED);
   await settle();
   expect(s.seen).toEqual(['write answer', 'resumed', 'session', 'later 2']);
-  expect([s.halfOpen.count, s.underWay.size]).toEqual([0, 0]);
+  expect(s.halfOpen.count).toBe(0);
   expect(s.resumes.messages(ID, Uint8Array.of(3))).toBe(false);
 });
 
@@ -89,20 +88,38 @@ test('without its first frame it is given up after 5 s', async () => {
   s.resumes.resumeHello(SID, HELLO);
   await vi.advanceTimersByTimeAsync(5_001);
   expect(s.seen).toEqual(['write answer', 'abandon', 'resume_abandoned', 'count resume_abandoned']);
-  expect([s.halfOpen.count, s.underWay.size]).toEqual([0, 0]);
+  expect(s.halfOpen.count).toBe(0);
 });
 
-test('a later one takes the place of an earlier one, on whichever connection', async () => {
-  const one = stage();
-  const other = stage({ halfOpen: one.halfOpen, underWay: one.underWay });
-  one.resumes.resumeHello(SID, HELLO);
+test('a later one on the same connection takes the place of an earlier one', async () => {
+  const s = stage();
+  s.resumes.resumeHello(SID, HELLO);
   await settle();
-  other.resumes.resumeHello(SID, HELLO);
+  s.resumes.resumeHello(SID, HELLO);
   await settle();
-  expect(one.seen.slice(1)).toEqual(['abandon', 'resume_abandoned', 'count resume_replaced']);
-  expect(one.resumes.messages(ID, Uint8Array.of(1))).toBe(false);
-  expect(other.resumes.messages(ID, Uint8Array.of(1))).toBe(true);
-  expect(one.halfOpen.count).toBe(1);
+  expect(s.seen.slice(1)).toEqual(['abandon', 'resume_abandoned', 'count resume_replaced', 'write answer']);
+  expect(s.resumes.messages(ID, Uint8Array.of(1))).toBe(true);
+  expect(s.halfOpen.count).toBe(1);
+});
+
+test('of two that wait for their answers the later one counts', async () => {
+  const s = stage();
+  s.resumes.resumeHello(SID, HELLO);
+  s.resumes.resumeHello(SID, HELLO);
+  await settle();
+  expect(s.seen).toEqual(['abandon', 'write answer']);
+  expect(s.halfOpen.count).toBe(1);
+});
+
+test('one on another connection, which a recorded ResumeHello can make, leaves it alone', async () => {
+  const client = stage();
+  const recorded = stage({ halfOpen: client.halfOpen });
+  client.resumes.resumeHello(SID, HELLO);
+  await settle();
+  recorded.resumes.resumeHello(SID, HELLO);
+  await settle();
+  expect(client.seen).toEqual(['write answer']);
+  expect(client.resumes.messages(ID, Uint8Array.of(1))).toBe(true);
 });
 
 test.each([
@@ -141,6 +158,6 @@ test('a carrier that is gone leaves nothing half open', async () => {
   s.resumes.resumeHello(new Uint8Array(16).fill(8), HELLO);
   s.resumes.close();
   await settle();
-  expect([s.halfOpen.count, s.underWay.size]).toEqual([0, 0]);
+  expect(s.halfOpen.count).toBe(0);
   expect(s.seen.filter((line) => line === 'abandon')).toHaveLength(2);
 });

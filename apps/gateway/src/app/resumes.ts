@@ -1,7 +1,7 @@
 /**
- * Resumes under way on one carrier: at most one for a session at this gateway, the latest; each within 5 seconds and in one
- * of the places that handshakes have too (docs/protocol.md section 4.8). What it does to the session begins with the
- * client's first frame in the new epoch, so that a recorded ResumeHello evicts nobody.
+ * Resumes under way on one carrier: at most one for a session, the latest; each within 5 seconds and in one of the places
+ * that handshakes have too (docs/protocol.md section 4.8). What it does to the session begins with the client's first frame
+ * in the new epoch, and nothing is shared between carriers, so that a recorded ResumeHello evicts nobody.
  */
 import { encodeAlert, MAX_HANDSHAKE_BYTES, parseFrame } from '@sallyport/channel';
 import { toHex } from '@sallyport/crypto';
@@ -10,14 +10,10 @@ import type { PipelineMetrics } from './measure.ts';
 import type { Refused } from './open-session.ts';
 import type { ResumedSession, SessionResuming } from './resume-session.ts';
 
-/** By session id in hex: how to give up the resume that is under way for it, on whichever carrier. */
-export type ResumesUnderWay = Map<string, () => void>;
-
 export type ResumesPorts = {
   /** Undefined when this gateway keeps its sessions to itself. */
   readonly begin: (() => SessionResuming) | undefined;
   readonly places: HalfOpenPlaces;
-  readonly underWay: ResumesUnderWay;
   readonly metrics: Pick<PipelineMetrics, 'handshake'>;
   readonly write: (frame: Uint8Array) => void;
   /** A bad frame: counted, and answered with `alert`. */
@@ -46,7 +42,9 @@ const MAX_QUEUED = 16;
 type Waiting = { readonly resuming: SessionResuming; readonly timer: NodeJS.Timeout };
 
 export function createResumes(ports: ResumesPorts): Resumes {
-  const { places, underWay, metrics, write, reject, count } = ports;
+  const { places, metrics, write, reject, count } = ports;
+  /** Those that have no answer yet, by the newest for each session. */
+  const asking = new Map<string, SessionResuming>();
   /** Those that have the gateway's answer and owe their first frame. */
   const waiting = new Map<string, Waiting>();
   /** Those that are being attached, and what came meanwhile. */
@@ -63,7 +61,6 @@ export function createResumes(ports: ResumesPorts): Resumes {
     if (known === undefined) return;
     clearTimeout(known.timer);
     waiting.delete(id);
-    underWay.delete(id);
     known.resuming.abandon();
     places.leave();
     metrics.handshake('resume_abandoned');
@@ -74,13 +71,16 @@ export function createResumes(ports: ResumesPorts): Resumes {
     let isWaiting = false;
     try {
       const resuming = begin();
+      asking.set(id, resuming);
       const answer = await resuming.hello(frame);
+      const isNewest = asking.get(id) === resuming;
+      if (isNewest) asking.delete(id);
       if (answer.kind === 'refused') return refuse(answer);
-      if (isClosed) return resuming.abandon();
-      underWay.get(id)?.();
+      // A first frame that came meanwhile was for the one before.
+      if (isClosed || !isNewest || attaching.has(id)) return resuming.abandon();
+      abandon(id, 'resume_replaced');
       const timer = setTimeout(() => abandon(id, 'resume_abandoned'), TIMEOUT_MS);
       waiting.set(id, { resuming, timer });
-      underWay.set(id, () => abandon(id, 'resume_replaced'));
       isWaiting = true;
       write(answer.frame);
     } finally {
@@ -129,7 +129,6 @@ export function createResumes(ports: ResumesPorts): Resumes {
       if (known === undefined) return false;
       clearTimeout(known.timer);
       waiting.delete(id);
-      underWay.delete(id);
       attach(id, known.resuming, frame).catch(ports.onDefect);
       return true;
     },
