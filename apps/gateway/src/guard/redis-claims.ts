@@ -33,9 +33,7 @@ export function claimHolders(
 
   function begin(): Admission {
     admissions += 1n;
-    const holder = Buffer.alloc(HOLDER_BYTES);
-    token.copy(holder);
-    holder.writeBigUInt64BE(admissions, TOKEN_BYTES);
+    const holder = latest();
     const own = admissions;
     return {
       holder,
@@ -47,6 +45,14 @@ export function claimHolders(
         }
       },
     };
+  }
+
+  /** This gateway and the last admission it began: what is concluded now was claimed by it or before. */
+  function latest(): Buffer {
+    const holder = Buffer.alloc(HOLDER_BYTES);
+    token.copy(holder);
+    holder.writeBigUInt64BE(admissions, TOKEN_BYTES);
+    return holder;
   }
 
   /** `running`, unless its holder will never conclude it. */
@@ -106,5 +112,5 @@ export function claimHolders(
     await Promise.all(settling);
   }
 
-  return { begin, settle };
+  return { begin, settle, latest };
 }

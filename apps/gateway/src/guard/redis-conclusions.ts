@@ -1,6 +1,6 @@
 /**
  * Conclusions on their way to Redis. One that fails is tried again in the background, so that a claim does not stay
- * running under a gateway that lives; saying it twice changes nothing. Bounded: what waits too long or is too much is
+ * running under a gateway that lives; saying it twice changes nothing, also when a resend was claimed in between. Bounded: what waits too long or is too much is
  * given up, and its resend hears that it is running until this gateway is gone.
  */
 import type { ConcludedRequest, GuardSession } from '../app/ports.ts';
@@ -17,11 +17,19 @@ const MAX_WAITING_BYTES = 32 * 1024 * 1024;
 type Waiting = {
   readonly session: GuardSession;
   readonly results: readonly ConcludedRequest[];
+  /** Who held their claims, when they were first concluded. */
+  readonly holder: Buffer;
   readonly bytes: number;
 };
 
 export function startConclusions(ports: {
-  readonly send: (session: GuardSession, results: readonly ConcludedRequest[]) => Promise<void>;
+  readonly send: (
+    session: GuardSession,
+    results: readonly ConcludedRequest[],
+    holder: Buffer,
+  ) => Promise<void>;
+  /** This gateway and its last admission. */
+  readonly holder: () => Buffer;
   readonly onLost: (count: number) => void;
 }): Conclusions {
   const waiting = new Set<Waiting>();
@@ -41,8 +49,13 @@ export function startConclusions(ports: {
     bytes -= entry.bytes;
   }
 
-  function keep(session: GuardSession, results: readonly ConcludedRequest[]): void {
-    add({ session, results, bytes: results.reduce((sum, { response }) => sum + (response?.length ?? 0), 0) });
+  function keep(session: GuardSession, results: readonly ConcludedRequest[], holder: Buffer): void {
+    add({
+      session,
+      results,
+      holder,
+      bytes: results.reduce((sum, { response }) => sum + (response?.length ?? 0), 0),
+    });
     for (const oldest of waiting) {
       if (count <= MAX_WAITING && bytes <= MAX_WAITING_BYTES) break;
       remove(oldest);
@@ -53,7 +66,7 @@ export function startConclusions(ports: {
   async function retry(): Promise<void> {
     for (const entry of [...waiting]) {
       try {
-        await ports.send(entry.session, entry.results);
+        await ports.send(entry.session, entry.results, entry.holder);
       } catch {
         return; // the next turn begins with it again
       }
@@ -66,10 +79,11 @@ export function startConclusions(ports: {
   return {
     async conclude(session, results) {
       if (results.length === 0) return;
+      const holder = ports.holder();
       try {
-        await ports.send(session, results);
+        await ports.send(session, results, holder);
       } catch (error) {
-        keep(session, results);
+        keep(session, results, holder);
         throw error;
       }
     },

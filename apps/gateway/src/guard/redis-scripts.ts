@@ -89,20 +89,27 @@ if not f[2] or not record then return {'ok'} end
 return {'ok', tonumber(f[2]), tonumber(f[3]), record}`;
 
 /**
- * KEYS s q d0 d1 r o. ARGV now, gateway, blob, sealed (may be empty), state u8 | offset u32 | length u32 for each, then
- * their correlations. Whoever holds the claim concludes it, attached or not; what is not running any more is left as it is.
+ * KEYS s q d0 d1 r o. ARGV now, gateway 16 | last admission u64, blob, sealed (may be empty), state u8 | offset u32 | length
+ * u32 for each, then their correlations. Whoever holds the claim concludes it, attached or not; what is not running any more
+ * is left as it is, and so is what a later admission claimed: a call that comes late must not take a resend's claim away.
  */
 const CONCLUDE = `${PRELUDE}
 local s, q = KEYS[1], KEYS[2]
 local f = redis.call('HMGET', s, 'g', 'v', 'na', 'b', 'bn', 'rb')
 if not f[1] then return {'session_unknown'} end
 local now, na, blob, sealed = tonumber(ARGV[1]), tonumber(f[3]), ARGV[3], ARGV[4]
-local places, gateway = ARGV[5], ARGV[2]
+local places, gateway = ARGV[5], string.sub(ARGV[2], 1, 16)
+local lastHigh, lastLow = struct.unpack('>I4I4', ARGV[2], 17)
+local function isConcluded(claim)
+  if string.sub(claim, 33, 48) ~= gateway then return false end
+  local high, low = struct.unpack('>I4I4', claim, 49)
+  return high < lastHigh or (high == lastHigh and low <= lastLow)
+end
 local running = redis.call('HMGET', q, unpack(ARGV, 6))
 local gone, done, kept = {}, {'', FILLER}, 0
 for i = 1, #ARGV - 5 do
   local claim = running[i]
-  if claim and string.sub(claim, 33, 48) == gateway then
+  if claim and isConcluded(claim) then
     local correlation, at = ARGV[5 + i], (i - 1) * 9
     gone[#gone + 1] = correlation
     if string.byte(places, at + 1) == 1 then

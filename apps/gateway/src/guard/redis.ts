@@ -67,7 +67,8 @@ function openSharedGuard(target: RedisTarget, clock: Pick<Clock, 'now'>, log: Lo
   const attachments = createAttachments();
   const claims = claimHolders(caller, pulse, token);
   const conclusions = startConclusions({
-    send: (session, results) => concludeNow(session, results),
+    send: concludeNow,
+    holder: claims.latest,
     onLost: (count) => log.warn('conclusions could not be told to Redis', { count }),
   });
 
@@ -76,12 +77,16 @@ function openSharedGuard(target: RedisTarget, clock: Pick<Clock, 'now'>, log: Lo
     if (problem !== undefined) throw problem;
   }
 
-  async function concludeNow(session: GuardSession, results: readonly ConcludedRequest[]): Promise<void> {
+  async function concludeNow(
+    session: GuardSession,
+    results: readonly ConcludedRequest[],
+    holder: Buffer,
+  ): Promise<void> {
     const of = attachments.of(session);
     const { s, q, done, responses, order } = keysOf(session.sessionId);
     const batches = packAnswers(results, session.sessionId, of.responseKey).map(
       async ({ blobId, sealed, conclusions: packed }) => {
-        const args = [String(clock.now()), token, blobId, sealed, ...packConclusions(packed)];
+        const args = [String(clock.now()), holder, blobId, sealed, ...packConclusions(packed)];
         return caller.run(SCRIPTS.conclude, [s, q, ...done, responses, order], args);
       },
     );

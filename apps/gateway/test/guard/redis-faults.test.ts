@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { manualClock, systemClock } from '@sallyport/service/clock';
 import { startCutProxy, type CutProxy, type LocalServer } from '@sallyport/service/local-servers';
 import { serverSuite } from '@sallyport/service/testing';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Attachment, GuardSession, RecordClaim } from '../../src/app/ports.ts';
 import { COMMAND_TIMEOUT_MS } from '../../src/guard/redis-caller.ts';
 import { attachment, named, record, request, verdictsOf } from '../contract/replay-guard.ts';
@@ -161,6 +161,35 @@ describe.skipIf(suite.skip)(suite.title('Redis away'), () => {
     await back();
     await until(async () => (await shared.guard.response(session, named('c1'))) !== undefined);
     expect(await admit(record(2, request('c1')))).toEqual(['done']);
+  });
+
+  test('a release that comes late leaves the claim of the resend that runs by then', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval'] });
+    const slow = await readyGuard(world.target(proxy.port));
+    try {
+      const own = await slow.guard.attach(attachment(systemClock()));
+      let seq = 0;
+      const resend = async (): Promise<string | undefined> => {
+        seq += 1;
+        const verdict = await slow.guard.admit(own, [record(seq, request('c1', 'c1', Date.now()))]);
+        return verdictsOf(verdict)[0];
+      };
+      expect(await resend()).toBe('new');
+      proxy.cut('to-client');
+      const released = [{ correlation: named('c1'), state: 'released', response: undefined } as const];
+      await refusedWithin(slow.guard.conclude(own, released));
+      proxy.heal();
+      await until(async () => (await resend().catch(() => undefined)) === 'new', 10_000);
+      // It is tried again now, and was done the first time.
+      await vi.advanceTimersByTimeAsync(500);
+      await delay(200);
+      expect(await resend()).toBe('running');
+      await slow.guard.conclude(own, [{ correlation: named('c1'), state: 'done', response: undefined }]);
+      expect(await resend()).toBe('done');
+    } finally {
+      vi.useRealTimers();
+      await slow[Symbol.asyncDispose]();
+    }
   });
 
   test('restarted empty: no recorded frame is taken again, and a new session works', async () => {
