@@ -89,6 +89,7 @@ describe.skipIf(suite.skip)(suite.title('Redis down'), () => {
 
   /** A session that Redis forgot is over; others are kept. */
   const openAgain = async (): Promise<void> => {
+    await view.untilReady(RECOVERY_MS, 'gateway');
     if (session.closedBy !== undefined) session = await view.open('alice');
   };
   const effects = (): number => world.orders.requests.length + world.ledger.requests.length;
@@ -131,7 +132,7 @@ describe.skipIf(suite.skip)(suite.title('Redis down'), () => {
           const opened = await view.open('alice').catch((error: unknown) => error);
           expect(opened).toBeInstanceOf(ChannelError);
           const { code, retryAfterMs } = opened as ChannelError;
-          expect([code, retryAfterMs]).toEqual(['busy', expect.any(Number)]);
+          expect([code, retryAfterMs]).toEqual(['unavailable', expect.any(Number)]);
           expect(effects()).toBe(before);
         } finally {
           await end(world);
