@@ -29,7 +29,9 @@ import { anyReplica, verifyReplicas, type LogVerification } from './replicas.ts'
 type VerifyOptions = { readonly proof?: string; readonly key?: string };
 
 const MAX_SHOWN_FINDINGS = 100;
-const PROGRESS_EVERY_MS = 500;
+/** On a terminal, and as lines of their own elsewhere. */
+const REDRAW_MS = 500;
+const LINE_MS = 5_000;
 
 export async function verify(context: CommandContext, options: VerifyOptions): Promise<void> {
   const pins = await readPins(context.home.logKeyFile, options.key);
@@ -46,9 +48,9 @@ export async function verify(context: CommandContext, options: VerifyOptions): P
       ...(remembered === undefined ? {} : { previous: remembered }),
       sleep: (ms) => sleep(ms, undefined, { signal: context.signal }),
       onLeaf(read) {
-        if (performance.now() - shownAtMs < PROGRESS_EVERY_MS) return;
+        if (performance.now() - shownAtMs < (output.interactive ? REDRAW_MS : LINE_MS)) return;
         shownAtMs = performance.now();
-        if (!output.json) output.progress(`${read} leaves checked …`);
+        if (!output.json) output.progress(`${read} ${read === 1 ? 'leaf' : 'leaves'} checked …`);
       },
     }),
   );

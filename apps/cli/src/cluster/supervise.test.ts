@@ -62,6 +62,24 @@ describe('what ends unasked', () => {
     await kept.stop();
   });
 
+  test('is started again as at first when it had run for a while', async () => {
+    const { start, started, until } = runs();
+    const pauses: (number | undefined)[] = [];
+    const kept = await supervise({
+      start,
+      onDown: (_, pauseMs) => pauses.push(pauseMs),
+      pausesMs: [1, 2, 3],
+      settledMs: 100,
+    });
+    for (const ranMs of [0, 0, 200, 0]) {
+      await delay(ranMs);
+      started.at(-1)?.end('gone');
+      await until(started.length + 1);
+    }
+    expect(pauses).toEqual([1, 2, 1, 2]);
+    await kept.stop();
+  });
+
   test('is started again when a start in between failed', async () => {
     const { start, started, until } = runs([2, 3]);
     const told: string[] = [];

@@ -22,15 +22,16 @@ export type SuperviseOptions = {
   /** Whether such an end is worth another start. Default: always. */
   readonly isWorthwhile?: () => boolean;
   readonly pausesMs?: readonly number[];
+  /** After running for so long the next end is treated as the first: somebody else ended it, it did not fail at its start. */
+  readonly settledMs?: number;
 };
 
-const PAUSES_MS = [250, 500, 1_000, 2_000, 5_000, 10_000];
-/** After running for so long the next end is treated as the first. */
-const SETTLED_MS = 30_000;
+const PAUSES_MS = [250, 500, 1_000, 2_000];
+const SETTLED_MS = 4_000;
 
 /** Resolves when the first run has started; rejects with what kept it from starting. */
 export async function supervise(options: SuperviseOptions): Promise<Supervised> {
-  const { start, onDown, isWorthwhile = () => true, pausesMs = PAUSES_MS } = options;
+  const { start, onDown, isWorthwhile = () => true, pausesMs = PAUSES_MS, settledMs = SETTLED_MS } = options;
   const stopping = new AbortController();
   let current: Run | undefined = await start();
 
@@ -49,7 +50,7 @@ export async function supervise(options: SuperviseOptions): Promise<Supervised> 
       }
       current = undefined;
       if (stopping.signal.aborted) return;
-      failures = performance.now() - startedAt > SETTLED_MS ? 0 : failures;
+      failures = performance.now() - startedAt > settledMs ? 0 : failures;
       const pauseMs = pausesMs[Math.min(failures, pausesMs.length - 1)] ?? 0;
       failures += 1;
       const isAgain = isWorthwhile();

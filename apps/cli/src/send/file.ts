@@ -4,7 +4,7 @@ import type { CommandContext } from '../commands/context.ts';
 import { CommandFailed } from '../exit.ts';
 import { explain } from './advice.ts';
 import type { ChannelChoice, SendPorts } from './ports.ts';
-import { count, perSecond, startProgress } from './progress.ts';
+import { count, fractionDone, perSecond, startProgress } from './progress.ts';
 import { openResponseFile } from './response-file.ts';
 import { SessionKeeper, SessionUnavailable } from './session-keeper.ts';
 import { sendStream, type StreamEnd } from './stream.ts';
@@ -25,6 +25,7 @@ export type FileOfMessages = {
 /** After an interrupt, what is under way has this long. */
 const GRACE_MS = 5_000;
 const MAX_SHOWN_PROBLEMS = 10;
+const NEWLINE = 0x0a;
 
 /** Prints the counts whatever happens. Throws `CommandFailed` unless every line succeeded. */
 export async function sendFile(
@@ -49,16 +50,17 @@ export async function sendFile(
 
   const tally = new Tally();
   const report = problemReporter(context, () => ({ destination, principal: sessions.principal }));
-  let bytesRead = 0;
+  const read = { bytes: 0, lines: 0 };
   const startedAt = ports.now();
   const progress = startProgress({
     output,
     tally,
     now: ports.now,
-    fraction: () => (input.totalBytes === undefined ? undefined : bytesRead / Math.max(1, input.totalBytes)),
+    fraction: () =>
+      input.totalBytes === undefined ? undefined : fractionDone(tally.counts.lines, read, input.totalBytes),
   });
   const end = await sendStream({
-    source: counted(input.source, (bytes) => (bytesRead += bytes)),
+    source: counted(input.source, read),
     sessions,
     destination,
     contentType: file.contentType,
@@ -80,10 +82,11 @@ export async function sendFile(
 
 async function* counted(
   source: AsyncIterable<Uint8Array>,
-  onBytes: (bytes: number) => void,
+  read: { bytes: number; lines: number },
 ): AsyncGenerator<Uint8Array> {
   for await (const chunk of source) {
-    onBytes(chunk.length);
+    read.bytes += chunk.length;
+    for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, at + 1)) read.lines += 1;
     yield chunk;
   }
 }

@@ -9,7 +9,7 @@ export type ProgressOptions = {
   readonly output: Output;
   readonly tally: Tally;
   readonly now: () => number;
-  /** 0 to 1 where the length is known. */
+  /** 0 to 1 of what is done, where the length is known. */
   readonly fraction: () => number | undefined;
 };
 
@@ -28,6 +28,19 @@ export function startProgress(options: ProgressOptions): { stop(): void } {
       output.progress(undefined);
     },
   };
+}
+
+/**
+ * How much of a file is done, 0 to 1: what was read of it is well ahead of what was answered. Lines are taken for as long as
+ * those that were read are on average.
+ */
+export function fractionDone(
+  done: number,
+  read: { readonly bytes: number; readonly lines: number },
+  totalBytes: number,
+): number {
+  if (read.lines === 0 || totalBytes === 0) return 0;
+  return Math.min(1, (done * read.bytes) / read.lines / totalBytes);
 }
 
 function progressText({ tally, fraction }: ProgressOptions, elapsedMs: number): string {
