@@ -121,22 +121,22 @@ describe('pruned partial tiles', () => {
         await log.prune();
       };
       await grow(3);
-      return { store, grow, readSize: async () => size, then: await store.read(path) };
+      return { store, grow, readSize: async () => size, original: await store.read(path) };
     }
 
     // Every read of a store is a point at which the log may have gone on: before it, and before the size is asked for.
     test.each([1, 2, 3, 5, 20])('is found when it grows before each of the first %i reads', async (times) => {
-      const { store, grow, readSize, then } = await growing();
+      const { store, grow, readSize, original } = await growing();
       let reads = 0;
       const growFirst = async (each: string): Promise<Uint8Array | undefined> => {
         if (reads++ < times) await grow(3 + reads * 2);
         return store.read(each);
       };
-      expect(await readTileAt(growFirst, path, readSize)).toEqual(then);
+      expect(await readTileAt(growFirst, path, readSize)).toEqual(original);
     });
 
     test('is found when it grows after the size was asked for', async () => {
-      const { store, grow, readSize, then } = await growing();
+      const { store, grow, readSize, original } = await growing();
       await grow(7);
       let asked = 0;
       const growAfter = async (): Promise<number> => {
@@ -144,16 +144,16 @@ describe('pruned partial tiles', () => {
         if (asked++ < 4) await grow(size + 5);
         return size;
       };
-      expect(await readTileAt((each) => store.read(each), path, growAfter)).toEqual(then);
+      expect(await readTileAt((each) => store.read(each), path, growAfter)).toEqual(original);
     });
 
     test('is found when it grows to a full one', async () => {
-      const { store, grow, readSize, then } = await growing();
+      const { store, grow, readSize, original } = await growing();
       const growFirst = async (each: string): Promise<Uint8Array | undefined> => {
         if (each === path) await grow(300);
         return store.read(each);
       };
-      expect(await readTileAt(growFirst, path, readSize)).toEqual(then);
+      expect(await readTileAt(growFirst, path, readSize)).toEqual(original);
     });
 
     test('is missing, after a bounded number of looks, where sizes are made up', async () => {
