@@ -108,13 +108,14 @@ export async function openLink(options: ParsedNatsOptions): Promise<NatsLink> {
   }
 
   // One server that this deployment does not fit must not keep it from the others.
-  let refusal: unknown;
+  let refusal: BusError | undefined;
   for (const _ of options.servers) {
-    const isUp = await tryOnce().catch((error: unknown) => {
+    try {
+      if (await tryOnce()) break;
+    } catch (error) {
+      if (!(error instanceof BusError)) throw error;
       refusal ??= error;
-      return false;
-    });
-    if (isUp) break;
+    }
   }
   if (refusal !== undefined && current === undefined) throw refusal;
   const keeping = keep();

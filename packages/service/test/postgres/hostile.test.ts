@@ -82,7 +82,11 @@ describe.skipIf(suite.skip)(suite.title('rights by way of another role'), () => 
       ssl: { ca: typeof admin.tls === 'string' ? '' : (admin.tls.caPem ?? '') },
     });
     await client.connect();
-    await client.query(statement).finally(() => client.end());
+    try {
+      await client.query(statement);
+    } finally {
+      await client.end();
+    }
   }
   async function open(): Promise<void> {
     await using host = await openPostgres({ ...admin, database, user: 'one', password: secret('one') });
