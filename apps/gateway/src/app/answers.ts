@@ -14,13 +14,17 @@ export type AnswerPorts = {
 export type Answers = {
   /** After the record: what was refused is final, and its sender hears of it. */
   conclude(live: LiveSession, judged: Judged): Promise<void>;
-  /** Claimed and not begun: it may be sent anew. */
+  /** Claimed and not begun: it may be sent anew, or stays unknown where a gateway that died had begun on it. */
   release(live: LiveSession, claimed: readonly Incoming[]): Promise<void>;
   /** Nothing of the frame was done, and all of it may be sent anew. */
   giveBack(live: LiveSession, judged: Judged): Promise<void>;
 };
 
 export const RETRY_AFTER_MS = 500;
+const UNKNOWN = refusal(
+  'outcome_unknown',
+  'a gateway that is gone had it, and nobody knows what became of it',
+);
 
 export function createAnswers({ guard, metrics }: AnswerPorts): Answers {
   async function conclude(live: LiveSession, { refused, settled }: Judged): Promise<void> {
@@ -51,11 +55,14 @@ export function createAnswers({ guard, metrics }: AnswerPorts): Answers {
     await release(live, claimed);
     live.finished([...settled, ...allowed.map(({ message }) => message.sequence)]);
     const answers = [
-      ...allowed.map((incoming) => ({ incoming, reply: unrecorded })),
+      ...allowed.map((incoming) => ({
+        incoming,
+        reply: incoming.mayHaveRun === true ? UNKNOWN : unrecorded,
+      })),
       // A duplicate goes on waiting for the first of its kind.
       ...refused.map(({ incoming, reply, isClaimed }) => ({
         incoming,
-        reply: isClaimed || reply === 'kept' ? unrecorded : reply,
+        reply: (isClaimed && incoming.mayHaveRun !== true) || reply === 'kept' ? unrecorded : reply,
       })),
     ];
     answer(live, answers);
@@ -65,7 +72,11 @@ export function createAnswers({ guard, metrics }: AnswerPorts): Answers {
   function release(live: LiveSession, claimed: readonly Incoming[]): Promise<void> {
     return concludeClaims(
       live,
-      claimed.map(({ correlation }) => ({ correlation, state: 'released', response: undefined })),
+      claimed.map(({ correlation, mayHaveRun }) =>
+        mayHaveRun === true
+          ? { correlation, state: 'done', response: encodeReply(UNKNOWN) }
+          : { correlation, state: 'released', response: undefined },
+      ),
     );
   }
 

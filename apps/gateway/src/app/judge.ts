@@ -45,7 +45,7 @@ const REFUSAL_OF = {
   unknown: 'outcome_unknown',
   correlation_reuse: 'correlation_reuse',
   busy: 'busy',
-} as const satisfies Record<Exclude<RecordVerdict, 'new' | 'done'>, RefusalCode>;
+} as const satisfies Record<Exclude<RecordVerdict, 'new' | 'taken_over' | 'done'>, RefusalCode>;
 
 export type Judge = (
   live: LiveSession,
@@ -70,7 +70,7 @@ export function createJudge(ports: JudgePorts): Judge {
         const problem = controlProblem(incoming, judged.controls);
         if (problem !== undefined) judged.decisions.push(decisionOf(incoming, 'deny', problem, revision));
         judged.settled.push(incoming.message.sequence);
-      } else if (verdict === 'new') {
+      } else if (verdict === 'new' || verdict === 'taken_over') {
         const { decision, reply } = decide(live, incoming);
         judged.decisions.push(decision);
         if (reply === undefined) judged.allowed.push(incoming);
@@ -104,6 +104,11 @@ export function createJudge(ports: JudgePorts): Judge {
     if (isAllowed) return { decision };
     const need = answer.requires.length === 0 ? '' : `; it would need ${answer.requires.join(' or ')}`;
     const detail = `${live.principal.id} may not send to "${destination}" under policy revision ${revision}${need}`;
+    if (incoming.mayHaveRun === true)
+      return {
+        decision,
+        reply: refusal('outcome_unknown', `${detail}; it may have been carried out before`),
+      };
     return { decision, reply: refusal('denied', detail) };
   }
 

@@ -15,6 +15,8 @@ export type Incoming = {
   readonly correlation: string;
   /** Of the sealed content, as the frame's signature covers it; hex. */
   readonly digest: string;
+  /** A gateway that died had begun on it, nobody knows how far. */
+  readonly mayHaveRun?: true;
   /** Of a message that is traced. */
   readonly trace?: MessageTrace;
 };
@@ -29,6 +31,17 @@ export function incomingOf(frame: OpenedFrame, traces?: FrameTraces): Incoming[]
     const trace = traces?.get(index);
     return trace === undefined ? incoming : { ...incoming, trace };
   });
+}
+
+/** What the guard's verdicts add to them. */
+export function judgedAs(all: readonly Incoming[], verdicts: readonly RecordVerdict[]): readonly Incoming[] {
+  if (!verdicts.includes('taken_over')) return all;
+  return all.map((each, index) => (verdicts[index] === 'taken_over' ? { ...each, mayHaveRun: true } : each));
+}
+
+/** Claimed for this gateway by this admission. */
+export function isClaimed(verdict: RecordVerdict | undefined): boolean {
+  return verdict === 'new' || verdict === 'taken_over';
 }
 
 /** Whether it asks for an effect at its destination. */

@@ -373,6 +373,48 @@ describe('what fails', () => {
   });
 });
 
+describe('what was taken over from a gateway that died', () => {
+  const takenOver = {
+    admit: () =>
+      Promise.resolve({
+        kind: 'admitted',
+        verdicts: ['taken_over'],
+        received: { highest: 1, lost: 0, missing: [] },
+      } as const),
+  };
+  const told = () => {
+    const concluded: unknown[] = [];
+    const guard = {
+      ...takenOver,
+      conclude: async (_of: unknown, results: readonly unknown[]) => void concluded.push(...results),
+    };
+    return { concluded, guard: () => guard };
+  };
+
+  test('and is denied now: nobody says that nothing happened', async () => {
+    const { concluded, guard } = told();
+    const s = await stage({ guard, decide: () => DENY });
+    s.send(request('orders', 'a'));
+    await s.settled();
+    expect(s.log).toEqual(['decision 1 no_roles_here', 'refusal outcome_unknown']);
+    expect(concluded).toMatchObject([{ state: 'done' }]);
+  });
+
+  test('and cannot be recorded: it is not free to be sent as if it had never come', async () => {
+    const { concluded, guard } = told();
+    const s = await stage({
+      guard,
+      recording: () => {
+        throw new Error('full');
+      },
+    });
+    s.send(request('orders', 'a'));
+    await s.settled();
+    expect(s.log).toEqual(['refusal outcome_unknown']);
+    expect(concluded).toMatchObject([{ state: 'done' }]);
+  });
+});
+
 describe('a session that ends under way', () => {
   test('between decision and forward: not forwarded, and the outcome says so', async () => {
     const writing = gate();

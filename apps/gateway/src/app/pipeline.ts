@@ -23,7 +23,16 @@ import {
   type MessageTrace,
   type MessageTraces,
 } from './message-trace.ts';
-import { claimOf, decisionOf, incomingOf, isAccepted, isAddressed, type Incoming } from './message.ts';
+import {
+  claimOf,
+  decisionOf,
+  incomingOf,
+  isAccepted,
+  isAddressed,
+  isClaimed,
+  judgedAs,
+  type Incoming,
+} from './message.ts';
 import type { Outcomes } from './outcomes.ts';
 import type {
   FrameRefusal,
@@ -106,15 +115,15 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
   async function admit(
     live: LiveSession,
     frame: OpenedFrame,
-    all: readonly Incoming[],
+    came: readonly Incoming[],
     ticket: FrameTicket,
   ): Promise<void> {
-    const traces = tracesIn(all);
-    const verdict = await askGuard(live, all, traces);
+    const traces = tracesIn(came);
+    const verdict = await askGuard(live, came, traces);
     if (verdict === undefined) {
       // Undecided is refused, retryably, and nothing was consumed (DESIGN.md section 5).
       ticket.abandon();
-      endTraces(all, 'guard_unavailable');
+      endTraces(came, 'guard_unavailable');
       refuseAll(live, frame, 'unavailable', 'guard_unavailable');
       if (live.sequences.areSpent) live.end('unavailable', 'guard_unavailable');
       return;
@@ -122,15 +131,16 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
     live.sequences.decided(frame.messages);
     if (verdict.kind === 'refused') {
       live.end(CLOSE_OF[verdict.cause], verdict.cause);
-      return recordRefused(live, all, verdict.cause, ticket);
+      return recordRefused(live, came, verdict.cause, ticket);
     }
     const { verdicts, received } = verdict;
-    acknowledgeLater(live, all, verdicts, received);
+    acknowledgeLater(live, came, verdicts, received);
+    const all = judgedAs(came, verdicts);
     if (live.isOver) {
       // Its client may resume elsewhere and send them again: a claim that nobody works on would keep them waiting.
       await answers.release(
         live,
-        all.filter(({ message }, index) => verdicts[index] === 'new' && isAddressed(message)),
+        all.filter(({ message }, index) => isClaimed(verdicts[index]) && isAddressed(message)),
       );
       return recordRefused(live, all, 'session_ended', ticket);
     }
@@ -230,11 +240,11 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
 
   function send(
     live: LiveSession,
-    { message, correlation, digest }: Incoming,
+    { message, correlation, digest, mayHaveRun }: Incoming,
     policyRevision: string,
     trace: string,
   ): Met | Promise<Met> {
-    if (live.isOver) return { kind: 'session_ended' };
+    if (live.isOver) return mayHaveRun === true ? NOT_SENT_AGAIN : { kind: 'session_ended' };
     const route = ports.routes.get(message.destination);
     if (route === undefined) return { kind: 'no_route' };
     return route.send({
@@ -355,6 +365,15 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
     },
   };
 }
+
+/** What became of its first sending nobody knows: it is not free to be sent anew as if nothing had happened. */
+const NOT_SENT_AGAIN: Met = {
+  kind: 'failure',
+  reason: 'upstream_failed',
+  status: 'session_ended',
+  detail: 'the session ended before it was sent once more; it may have been carried out before',
+  isWithoutEffect: false,
+};
 
 const DETAIL_OF: Readonly<Record<string, string>> = {
   guard_unavailable: 'the replay guard cannot be asked',

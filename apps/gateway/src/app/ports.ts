@@ -59,12 +59,14 @@ export type RecordClaim = {
 };
 
 /**
- * `new`: admitted now, and claimed by this gateway; also what a gateway that died had claimed, when it is repeatable.
+ * `new`: admitted now, and claimed by this gateway. `taken_over`: likewise, from a gateway that died; it is repeatable, and
+ * may have taken effect before, so it must never be said that nothing happened.
  * `done`: was answered before; the response may still be there. `running`: being worked on by a live gateway. `unknown`:
  * nobody can tell whether it took effect.
  */
 export type RecordVerdict =
   | 'new'
+  | 'taken_over'
   | 'duplicate'
   | 'stale'
   | 'too_far_ahead'

@@ -76,7 +76,9 @@ export function claimHolders(
     const [isTaken, version] = (await caller.run(SCRIPTS.takeOver, [s, q], args)) as [number, number];
     raiseVersion(of, version);
     // Somebody was faster, and is working on it or done.
-    return isTaken === 1 ? 'new' : 'running';
+    if (isTaken !== 1) return 'running';
+    // Ours may be a take-over whose answer never came.
+    return isOurs && request.isRepeatable !== true ? 'new' : 'taken_over';
   }
 
   /** Replaces each `running` by what it means; `holders` has one for each, in order. Takes two round trips at most. */

@@ -259,7 +259,7 @@ describe.skipIf(suite.skip)(suite.title('several gateways on one Redis'), () => 
     await first[Symbol.asyncDispose]();
     expect(await admit(second, session, record(3, request('c1')))).toEqual(['unknown']);
     const resends = [4, 5, 6].map((seq) => admit(second, session, record(seq, repeatable('c2'))));
-    expect((await Promise.all(resends)).flat().sort()).toEqual(['new', 'running', 'running']);
+    expect((await Promise.all(resends)).flat().sort()).toEqual(['running', 'running', 'taken_over']);
   });
 
   test('a gateway that can no longer reach Redis counts as dead within 6 s', async () => {
