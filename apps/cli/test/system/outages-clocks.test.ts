@@ -3,7 +3,7 @@
  * carried out once, what does not is refused; once the clock is right all goes on, and nothing that was recorded meanwhile
  * is taken again (PROTOCOL.md "Clock", "Nonces"). Servers, clients and the test keep the right time.
  *
- * Budget: 90 s on two cores. One cluster for the whole file.
+ * Budget: 120 s on two cores. One cluster for the whole file.
  */
 import { ChannelError, type Channel } from '@sallyport/client';
 import { serverSuite } from '@sallyport/service/testing';

@@ -2,7 +2,7 @@
  * A gateway killed, paused, cut off and woken again, in a cluster of two (DESIGN.md section 12): clients go on at the other
  * one, no message is lost, none is executed twice. Messages are counted at the clients, at the destinations and in the log.
  *
- * Budget: 90 s on two cores. One cluster for the whole file.
+ * Budget: 120 s on two cores. One cluster for the whole file.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChannelState } from '@sallyport/client';

@@ -2,7 +2,7 @@
  * Postgres down in each way it can be (DESIGN.md section 12): messages go on, since no gateway asks it; each service refuses
  * what it would have to write, says so, and has everything afterwards that it had acknowledged.
  *
- * Budget: 120 s on two cores. One cluster for the whole file.
+ * Budget: 150 s on two cores. One cluster for the whole file.
  */
 import { execFile } from 'node:child_process';
 import { dirname, join } from 'node:path';

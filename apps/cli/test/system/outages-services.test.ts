@@ -3,7 +3,7 @@
  * the service is refused and may be asked for again, nothing is lost, and all of it ends by itself.
  *
  * Bounds that are minutes in production are seconds here, so that what is behind them can be seen too.
- * Budget: 180 s on two cores. One cluster for the whole file.
+ * Budget: 240 s on two cores. One cluster for the whole file.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
