@@ -1,7 +1,7 @@
 /**
  * `npm test`: runs the packages' tests through turbo, then prints what every package reported; the last line is
  * `N passed, N failed`. Words after `npm test --` choose packages; from the first other word on they go to vitest.
- * SALLYPORT_REQUIRE_ALL=1 makes a skipped test a failure. SALLYPORT_TEST_MINUTES bounds the whole run (default 18).
+ * SALLYPORT_REQUIRE_ALL=1 makes a skipped test a failure. SALLYPORT_TEST_MINUTES bounds the whole run (default 26).
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
@@ -19,7 +19,7 @@ const plan = planTests(process.argv.slice(2), readWorkspace(root));
 rmSync(results, { recursive: true, force: true });
 mkdirSync(results, { recursive: true });
 
-const limitMinutes = Number(process.env['SALLYPORT_TEST_MINUTES'] ?? 18);
+const limitMinutes = Number(process.env['SALLYPORT_TEST_MINUTES'] ?? 26);
 const runnerExitCode = plan.packages.length === 0 ? 0 : await runTurbo();
 const reports = new Map(
   plan.packages.flatMap(({ name }) => {
