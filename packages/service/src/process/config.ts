@@ -37,7 +37,7 @@ export const serviceAddress = (service: ServiceName) =>
   });
 
 const natsFields = object({
-  servers: list(string({ pattern: SERVER }), { minItems: 1, maxItems: 16 }),
+  servers: list(string({ pattern: SERVER, hint: 'Write host:port.' }), { minItems: 1, maxItems: 16 }),
   user: string({ env: 'SALLYPORT_NATS_USER', maxLength: 64 }),
   passwordFile: secretFile({ env: 'SALLYPORT_NATS_PASSWORD_FILE' }),
   /** PEM of the authorities that the servers' certificates end in. */
@@ -71,7 +71,7 @@ const clocked = (clock: Pick<Clock, 'now'>) => (backend: Backend) => backendProb
 const redisFields = object({
   kind: oneOf(['standalone', 'sentinel', 'cluster']),
   /** The server; or the sentinels; or any of the cluster's nodes: host:port each. */
-  nodes: list(string({ pattern: SERVER }), { minItems: 1, maxItems: 64 }),
+  nodes: list(string({ pattern: SERVER, hint: 'Write host:port.' }), { minItems: 1, maxItems: 64 }),
   /** Of the master, as the sentinels know it. */
   name: optional(string({ maxLength: 64 })),
   username: string({ env: 'SALLYPORT_REDIS_USERNAME', maxLength: 64 }),

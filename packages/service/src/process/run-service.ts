@@ -10,7 +10,7 @@ import { ConfigError, formatProblems, loadConfig, type Schema } from '../config/
 import { unavailable } from '../errors/index.ts';
 import type { ServiceName } from '../identity/index.ts';
 import { createLifecycle, type Readiness } from '../lifecycle/index.ts';
-import { createLogger, type Log } from '../log/index.ts';
+import { createLogger, redactText, type Log } from '../log/index.ts';
 import { createMetrics } from '../metrics/index.ts';
 import type { ComposedService, ServiceRuntime } from '../runtime/index.ts';
 import { openTelemetry } from '../telemetry/index.ts';
@@ -75,7 +75,7 @@ export async function runService<C extends ProcessConfig>(
     const { file } = invocation;
     config = loadConfig(schema, { ...(file === undefined ? {} : { file }), env: host.env });
   } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
+    if (!(error instanceof ConfigError)) return failUnread(host, error);
     const { problems } = error;
     if (isCheck && invocation.json) host.stdout.write(`${JSON.stringify({ config: 'invalid', problems })}\n`);
     else host.stderr.write(`${formatProblems(problems)}\n`);
@@ -87,6 +87,14 @@ export async function runService<C extends ProcessConfig>(
     return host.exit(EXIT.done);
   }
   await serve(definition, config, host);
+}
+
+/** A defect in the reading itself, not in what was read. */
+function failUnread(host: HostProcess, error: unknown): void {
+  const message = `the configuration could not be looked at: ${redactText(String(error))}`;
+  host.stderr.write(`${message}\n`);
+  host.send?.({ kind: 'failed', message });
+  host.exit(EXIT.failed);
 }
 
 async function serve<C extends ProcessConfig>(

@@ -160,6 +160,21 @@ describe('without starting', () => {
     expect(problems.map(({ key }) => key).toSorted()).toEqual(['identity.certFile', 'prob']);
   });
 
+  test('a defect in the reading itself is told, and is exit code 1', async () => {
+    await using files = await serviceFiles('key-service');
+    const fake = new FakeHost(['--config', await configured(files)], { isChild: true });
+    const broken: typeof schema = {
+      ...schema,
+      read() {
+        throw new Error('a defect');
+      },
+    };
+    await runService({ ...definition(), schema: broken }, fake.host);
+    expect(fake.exits).toEqual([EXIT.failed]);
+    expect(fake.err).toContain('a defect');
+    expect(fake.reports).toMatchObject([{ kind: 'failed' }]);
+  });
+
   test('the same problems keep it from starting, and its parent hears of them', async () => {
     const fake = new FakeHost(['--config', '/none/config.yaml'], { isChild: true });
     await runService(definition(), fake.host);
