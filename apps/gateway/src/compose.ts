@@ -26,6 +26,7 @@ import { createOutcomes } from './app/outcomes.ts';
 import { createPipeline } from './app/pipeline.ts';
 import type { ReplayGuard } from './app/ports.ts';
 import { beginResume } from './app/resume-session.ts';
+import { revokedSessions } from './app/revoked-sessions.ts';
 import { startRejections } from './app/rejections.ts';
 import { createSessionEnds } from './app/session-ends.ts';
 import { createSessions } from './app/sessions.ts';
@@ -199,8 +200,12 @@ export async function composeGateway(
   });
   const giveUp = new AbortController();
   const decide = denyWhenStale(engine.decide.bind(engine), () => holder.current, maxAgeMs);
+  const revoked = revokedSessions();
   const revocations = building.use(
-    await followRevocations({ auth, bus, clock, log, meter, sessions, guard, ...config.revocations }),
+    await followRevocations({
+      ...{ auth, bus, clock, log, meter, sessions, guard, revoked },
+      ...config.revocations,
+    }),
   );
   const pipeline = createPipeline({
     guard: {
@@ -270,6 +275,7 @@ export async function composeGateway(
     store: shared.store,
     records: sealing,
     recordResume: records.resume,
+    isRevoked: revoked.has,
     onProblem: (error: unknown) => log.warn('a session could not be resumed', { error }),
   };
   building.use(

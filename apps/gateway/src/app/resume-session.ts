@@ -35,6 +35,8 @@ export type ResumePorts = {
   readonly identity: () => GatewayIdentity;
   readonly now: () => number;
   readonly store: Pick<SessionStore, 'find' | 'takeOver'>;
+  /** As this process heard, whatever the store still knows. By session id in hex. */
+  readonly isRevoked: (sessionId: string) => boolean;
   readonly records: {
     seal(sessionId: string, record: Secret): Promise<Uint8Array>;
     open(sessionId: string, sealed: Uint8Array): Promise<Secret | undefined>;
@@ -103,7 +105,7 @@ export function beginResume(
     if (!named.ok) return refused(undefined, 'invalid_message', named.cause);
     const sid = named.sid.slice();
     const sessionId = toHex(sid);
-    const found = await ports.store.find(sessionId);
+    const found = ports.isRevoked(sessionId) ? 'revoked' : await ports.store.find(sessionId);
     if (found === undefined || found === 'revoked')
       return refused(sid, 'unknown_session', found ?? 'no_session_record');
     const record = await readRecord(sessionId, found.sealedRecord);
@@ -176,11 +178,11 @@ export function beginResume(
         sessionId,
         encodeResumptionRecord(resumptionRecord(session)),
       );
-      const guard = await ports.store.takeOver(
-        { sessionId, notAfterMs: record.binding.notAfterMs, responseKey: ledger.response },
-        found,
-        { firstSequence: opened.firstSequence, sealedRecord },
-      );
+      const attachment = { sessionId, notAfterMs: record.binding.notAfterMs, responseKey: ledger.response };
+      const next = { firstSequence: opened.firstSequence, sealedRecord };
+      const guard = ports.isRevoked(sessionId)
+        ? ({ refused: 'revoked' } as const)
+        : await ports.store.takeOver(attachment, found, next);
       if ('refused' in guard) {
         session.leaveEpoch();
         await ports.recordResume(entryOf(principal, sessionId, 'deny', guard.refused, policyRevision));

@@ -35,6 +35,7 @@ test('a list longer than a page is fetched whole, and what was forgotten is not 
     log: memoryLog(),
     sessions: { find: () => undefined },
     guard: { revoke: async (id) => void revoked.push(id) },
+    revoked: { add: () => undefined },
   });
   await expect.poll(() => feed.status().state).toBe('following');
   expect(revoked).toEqual(kept.map(idOf));

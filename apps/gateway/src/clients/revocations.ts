@@ -9,21 +9,25 @@ import { unavailable } from '@sallyport/service/errors';
 import { followFeed, revocationFeed, type Follower, type FollowOptions } from '@sallyport/service/feed';
 import type { ServiceCalls } from '@sallyport/service/grpc';
 import type { ReplayGuard } from '../app/ports.ts';
+import type { RevokedSessions } from '../app/revoked-sessions.ts';
 import type { Sessions } from '../app/sessions.ts';
 
 export type RevocationOptions = Pick<FollowOptions, 'bus' | 'clock' | 'log' | 'meter' | 'deadAfterMs'> & {
   readonly auth: Pick<ServiceCalls<typeof authv1.AuthService>, 'listRevocations'>;
   readonly sessions: Pick<Sessions, 'find'>;
   readonly guard: Pick<ReplayGuard, 'revoke'>;
+  /** What this process will not take on, whatever the guard remembers. */
+  readonly revoked: Pick<RevokedSessions, 'add'>;
 };
 
 /** Rejects with `BusError` when it cannot subscribe. */
 export function followRevocations(options: RevocationOptions): Promise<Follower> {
-  const { auth, sessions, guard, ...rest } = options;
+  const { auth, sessions, guard, revoked, ...rest } = options;
 
   async function apply(sessionId: Uint8Array, cause: string): Promise<void> {
     const id = toHex(sessionId);
     // First what needs no waiting: from here on nothing of the session is forwarded.
+    revoked.add(id);
     sessions.find(id)?.end('revoked', cause === '' ? 'revoked' : 'revoked_by_administrator');
     await guard.revoke(id);
   }
@@ -32,9 +36,9 @@ export function followRevocations(options: RevocationOptions): Promise<Follower>
     ...rest,
     feed: revocationFeed,
     read(payload) {
-      const revoked = revokedOf(payload);
-      if (revoked === undefined) return undefined;
-      return { number: revoked.number, apply: () => apply(revoked.sessionId, revoked.cause) };
+      const event = revokedOf(payload);
+      if (event === undefined) return undefined;
+      return { number: event.number, apply: () => apply(event.sessionId, event.cause) };
     },
     async poll(applied, deadlineMs) {
       const { revocations, lastNumber } = await auth.listRevocations(

@@ -279,6 +279,19 @@ describe.skipIf(suite.skip)(suite.title('resume'), () => {
     await expect(session.resume(await carrierTo(other))).rejects.toThrow(alert);
   });
 
+  test('a session that was revoked while nobody had it stays so, whatever Redis forgets of it', async () => {
+    const carrier = await carrierTo();
+    const session = await world.session(carrier);
+    await carrier[Symbol.asyncDispose]();
+    const mark = [`{${session.id}}:s`, 'rv'] as const;
+    await until(async () => (await world.metric('sessions', {})) === 0);
+    world.services.revoked.push(session.id);
+    await until(async () => (await redis.command(server.port, 'HEXISTS', ...mark)) === ':1');
+    await delay(1_500); // the other one has heard of it too
+    await redis.command(server.port, 'HDEL', ...mark);
+    await expect(session.resume(await carrierTo(other))).rejects.toThrow('unknown_session');
+  });
+
   test('while Redis is away nothing is resumed, retryably', async () => {
     const session = await world.session(await carrierTo(other));
     line.cut('both');
