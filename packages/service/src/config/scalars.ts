@@ -88,7 +88,8 @@ export function string(options: StringOptions = {}): Schema<string> {
           pattern !== undefined &&
           !new RegExp(pattern.source, pattern.flags.replace(/[gy]/g, '')).test(value)
         ) {
-          return { what: 'does not have the form expected here' };
+          const what = 'does not have the form expected here';
+          return options.hint === undefined ? { what } : { what, hint: options.hint };
         }
         return { value };
       },
