@@ -167,7 +167,10 @@ export function abortable<Result>(
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
     const onAbort = (): void => reject(new ChannelError('closed', 'closed', 'it was given up'));
-    if (signal.aborted) return onAbort();
+    if (signal.aborted) {
+      promise.catch(() => undefined); // it goes on for nobody
+      return onAbort();
+    }
     signal.addEventListener('abort', onAbort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
   });

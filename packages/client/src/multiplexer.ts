@@ -142,12 +142,14 @@ export class Multiplexer {
   /** Takes a session on again that was open elsewhere. Resolves when the gateway was heard in its new epoch. */
   async resume(session: Resumable, { trust, timeoutMs, signal }: ResumeRequest): Promise<void> {
     if (this.#over !== undefined) throw this.#over;
+    const givenUp = new ChannelError('closed', 'closed', 'it was given up');
+    if (signal.aborted) throw givenUp;
     const resuming: Resuming = new Resuming(
       session,
       trust,
       this.#link(() => resuming),
     );
-    const onAbort = (): void => resuming.giveUp(new ChannelError('closed', 'closed', 'it was given up'));
+    const onAbort = (): void => resuming.giveUp(givenUp);
     const timer = setTimeout(() => {
       const text = `${this.#options.address} did not take the session on within ${timeoutMs} ms`;
       resuming.giveUp(new ChannelError('timeout', 'timeout', text));

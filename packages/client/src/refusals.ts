@@ -12,7 +12,8 @@ const MEANING = {
   duplicate: 'waits',
   running: 'waits',
   stale: 'waits',
-  too_far_ahead: 'nothing_happened',
+  // The guard has not used up its sequence: a copy of the frame may still be taken, as long as it is fresh.
+  too_far_ahead: 'may_have_happened',
   expired: 'nothing_happened',
   unknown_destination: 'nothing_happened',
   upstream_failed: 'may_have_happened',
@@ -41,7 +42,6 @@ export function isResumable(code: RefusalCode): boolean {
 const ASKED_AGAIN: ReadonlySet<RefusalCode> = new Set(['running', 'unavailable', 'busy']);
 /** What refuses a message before anybody looks whether its request is known. Of a resend it says nothing of the first. */
 const UNSEEN: ReadonlySet<RefusalCode> = new Set([
-  'too_far_ahead',
   'expired',
   'epoch_required',
   'superseded',

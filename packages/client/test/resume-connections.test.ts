@@ -106,6 +106,18 @@ describe('many sessions on one connection', () => {
     await connection.close();
   });
 
+  test('opening that is given up before it began, between two connections, leaves nothing behind', async () => {
+    const cluster = new Cluster(world);
+    const connection = cluster.open();
+    await (await connection.open(cluster.options)).close();
+    cluster.wire.lose();
+    const opening = connection.open({ ...cluster.options, signal: AbortSignal.abort() });
+    expect(await failureOf(opening)).toMatchObject({ kind: 'closed' });
+    // What was dialled for nobody ends here, and its end is nobody's unhandled rejection.
+    await connection.close();
+    await tick(5);
+  });
+
   test('closing while all resume ends them', async () => {
     const cluster = new Cluster(world);
     const connection = cluster.open();
