@@ -27,6 +27,7 @@ const ENDS_OF_ATTACHMENT: ReadonlySet<string> = new Set([
   'epoch_exhausted',
   'epoch_required',
   'gateway_stopping',
+  'guard_unavailable',
   'lease_expired',
   'not_acknowledging',
   'superseded',
