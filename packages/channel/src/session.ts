@@ -161,6 +161,11 @@ export class Session {
     return this.#sendWindow.free;
   }
 
+  /** How many messages, control included, may still be sent in this epoch. */
+  get epochCredit(): number {
+    return this.limits.maxEpochMessages - (this.#lastSent - this.#start.receivedByPeer);
+  }
+
   /**
    * Seals 1 to 256 messages as one frame and takes as many sequences. On failure nothing is consumed: `window_full`
    * passes with an acknowledgement, `epoch_exhausted` and `epoch_left` only with another epoch.
@@ -168,8 +173,7 @@ export class Session {
   sealFrame(messages: readonly OutgoingMessage[]): SealedFrame | Failure<SealCause> {
     if (this.#keys === undefined) return failure('epoch_left');
     const firstSequence = this.#lastSent + 1;
-    const used = this.#lastSent - this.#start.receivedByPeer;
-    if (used + messages.length > this.limits.maxEpochMessages) return failure('epoch_exhausted');
+    if (messages.length > this.epochCredit) return failure('epoch_exhausted');
     let counted = 0;
     for (const message of messages) if (message.kind !== 'control') counted += 1;
     if (counted > this.#sendWindow.free) return failure('window_full');

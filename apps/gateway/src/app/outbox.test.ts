@@ -1,11 +1,11 @@
 import type { OutgoingMessage } from '@sallyport/channel';
 import { randomBytes } from '@sallyport/crypto';
 import { expect, test } from 'vitest';
-import { sessionPair } from '../../test/support/pair.ts';
+import { sessionPair, type EpochStart } from '../../test/support/pair.ts';
 import { Outbox } from './outbox.ts';
 
-function stage(limits: { maxEpochMessages?: number; maxFrameBytes?: number } = {}) {
-  const { client, gateway } = sessionPair(limits);
+function stage(limits: { maxEpochMessages?: number; maxFrameBytes?: number } = {}, start?: EpochStart) {
+  const { client, gateway } = sessionPair(limits, start);
   const frames: string[][] = [];
   const ends: string[] = [];
   const state = { isWritable: true };
@@ -97,4 +97,12 @@ test.each([
   s.state.isWritable = false;
   s.outbox.push(messages);
   expect(s.ends).toEqual(['not_acknowledging']);
+});
+
+test('the messages of an epoch are counted from its base: a resume gives room for as many again', () => {
+  const base = { lastSent: 5_000, receivedByPeer: 5_000, received: 5_000 };
+  const s = stage({ maxEpochMessages: 1_000 }, { epoch: 7, ...base, unconfirmed: [] });
+  s.outbox.push(many(3));
+  expect(s.frames.map(({ length }) => length)).toEqual([3]);
+  expect(s.ends).toEqual([]);
 });

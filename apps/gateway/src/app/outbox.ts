@@ -7,7 +7,7 @@ import { controlMessage, type Acknowledgement, type OutgoingMessage, type Sessio
 export type OutboxEnd = 'epoch_exhausted' | 'not_acknowledging' | 'unsealable';
 
 export type OutboxOptions = {
-  readonly session: Pick<Session, 'sealFrame' | 'sendCredit' | 'limits' | 'lastSent'>;
+  readonly session: Pick<Session, 'sealFrame' | 'sendCredit' | 'epochCredit' | 'limits'>;
   readonly write: (frame: Uint8Array) => void;
   /** False while the carrier's buffer is full; `flush` is called when it no longer is. */
   readonly isWritable: () => boolean;
@@ -79,8 +79,7 @@ export class Outbox {
   }
 
   #sequencesLeft(): number {
-    const { session } = this.#options;
-    return session.limits.maxEpochMessages - session.lastSent - RESERVED_SEQUENCES;
+    return this.#options.session.epochCredit - RESERVED_SEQUENCES;
   }
 
   /** Says what has arrived even when there is nothing to answer. */

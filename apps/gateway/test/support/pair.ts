@@ -2,12 +2,14 @@
 import { DEFAULT_LIMITS, DEFAULT_SUITES, encodeBinding, parseBinding, Session } from '@sallyport/channel';
 import { AES_256_GCM, ED25519, randomBytes, secretKey } from '@sallyport/crypto';
 
+export type EpochStart = ConstructorParameters<typeof Session>[0]['start'];
 export type Pair = { readonly client: Session; readonly gateway: Session };
 
 export const NOW_MS = 1_800_000_000_000;
 
 export function sessionPair(
   options: { readonly maxEpochMessages?: number; readonly maxFrameBytes?: number } = {},
+  start: EpochStart = undefined,
 ): Pair {
   const sid = randomBytes(16);
   const [clientKeys, gatewayKeys] = [ED25519.generate(), ED25519.generate()];
@@ -41,6 +43,7 @@ export function sessionPair(
     limits: { ...DEFAULT_LIMITS, ...options },
     lease: { notAfterMs: NOW_MS + 3_600_000 },
     clock: () => NOW_MS,
+    start,
   };
   return {
     client: new Session({
