@@ -8,6 +8,7 @@
 import { systemClock } from '@sallyport/service/clock';
 import { SERVICE_NAMES, type ServiceName } from '@sallyport/service/identity';
 import type { LocalServer } from '@sallyport/service/local-servers';
+import type { EmbeddedConfig } from '../config.ts';
 import { CommandFailed } from '../exit.ts';
 import { startFailure } from '../start-failure.ts';
 import { ensureDevelopmentPsk, pinLogKey, readLogFindings } from '../state/first-start.ts';
@@ -68,7 +69,7 @@ export async function upCluster(options: ClusterOptions): Promise<RunningCluster
     const replicas = await layOut(home, counts);
     await removeEndpoints(home); // of a run that was killed
 
-    onStep('Starting Redis, NATS and Postgres …');
+    onStep(serversStep(config));
     const keepers: Promise<Supervised>[] = [];
     const { backends, local } = await startServers(home, config, (server) => {
       keepers.push(keepServer(server, options));
@@ -196,4 +197,16 @@ function endpointsOf(processes: ReadonlyMap<Replica, ServiceProcess>): readonly 
         probesPort: replica.probesPort,
       })),
   );
+}
+
+function serversStep({ cluster: { redis, nats, postgres } }: EmbeddedConfig): string {
+  const isGiven = { Redis: redis !== undefined, NATS: nats !== undefined, Postgres: postgres !== undefined };
+  const named = (given: boolean): string =>
+    Object.entries(isGiven)
+      .flatMap(([name, each]) => (each === given ? [name] : []))
+      .join(', ');
+  return [
+    ...(named(false) === '' ? [] : [`Starting ${named(false)} …`]),
+    ...(named(true) === '' ? [] : [`Given: ${named(true)}.`]),
+  ].join(' ');
 }

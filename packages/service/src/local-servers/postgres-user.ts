@@ -63,7 +63,10 @@ function firstObstacle(folder: string, user: NonNullable<ServerUser>): string | 
     if (at === dirname(at)) break;
   }
   // As that user, since modes alone do not tell (ACLs, mounts).
-  const passes = (at: string): boolean =>
-    spawnSync('test', ['-x', at], { ...user, cwd: '/', stdio: 'ignore', timeout: 5000 }).status === 0;
+  // Without `test` nothing can be said: then the server's own start does.
+  const passes = (at: string): boolean => {
+    const asked = spawnSync('test', ['-x', at], { ...user, cwd: '/', stdio: 'ignore', timeout: 5000 });
+    return asked.status === 0 || (asked.error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+  };
   return passes(folder) ? undefined : chain.find((at) => !passes(at));
 }
