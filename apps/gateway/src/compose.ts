@@ -276,6 +276,7 @@ export async function composeGateway(
     records: sealing,
     recordResume: records.resume,
     isRevoked: revoked.has,
+    checkPolicy: () => checkPolicy(holder.current, maxAgeMs),
     onProblem: (error: unknown) => log.warn('a session could not be resumed', { error }),
   };
   building.use(

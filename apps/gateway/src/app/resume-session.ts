@@ -46,6 +46,8 @@ export type ResumePorts = {
     binding: SignedBinding,
   ) => Promise<{ readonly key: KeyObject; readonly leaseNotAfterMs: number }>;
   readonly decide: (request: DecisionRequest) => Decision;
+  /** Throws while there is no policy to judge by: a denial then is no word on the session. */
+  readonly checkPolicy: () => void;
   readonly shares: Pick<Shares, 'take'>;
   /** What became of a client that proved itself. Durable when it resolves. */
   readonly recordResume: (resume: ResumeEntry) => Promise<void>;
@@ -120,6 +122,7 @@ export function beginResume(
     const verified = resume.onResumeHello(frame);
     if (!verified.ok) return { kind: 'refused', frame: verified.alert, cause: verified.cause };
 
+    ports.checkPolicy();
     // From here on it is the client: what becomes of it is recorded.
     const { binding } = record;
     const principal = freezePrincipal({

@@ -292,6 +292,23 @@ describe.skipIf(suite.skip)(suite.title('resume'), () => {
     await expect(session.resume(await carrierTo(other))).rejects.toThrow('unknown_session');
   });
 
+  test('while policy cannot be judged nothing is resumed, retryably: the session is not over for that', async () => {
+    const config = { policy: { maxAgeMs: 1_000 } };
+    await using own = await createWorld({ config, guard: redisReplayGuard(redis.target(server.port)) });
+    await until(async () => (await own.readiness.report()).ready, 10_000);
+    const carrier = await own.carrier();
+    const session = await own.session(carrier);
+    await carrier[Symbol.asyncDispose]();
+    own.services.broken.add('policy');
+    await until(async () => !(await own.readiness.report()).ready, 10_000);
+    await using meanwhile = await own.carrier();
+    await expect(session.resume(meanwhile)).rejects.toThrow('busy');
+    own.services.broken.delete('policy');
+    await until(async () => (await own.readiness.report()).ready, 10_000);
+    await using next = await own.carrier();
+    await (await session.resume(next)).attach();
+  });
+
   test('while Redis is away nothing is resumed, retryably', async () => {
     const session = await world.session(await carrierTo(other));
     line.cut('both');
