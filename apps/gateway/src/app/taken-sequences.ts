@@ -16,13 +16,15 @@ const MAX_SPENT = 512;
 export class TakenSequences {
   readonly #asking = new Set<number>();
   #refusedThrough = 0;
-  #decidedThrough = 0;
+  /** Undefined before the first: a session that was resumed goes on with its sequences. */
+  #decidedThrough: number | undefined;
 
   /** False: a copy. Otherwise `decided` or `refused` has to follow. */
   take(messages: readonly Sequenced[]): boolean {
     for (const { sequence } of messages)
       if (sequence <= this.#refusedThrough || this.#asking.has(sequence)) return false;
     for (const { sequence } of messages) this.#asking.add(sequence);
+    this.#decidedThrough ??= (messages[0]?.sequence ?? 1) - 1;
     return true;
   }
 
@@ -30,7 +32,7 @@ export class TakenSequences {
   decided(messages: readonly Sequenced[]): void {
     for (const { sequence } of messages) {
       this.#asking.delete(sequence);
-      this.#decidedThrough = Math.max(this.#decidedThrough, sequence);
+      this.#decidedThrough = Math.max(this.#decidedThrough ?? 0, sequence);
     }
   }
 
@@ -44,6 +46,6 @@ export class TakenSequences {
 
   /** So many were refused since the guard last decided that its window might be left behind. */
   get areSpent(): boolean {
-    return this.#refusedThrough - this.#decidedThrough >= MAX_SPENT;
+    return this.#refusedThrough - (this.#decidedThrough ?? 0) >= MAX_SPENT;
   }
 }
