@@ -66,7 +66,8 @@ function firstObstacle(folder: string, user: NonNullable<ServerUser>): string | 
   // Without `test` nothing can be said: then the server's own start does.
   const passes = (at: string): boolean => {
     const asked = spawnSync('test', ['-x', at], { ...user, cwd: '/', stdio: 'ignore', timeout: 5000 });
-    return asked.status === 0 || (asked.error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+    const { error }: { error?: NodeJS.ErrnoException } = asked;
+    return asked.status === 0 || error?.code === 'ENOENT';
   };
   return passes(folder) ? undefined : chain.find((at) => !passes(at));
 }
