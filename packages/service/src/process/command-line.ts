@@ -34,7 +34,7 @@ export function parseInvocation(args: readonly string[]): Invocation {
 export function helpText(name: string, summary: string, keys: string): string {
   return `${name}: ${summary}
 
-Usage: node apps/${name}/src/main.ts --config <file> [--check-config [--json]]
+Usage: npx node apps/${name}/src/main.ts --config <file> [--check-config [--json]]
 
   --config <file>   YAML; without it the environment alone (SALLYPORT_…)
   --check-config    check the configuration and every file that it names, connect to nothing, and leave

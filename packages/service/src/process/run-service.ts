@@ -66,7 +66,7 @@ export async function runService<C extends ProcessConfig>(
     return host.exit(EXIT.done);
   }
   if (invocation.kind === 'usage') {
-    host.stderr.write(`${invocation.problem}\nnode apps/${name}/src/main.ts --help tells more.\n`);
+    host.stderr.write(`${invocation.problem}\nnpx node apps/${name}/src/main.ts --help tells more.\n`);
     return host.exit(EXIT.configuration);
   }
   const isCheck = invocation.kind === 'check';
