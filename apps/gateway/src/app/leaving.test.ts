@@ -9,6 +9,7 @@ test.each([
   { cause: 'gateway_stopping', goesOn: true },
   // Its client is told `unavailable`, by which it resumes.
   { cause: 'guard_unavailable', goesOn: true },
+  { cause: 'held_up', goesOn: true },
   { cause: 'lease_expired', goesOn: true },
   { cause: 'not_acknowledging', goesOn: true },
   { cause: 'superseded', goesOn: true },

@@ -28,6 +28,7 @@ const ENDS_OF_ATTACHMENT: ReadonlySet<string> = new Set([
   'epoch_required',
   'gateway_stopping',
   'guard_unavailable',
+  'held_up',
   'lease_expired',
   'not_acknowledging',
   'superseded',

@@ -25,6 +25,7 @@ type Stage = {
   readonly recording?: (phase: 'decision' | 'outcome') => Promise<void> | void;
   readonly decide?: (destination: string) => unknown;
   readonly now?: () => number;
+  readonly monotonic?: () => number;
   readonly areSessionsLeft?: boolean;
 };
 
@@ -122,7 +123,7 @@ async function stage(options: Stage = {}) {
     traces: UNTRACED,
     metrics,
     now: options.now ?? (() => NOW_MS),
-    monotonic: () => performance.now(),
+    monotonic: options.monotonic ?? (() => performance.now()),
     onDefect,
     areSessionsLeft: options.areSessionsLeft ?? false,
     giveUp: new AbortController().signal,
@@ -416,6 +417,28 @@ describe('what was taken over from a gateway that died', () => {
 });
 
 describe('a session that ends under way', () => {
+  test.each([
+    { areSessionsLeft: true, what: 'not forwarded: others may have answered for it, as for a dead one' },
+    { areSessionsLeft: false, what: 'forwarded: nobody else can have it' },
+  ])('paused for long between guard and forward: $what', async ({ areSessionsLeft }) => {
+    let pausedMs = 0;
+    const s = await stage({
+      areSessionsLeft,
+      monotonic: () => performance.now() + pausedMs,
+      recording: (phase) => {
+        if (phase === 'decision') pausedMs = 30_000;
+      },
+    });
+    s.send(request('orders', 'a'));
+    await s.settled();
+    expect(s.log).toEqual([
+      'decision 1 role_grants',
+      ...(areSessionsLeft
+        ? ['close unavailable', 'ended held_up', 'outcome 1 refused session_ended']
+        : ['forward a', 'outcome 1 success 200', 'response done']),
+    ]);
+  });
+
   test('between decision and forward: not forwarded, and the outcome says so', async () => {
     const writing = gate();
     const s = await stage({ recording: (phase) => (phase === 'decision' ? writing.closed : undefined) });

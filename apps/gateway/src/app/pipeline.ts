@@ -78,6 +78,13 @@ export type Pipeline = {
   stop(): void;
 };
 
+/**
+ * From the guard's question to the forward. A gateway that was paused for longer may have been taken for dead, and what it
+ * claimed been answered for by another (`guard/redis-pulse.ts`: 5 s after its last beat, beaten each second). What it has
+ * not begun by then it leaves.
+ */
+const MAX_HELD_MS = 4_000;
+
 const CLOSE_OF = {
   revoked: 'revoked',
   expired: 'expired',
@@ -119,6 +126,7 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
     ticket: FrameTicket,
   ): Promise<void> {
     const traces = tracesIn(came);
+    const sinceMs = ports.monotonic();
     const verdict = await askGuard(live, came, traces);
     if (verdict === undefined) {
       // Undecided is refused, retryably, and nothing was consumed (DESIGN.md section 5).
@@ -156,6 +164,8 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
       );
       await answers.conclude(live, judged);
       respond?.end();
+      if (ports.areSessionsLeft && ports.monotonic() - sinceMs > MAX_HELD_MS)
+        live.end('unavailable', 'held_up');
       for (const incoming of judged.allowed) void forward(live, incoming, judged.policyRevision, ticket);
       ticket.settle(all.length - judged.allowed.length);
     } else {
