@@ -43,6 +43,11 @@ function stage() {
             }),
         };
       },
+      beginResume: () => ({
+        hello: () => Promise.resolve({ kind: 'answered', frame: new Uint8Array(1) }),
+        first: () => Promise.reject(new Error('nobody sent one')),
+        abandon: () => undefined,
+      }),
       pipeline: { onFrame: () => undefined, onOpened: () => undefined },
       sessions,
       rejections: { count: (_, cause) => void seen.push(`count ${cause}`) },
@@ -101,4 +106,15 @@ test('the end of a carrier leaves no timer behind', async () => {
   expect(s.sessions.size).toBe(1);
   s.carrier.onClose();
   expect([s.sessions.size, vi.getTimerCount()]).toEqual([0, 0]);
+});
+
+test('a ResumeHello that is sent again and again ends the carrier', async () => {
+  const s = stage();
+  for (let sent = 0; sent < 17; sent += 1) {
+    expect(s.seen).not.toContain('end');
+    s.carrier.onFrame(frame(FRAME_TYPE.resumeHello, new Uint8Array(16).fill(7)));
+    await vi.advanceTimersByTimeAsync(0);
+  }
+  expect(s.seen).toContain('end');
+  expect(vi.getTimerCount()).toBe(0);
 });

@@ -75,8 +75,13 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
   }
 
   function reject(cause: string, alert: Uint8Array): void {
-    count(cause);
     write(alert);
+    spoil(cause);
+  }
+
+  /** Says nothing to the sender. */
+  function spoil(cause: string): void {
+    count(cause);
     badFrames += 1;
     if (badFrames >= MAX_BAD_FRAMES) end();
   }
@@ -100,6 +105,7 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
     metrics: ports.metrics,
     write,
     reject,
+    spoil,
     count,
     resumed: (resumed) => {
       // Attached here before: only the later attachment is one.

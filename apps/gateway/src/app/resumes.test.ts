@@ -33,6 +33,7 @@ function stage(
     metrics: { handshake: (result) => void seen.push(result) },
     write: (frame) => void seen.push(`write ${codeOf(frame)}`),
     reject: (cause) => void seen.push(`reject ${cause}`),
+    spoil: (cause) => void seen.push(`spoil ${cause}`),
     count: (cause) => void seen.push(`count ${cause}`),
     resumed: () => void seen.push('session'),
     later: (frame) => void seen.push(`later ${String(frame[0])}`),
@@ -97,7 +98,7 @@ test('a later one on the same connection takes the place of an earlier one', asy
   await settle();
   s.resumes.resumeHello(SID, HELLO);
   await settle();
-  expect(s.seen.slice(1)).toEqual(['abandon', 'resume_abandoned', 'count resume_replaced', 'write answer']);
+  expect(s.seen.slice(1)).toEqual(['abandon', 'resume_abandoned', 'spoil resume_replaced', 'write answer']);
   expect(s.resumes.messages(ID, Uint8Array.of(1))).toBe(true);
   expect(s.halfOpen.count).toBe(1);
 });
@@ -107,7 +108,7 @@ test('of two that wait for their answers the later one counts', async () => {
   s.resumes.resumeHello(SID, HELLO);
   s.resumes.resumeHello(SID, HELLO);
   await settle();
-  expect(s.seen).toEqual(['abandon', 'write answer']);
+  expect(s.seen).toEqual(['spoil resume_replaced', 'abandon', 'write answer']);
   expect(s.halfOpen.count).toBe(1);
 });
 

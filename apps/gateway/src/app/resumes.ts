@@ -18,6 +18,8 @@ export type ResumesPorts = {
   readonly write: (frame: Uint8Array) => void;
   /** A bad frame: counted, and answered with `alert`. */
   readonly reject: (cause: string, alert: Uint8Array) => void;
+  /** As `reject`, with nothing to say. */
+  readonly spoil: (cause: string) => void;
   /** Counted, and no fault of the frame's. */
   readonly count: (cause: string) => void;
   readonly resumed: (session: ResumedSession) => void;
@@ -42,7 +44,7 @@ const MAX_QUEUED = 16;
 type Waiting = { readonly resuming: SessionResuming; readonly timer: NodeJS.Timeout };
 
 export function createResumes(ports: ResumesPorts): Resumes {
-  const { places, metrics, write, reject, count } = ports;
+  const { places, metrics, write, reject, spoil, count } = ports;
   /** Those that have no answer yet, by the newest for each session. */
   const asking = new Map<string, SessionResuming>();
   /** Those that have the gateway's answer and owe their first frame. */
@@ -56,7 +58,7 @@ export function createResumes(ports: ResumesPorts): Resumes {
     reject(cause, frame);
   }
 
-  function abandon(id: string, cause: string): void {
+  function abandon(id: string, tell: (cause: string) => void, cause: string): void {
     const known = waiting.get(id);
     if (known === undefined) return;
     clearTimeout(known.timer);
@@ -64,7 +66,7 @@ export function createResumes(ports: ResumesPorts): Resumes {
     known.resuming.abandon();
     places.leave();
     metrics.handshake('resume_abandoned');
-    count(cause);
+    tell(cause);
   }
 
   async function hello(begin: () => SessionResuming, id: string, frame: Uint8Array): Promise<void> {
@@ -76,10 +78,12 @@ export function createResumes(ports: ResumesPorts): Resumes {
       const isNewest = asking.get(id) === resuming;
       if (isNewest) asking.delete(id);
       if (answer.kind === 'refused') return refuse(answer);
+      // Each costs an agreement and a call, and a recorded hello is good until the client's next resume: not without end.
+      if (isNewest) abandon(id, spoil, 'resume_replaced');
+      else spoil('resume_replaced');
       // A first frame that came meanwhile was for the one before.
       if (isClosed || !isNewest || attaching.has(id)) return resuming.abandon();
-      abandon(id, 'resume_replaced');
-      const timer = setTimeout(() => abandon(id, 'resume_abandoned'), TIMEOUT_MS);
+      const timer = setTimeout(() => abandon(id, count, 'resume_abandoned'), TIMEOUT_MS);
       waiting.set(id, { resuming, timer });
       isWaiting = true;
       write(answer.frame);
@@ -134,7 +138,7 @@ export function createResumes(ports: ResumesPorts): Resumes {
     },
     close() {
       isClosed = true;
-      for (const id of [...waiting.keys()]) abandon(id, 'resume_abandoned');
+      for (const id of [...waiting.keys()]) abandon(id, count, 'resume_abandoned');
     },
   };
 }

@@ -9,7 +9,7 @@ export const NOW_MS = 1_800_000_000_000;
 
 export function sessionPair(
   options: { readonly maxEpochMessages?: number; readonly maxFrameBytes?: number } = {},
-  start: EpochStart = undefined,
+  start?: EpochStart,
 ): Pair {
   const sid = randomBytes(16);
   const [clientKeys, gatewayKeys] = [ED25519.generate(), ED25519.generate()];
