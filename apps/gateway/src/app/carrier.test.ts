@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { FRAME_TYPE } from '@sallyport/channel';
+import { FRAME_TYPE, type OpenedFrame } from '@sallyport/channel';
 import { concatBytes, secretKey, toHex } from '@sallyport/crypto';
 import { NOW_MS, sessionPair } from '../../test/support/pair.ts';
 import { createCarrier } from './carrier.ts';
+import type { LiveSession } from './live-session.ts';
 import { createSessions } from './sessions.ts';
 import { UnderWay } from './under-way.ts';
 
@@ -11,6 +12,7 @@ afterEach(() => vi.useRealTimers());
 
 const IDLE_MS = 30_000;
 const VERSION = 1;
+const RESUMED_AS = 3;
 const ZERO_SID: Uint8Array = new Uint8Array(16);
 const frame = (type: number, sid: Uint8Array): Uint8Array =>
   concatBytes(Uint8Array.of(VERSION, type), sid, Uint8Array.of(0));
@@ -20,6 +22,15 @@ function stage() {
   const seen: string[] = [];
   const sessions = createSessions();
   let sid = ZERO_SID;
+  const resumed = sessionPair().gateway;
+  const rest = {
+    digestKey: secretKey(new Uint8Array(32)),
+    principal: { id: 'user:alice', tenant: 'default', method: 'certificate' },
+    share: {
+      underWay: new UnderWay({ maxMessages: 10, maxBytes: 1_000 }),
+      leave: () => void seen.push('leave'),
+    },
+  } as const;
   const carrier = createCarrier(
     {
       beginSession: () => {
@@ -34,18 +45,20 @@ function stage() {
               frame: gateway.sid,
               session: gateway,
               guard: { sessionId: toHex(gateway.sid), generation: 1 },
-              digestKey: secretKey(new Uint8Array(32)),
-              principal: { id: 'user:alice', tenant: 'default', method: 'certificate' },
-              share: {
-                underWay: new UnderWay({ maxMessages: 10, maxBytes: 1_000 }),
-                leave: () => void seen.push('leave'),
-              },
+              ...rest,
             }),
         };
       },
       beginResume: () => ({
         hello: () => Promise.resolve({ kind: 'answered', frame: new Uint8Array(1) }),
-        first: () => Promise.reject(new Error('nobody sent one')),
+        first: () =>
+          Promise.resolve({
+            kind: 'resumed',
+            session: resumed,
+            guard: { sessionId: toHex(resumed.sid), generation: RESUMED_AS },
+            ...rest,
+            first: {} as OpenedFrame,
+          }),
         abandon: () => undefined,
       }),
       pipeline: { onFrame: () => undefined, onOpened: () => undefined },
@@ -68,6 +81,13 @@ function stage() {
     carrier,
     seen,
     sessions,
+    resumed,
+    async resume() {
+      carrier.onFrame(frame(FRAME_TYPE.resumeHello, resumed.sid));
+      await vi.advanceTimersByTimeAsync(0);
+      carrier.onFrame(frame(FRAME_TYPE.messages, resumed.sid));
+      await vi.advanceTimersByTimeAsync(0);
+    },
     async open() {
       carrier.onFrame(frame(FRAME_TYPE.clientHello, ZERO_SID));
       await vi.advanceTimersByTimeAsync(0);
@@ -117,4 +137,20 @@ test('a ResumeHello that is sent again and again ends the carrier', async () => 
   }
   expect(s.seen).toContain('end');
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test.each([
+  { generation: 2, ends: ['handshake resumed', 'known ended'], what: 'takes the place of an earlier one' },
+  { generation: 4, ends: ['handshake resumed', 'leave'], what: 'gives way to a later one that was faster' },
+])('an attachment $what', async ({ generation, ends }) => {
+  const s = stage();
+  const known = {
+    id: toHex(s.resumed.sid),
+    guard: { sessionId: toHex(s.resumed.sid), generation },
+    end: () => void s.seen.push('known ended'),
+  } as unknown as LiveSession;
+  s.sessions.add(known);
+  await s.resume();
+  expect(s.seen).toEqual(ends);
+  expect(s.sessions.find(known.id)?.guard.generation).toBe(Math.max(generation, RESUMED_AS));
 });

@@ -108,8 +108,14 @@ export function createCarrier(ports: CarrierPorts, connection: Connection): Carr
     spoil,
     count,
     resumed: (resumed) => {
-      // Attached here before: only the later attachment is one.
-      sessions.find(toHex(resumed.session.sid))?.end('superseded', 'superseded');
+      // Attached here too: only the later attachment is one, whichever was recorded first.
+      const known = sessions.find(resumed.guard.sessionId);
+      if (known !== undefined && known.guard.generation > resumed.guard.generation) {
+        resumed.session.leaveEpoch();
+        resumed.share.leave();
+        return;
+      }
+      known?.end('superseded', 'superseded');
       const live = add(resumed);
       if (live !== undefined) ports.pipeline.onOpened(live, resumed.first);
     },
