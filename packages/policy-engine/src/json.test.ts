@@ -27,9 +27,16 @@ test('is within its limit, or is not', () => {
   fc.assert(
     fc.property(json, fc.nat(100), (value, limit) => {
       const text = canonicalJson(value, limit);
-      expect(text === undefined || text.length <= limit + 2).toBe(true);
+      expect(text === undefined || text.length <= limit).toBe(true);
     }),
   );
+});
+
+test('the colons of an object count too', () => {
+  const value = Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`m${index}`, 0]));
+  const { length } = JSON.stringify(value);
+  expect(canonicalJson(value, length - 1)).toBeUndefined();
+  expect(canonicalJson(value, length + 1)).toHaveLength(length);
 });
 
 describe('what is not plain JSON', () => {

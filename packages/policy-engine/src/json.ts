@@ -31,9 +31,9 @@ function write(value: unknown, depth: number, budget: { left: number }): string 
   if (isJsonObject(value)) {
     // A member that is named undefined is still a member of the object: it makes the value not plain JSON.
     const member = (name: string): string | undefined => {
-      const label = spend(JSON.stringify(name), budget);
+      const label = spend(`${JSON.stringify(name)}:`, budget);
       const text = write(value[name], depth - 1, budget);
-      return label === undefined || text === undefined ? undefined : `${label}:${text}`;
+      return label === undefined || text === undefined ? undefined : `${label}${text}`;
     };
     return writeAll('{', '}', Object.keys(value).sort(), member, depth, budget);
   }

@@ -20,7 +20,7 @@ import { keepEndpoints, removeEndpoints, type ProcessEndpoint } from './endpoint
 import { layOut, type Replica } from './layout.ts';
 import { openLogLines } from './log-lines.ts';
 import { startProcess, type ServiceProcess } from './processes.ts';
-import { untilReady } from './ready.ts';
+import { untilReady, type NotReady, type ReadinessOptions } from './ready.ts';
 import { parseReplicas } from './replicas.ts';
 import { startServers } from './servers.ts';
 import { writeServiceFiles } from './service-files.ts';
@@ -44,6 +44,8 @@ export type RunningCluster = RunningSystem & {
 };
 
 const READY_WITHIN_MS = 90_000;
+/** How soon to ask for findings again, while a first checkpoint is to come. */
+const LOOK_AGAIN_MS = 1_000;
 /** Each group ends before the next is told to. */
 const STOP_ORDER: readonly (readonly ServiceName[])[] = [
   ['gateway'],
@@ -147,11 +149,34 @@ async function ready(
   const [open] = await Promise.all([untilReady(replicas, within), makePsk()]);
   if (open.length > 0) {
     if (options.signal.aborted) throw new CommandFailed('Interrupted while starting.');
-    const lines = open.map(({ name, problem }) => `  ${name}: ${problem}`);
-    throw new CommandFailed(`Not ready after ${READY_WITHIN_MS / 1000} s:\n${lines.join('\n')}`);
+    throw notReady(open);
   }
+  const logFindings = await signedOrFound(home, trust, replicas, within);
   await pinLogKey(home, trust);
-  return readLogFindings(home, trust);
+  return logFindings;
+}
+
+/** What is tolerated of a log may be that its first checkpoint is still to come: then there is no key to pin yet. */
+async function signedOrFound(
+  home: Home,
+  trust: { readonly caPem: string; readonly trustDomain: string },
+  replicas: readonly Replica[],
+  within: Omit<ReadinessOptions<Replica>, 'isTolerated'>,
+): Promise<readonly string[]> {
+  const deadline = performance.now() + READY_WITHIN_MS;
+  for (;;) {
+    const findings = await readLogFindings(home, trust);
+    if (findings.length > 0) return findings;
+    const open = await untilReady(replicas, { ...within, withinMs: LOOK_AGAIN_MS, isTolerated: () => false });
+    if (open.length === 0) return [];
+    if (within.signal.aborted) throw new CommandFailed('Interrupted while starting.');
+    if (performance.now() > deadline) throw notReady(open);
+  }
+}
+
+function notReady(open: readonly NotReady[]): CommandFailed {
+  const lines = open.map(({ name, problem }) => `  ${name}: ${problem}`);
+  return new CommandFailed(`Not ready after ${READY_WITHIN_MS / 1000} s:\n${lines.join('\n')}`);
 }
 
 function keepServer(server: LocalServer, { onStep }: ClusterOptions): Promise<Supervised> {
