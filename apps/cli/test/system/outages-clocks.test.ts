@@ -56,6 +56,13 @@ describe.skipIf(suite.skip)(suite.title('clocks that jump'), () => {
 
   const open = (): Promise<Channel> =>
     view.open('alice', undefined, { openCarrierForTesting: recorder.openCarrier });
+  /** Requests of all rows so far that nobody could tell the end of: a copy may still be in time in the next row. */
+  let undecided = 0;
+  /** What was carried out more than once. */
+  const twice = (): readonly string[] => {
+    const bodies = [...world.orders.requests, ...world.ledger.requests].map(({ body }) => body);
+    return bodies.filter((body, index) => bodies.indexOf(body) !== index);
+  };
   const effects = (): number => world.orders.requests.length + world.ledger.requests.length;
 
   for (const [whose, names] of CLOCKS)
@@ -77,7 +84,8 @@ describe.skipIf(suite.skip)(suite.title('clocks that jump'), () => {
             see(`live: ${tallyOf(answers)}`);
             const acknowledged = answers.filter(({ kind }) => kind === 'acknowledged').length;
             const unknown = answers.filter(({ kind }) => kind === 'unknown').length;
-            most = before + acknowledged + unknown;
+            undecided += unknown;
+            most = before + acknowledged + undecided;
             expect(effects()).toBeGreaterThanOrEqual(before + acknowledged);
             expect(effects()).toBeLessThanOrEqual(most);
             const opened = await open().catch((error: unknown) => error);
@@ -85,7 +93,9 @@ describe.skipIf(suite.skip)(suite.title('clocks that jump'), () => {
             else {
               const ofNew = await view.send(opened as Channel, 2, 5_000);
               see(`a new one: ${tallyOf(ofNew)}`);
-              most += ofNew.filter(({ kind }) => kind !== 'without_effect').length;
+              const ofNewUnknown = ofNew.filter(({ kind }) => kind === 'unknown').length;
+              undecided += ofNewUnknown;
+              most += ofNew.filter(({ kind }) => kind === 'acknowledged').length + ofNewUnknown;
               await (opened as Channel).close();
             }
           } finally {
@@ -93,11 +103,11 @@ describe.skipIf(suite.skip)(suite.title('clocks that jump'), () => {
           }
           see(`ready after ${await view.untilReady(RECOVERY_MS)} ms`);
           // What was not even read then is read now, and may still be in time; what was taken is not taken again.
-          await replayAll(recorder);
-          const settled = effects();
-          expect(settled).toBeLessThanOrEqual(most);
-          await replayAll(recorder);
-          expect(effects()).toBe(settled);
+          for (let time = 0; time < 2; time += 1) {
+            await replayAll(recorder);
+            expect(effects()).toBeLessThanOrEqual(most);
+            expect(twice()).toEqual([]);
+          }
           if (session.closedBy !== undefined) {
             see(`the session ended with ${session.closedBy.code}`);
             session = await open();
