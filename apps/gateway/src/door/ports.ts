@@ -1,0 +1,144 @@
+/**
+ * The Model Context Protocol door: what its layers hand each other (DESIGN.md section 10).
+ *
+ * One interface, `ModelContextServer`, from the upstream to the client's connection; each layer wraps the one below:
+ * upstream (`upstream/`: Streamable HTTP, stdio, channel) → the other era (`translate/`) → guarded (`guarded/`: decided, pinned,
+ * filtered, sealed, recorded) → federated (`federate/`) → the face of a door (`http/`, or the secure channel).
+ */
+import type { Message, Revision } from '@sallyport/model-context';
+import type { Principal } from '@sallyport/policy-engine';
+
+/** Who calls, as the access token or the channel's session says. */
+export type Caller = {
+  /** Frozen; `method` is how it proved itself: `oauth`, `certificate`, `psk`. */
+  readonly principal: Principal;
+  /** Hex of 16 bytes: the session at auth-service that the token belongs to, or the channel's. Revoking it ends both. */
+  readonly sessionId: string;
+  /** OAuth client; empty on the channel. */
+  readonly clientId: string;
+  readonly scopes: ReadonlySet<string>;
+  /** When the credential ends; streams end with it. */
+  readonly notAfterMs: number;
+  readonly peerAddress: string;
+};
+
+/** One HTTP-like exchange: a message to a server, or a wait for what it says by itself. */
+export type Call = {
+  readonly caller: Caller;
+  readonly revision: Revision;
+  /** As the layer above gave it: sealed at the face, the upstream's own below `guarded/`. Sessions only. */
+  readonly sessionId?: string;
+  /** W3C: advice for tracing. */
+  readonly traceparent?: string;
+  /** Aborts when the client is gone or the gateway stops: what is under way is cancelled. */
+  readonly signal: AbortSignal;
+};
+
+export type MessageCall = Call & {
+  readonly message: Message;
+  /** `Mcp-Param-*` as received, names in lower case; they agree with the body (2026-07-28). */
+  readonly parameterHeaders?: Readonly<Record<string, string>>;
+};
+
+export type ListenCall = Call & {
+  /** Resumption of a stream (2025-11-25). */
+  readonly lastEventId?: string;
+};
+
+export type ServerEvent = {
+  /** Absent: an event without data (2025-11-25 priming). */
+  readonly message?: Message;
+  readonly id?: string;
+  readonly retryMs?: number;
+};
+
+/**
+ * What a server answers. `messages` may be iterated once; leaving the loop early cancels the exchange. It throws
+ * `UpstreamFailure` when the server breaks off. For a request it ends after the response to it.
+ */
+export type Exchange = {
+  /** HTTP status: 200 with messages, 202 none expected, 4xx and 5xx with at most one error message. */
+  readonly status: number;
+  /** How the server chose to answer; a face may make events of one message, never one of many. */
+  readonly kind: 'none' | 'json' | 'events';
+  readonly messages: AsyncIterable<ServerEvent>;
+  /** Of an `initialize` that opened a session. */
+  readonly sessionId?: string;
+};
+
+/** A server, whatever is between. Methods reject with `UpstreamFailure` only; what a server refuses is an `Exchange`. */
+export type ModelContextServer = {
+  /** A request, notification or response from the client. */
+  send(call: MessageCall): Promise<Exchange>;
+  /** The stream of what the server says by itself (GET of 2025-11-25). 405 where there is none. */
+  listen(call: ListenCall): Promise<Exchange>;
+  /** Ends a session (DELETE). 404 when it is unknown, 405 when the server does not allow it. */
+  end(call: Call): Promise<Exchange>;
+};
+
+/** A server behind the gateway: a `ModelContextServer` with a life. Keeps callers apart by principal and tenant. */
+export type Upstream = ModelContextServer &
+  AsyncDisposable & {
+    readonly route: string;
+    /** Which eras it speaks itself; asked once and remembered. Rejects with `UpstreamFailure`. */
+    eras(signal: AbortSignal): Promise<ReadonlySet<'stateless' | 'session'>>;
+    /** For `/readyz` as a note; undefined = well. */
+    trouble(): string | undefined;
+  };
+
+/** Closed; each has one way to be told to a client and one status in the record. */
+export type UpstreamProblem =
+  | 'unreachable' /* certainly without effect: it was not reached */
+  | 'busy' /* a limit of ours or its circuit is open: certainly without effect */
+  | 'timeout'
+  | 'broke_off' /* connection or process ended before the answer was whole */
+  | 'too_large'
+  | 'malformed' /* not the protocol */
+  | 'cancelled';
+
+export class UpstreamFailure extends Error {
+  readonly problem: UpstreamProblem;
+  /** Nothing happened; it may be asked for again. */
+  readonly isWithoutEffect: boolean;
+  constructor(
+    problem: UpstreamProblem,
+    message: string,
+    options: { isWithoutEffect?: boolean; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'UpstreamFailure';
+    this.problem = problem;
+    this.isWithoutEffect = options.isWithoutEffect ?? (problem === 'unreachable' || problem === 'busy');
+  }
+}
+
+/** DPoP proofs seen before (RFC 9449 section 11.1), shared by all replicas. Throws when it cannot tell: refuse then. */
+export type ProofGuard = {
+  /** Claims `jti` of the key with this thumbprint until `notAfterMs`; a proof issued at `issuedAtMs`. */
+  claim(proof: {
+    readonly thumbprint: string;
+    readonly tokenId: string;
+    readonly issuedAtMs: number;
+    readonly notAfterMs: number;
+  }): Promise<'new' | 'seen' | 'stale'>;
+};
+
+/**
+ * Handles that leave the gateway (session ids, cursors, event ids, request states), sealed to who may come back with them.
+ * The same on every replica. Opening a foreign, altered or outlived one is undefined, never a throw.
+ */
+export type Handles = {
+  seal(handle: {
+    readonly kind: HandleKind;
+    readonly caller: Caller;
+    readonly route: string;
+    readonly value: string;
+  }): Promise<string>;
+  open(handle: {
+    readonly kind: HandleKind;
+    readonly caller: Caller;
+    readonly route: string;
+    readonly sealed: string;
+  }): Promise<string | undefined>;
+};
+export type HandleKind = 'session' | 'cursor' | 'event' | 'request_state' | 'task';
