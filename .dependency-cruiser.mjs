@@ -7,8 +7,9 @@ const mayImport = {
   proto: [],
   channel: ['crypto'],
   'audit-log': ['crypto'],
+  'model-context': [],
   'policy-engine': ['crypto'],
-  client: ['channel', 'crypto', 'proto'],
+  client: ['channel', 'crypto', 'model-context', 'proto'],
   service: ['audit-log', 'crypto', 'proto'],
 };
 
