@@ -80,3 +80,23 @@ export { Session } from './session.ts';
 export type { ResumptionSecret, SealedFrame } from './session.ts';
 export { DEFAULT_SUITES } from './suite.ts';
 export type { Suite, SuitePolicy } from './suite.ts';
+export {
+  encodeModelContext,
+  MAX_MODEL_CONTEXT_LINES,
+  MODEL_CONTEXT_DESTINATION,
+  MODEL_CONTEXT_SERVING,
+  MODEL_CONTEXT_TYPE,
+  parseModelContextAnswer,
+  parseModelContextCall,
+  parseModelContextLine,
+  parseModelContextServed,
+  parseModelContextServing,
+} from './model-context.ts';
+export type {
+  ModelContextAnswer,
+  ModelContextCall,
+  ModelContextLine,
+  ModelContextPayload,
+  ModelContextServed,
+  ModelContextServing,
+} from './model-context.ts';

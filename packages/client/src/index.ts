@@ -8,3 +8,8 @@ export type { ChannelErrorCode, ChannelErrorKind, ChannelErrorOptions } from './
 export type { ChannelCounts, ChannelOptions, ChannelState, RequestOptions, Response } from './request.ts';
 export type { ResumeOptions } from './resumption.ts';
 export type { ClientSpan, ClientTracer } from './tracing.ts';
+export { clientTransport } from './model-context/client-transport.ts';
+export type { ClientTransportOptions } from './model-context/client-transport.ts';
+export { serveRoute } from './model-context/serve.ts';
+export type { ServeOptions, Serving } from './model-context/serve.ts';
+export type { ModelContextTransport } from './model-context/transport.ts';
