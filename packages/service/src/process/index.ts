@@ -17,6 +17,6 @@ export { identityConfig, identityProblems, readServiceIdentity } from './identit
 export type { IdentityConfig } from './identity-config.ts';
 export type { HostProcess, ProcessReport } from './host.ts';
 export { startProbes } from './probes.ts';
-export type { Probes, ProbesOptions } from './probes.ts';
+export type { Mount, Probes, ProbesOptions } from './probes.ts';
 export { EXIT, runService } from './run-service.ts';
 export type { ServiceDefinition, ServiceParts } from './run-service.ts';

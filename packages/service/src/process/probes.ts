@@ -1,5 +1,5 @@
 /**
- * The HTTPS port of a process: health, readiness and metrics.
+ * The HTTPS port of a process: health, readiness and metrics, and what else is mounted on it.
  *
  * Liveness is static, readiness asks the ports (STYLE.md rule 15). No caller is authenticated on these three, so they
  * say what an operator's probe needs and nothing about principals or messages.
@@ -20,10 +20,28 @@ export type ProbesOptions = {
   readonly metrics: Pick<Metrics, 'exposition' | 'contentType'>;
 };
 
-export type Probes = AsyncDisposable & { readonly port: number };
+/** What else the port serves. `/healthz`, `/readyz` and `/metrics` stay what they are. */
+export type Mount = {
+  /** Whether the path, without its query, is this mount's. */
+  readonly matches: (pathname: string) => boolean;
+  /** Owns the response from here on, and may stream. What it throws or rejects with ends the connection. */
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
+  /** Connections of the port at most; the largest of all mounts counts. Default 512. */
+  readonly maxConnections?: number;
+};
+
+export type Probes = AsyncDisposable & {
+  readonly port: number;
+  /** From now on, until disposed. The first mount that matches serves. */
+  handle(mount: Mount): Disposable;
+};
 
 const HANDSHAKE_TIMEOUT_MS = 5_000;
+/** For the head of a request, and for all of it with its body: slow ones are answered 408 and cut. */
 const REQUEST_TIMEOUT_MS = 10_000;
+/** Longer than what load balancers wait before they take a connection for another request. */
+const KEEP_ALIVE_MS = 65_000;
+const PROBES_KEEP_ALIVE_MS = 5_000;
 const MAX_HEADER_BYTES = 16 * 1024;
 const MAX_CONNECTIONS = 512;
 
@@ -36,6 +54,7 @@ type Answer = {
 
 /** Listens, or throws what listening threw. */
 export async function startProbes(options: ProbesOptions): Promise<Probes> {
+  const mounts = new Set<Mount>();
   const server = createServer(
     {
       cert: options.identity.certPem,
@@ -48,13 +67,25 @@ export async function startProbes(options: ProbesOptions): Promise<Probes> {
       maxHeaderSize: MAX_HEADER_BYTES,
     },
     (request, response) => {
-      // Neither may reject; should one, only this connection is lost.
-      answer(request, options)
-        .then((result) => send(response, result))
-        .catch(() => response.destroy());
+      // None may reject; should one, only this connection is lost.
+      serve(request, response).catch(() => response.destroy());
     },
   );
-  server.maxConnections = MAX_CONNECTIONS;
+
+  async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const pathname = pathOf(request);
+    if (!PROBES.has(pathname)) {
+      for (const mount of mounts) if (mount.matches(pathname)) return mount.handle(request, response);
+    }
+    send(response, await answer(request, options));
+  }
+
+  function bound(): void {
+    const asked = Array.from(mounts, ({ maxConnections }) => maxConnections ?? 0);
+    server.maxConnections = Math.max(MAX_CONNECTIONS, ...asked);
+    server.keepAliveTimeout = mounts.size > 0 ? KEEP_ALIVE_MS : PROBES_KEEP_ALIVE_MS;
+  }
+  bound();
   // A client that breaks the protocol is its own problem; without a listener Node would answer it in clear.
   server.on('tlsClientError', (_error, socket) => socket.destroy());
   await listen(server, options.host, options.port);
@@ -62,6 +93,16 @@ export async function startProbes(options: ProbesOptions): Promise<Probes> {
   server.on('error', () => undefined);
   return {
     port: (server.address() as AddressInfo).port,
+    handle(mount) {
+      mounts.add(mount);
+      bound();
+      return {
+        [Symbol.dispose]() {
+          mounts.delete(mount);
+          bound();
+        },
+      };
+    },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise<void>((resolve) => server.close(() => resolve()));
@@ -69,8 +110,14 @@ export async function startProbes(options: ProbesOptions): Promise<Probes> {
   };
 }
 
+const PROBES: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '/').split('?', 1)[0] ?? '/';
+}
+
 async function answer(request: IncomingMessage, options: ProbesOptions): Promise<Answer> {
-  const pathname = (request.url ?? '/').split('?', 1)[0] ?? '/';
+  const pathname = pathOf(request);
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     const value = { type: 'about:blank', title: 'Method not allowed', status: 405 };
     const body = `${JSON.stringify({ ...value, detail: `${pathname.slice(0, 100)} takes GET only.` })}\n`;
