@@ -13,7 +13,7 @@ const USAGE = `Usage (from a checkout of Sallyport):
   npm test [-- words]        run the tests; words choose packages, or go to vitest
 
 For the tests and the cluster profile, as root on Debian, Redis, NATS and Postgres are installed when they are missing;
-they are not started. SALLYPORT_INSTALL_SERVERS=0 leaves the system as it is.
+they are not started. The tests also install Chromium. SALLYPORT_INSTALL_SERVERS=0 leaves the system as it is.
 `;
 
 /** @type {Record<string, string[] | undefined>} What each command hands over to: a script and its first arguments. */
@@ -43,7 +43,7 @@ export async function main(argv) {
     return;
   }
   if (needsServers(command, rest)) {
-    const servers = await ensureServers({ say });
+    const servers = await ensureServers({ say, forTests: command === 'test' });
     if (!servers.ok) {
       say(servers.problem);
       process.exitCode = 1;

@@ -1,5 +1,6 @@
-// Redis, NATS and Postgres for the tests and for the cluster profile on one machine. On Debian and what derives from it
-// they come from the distribution; elsewhere, and without root, a person is told what to install.
+// Redis, NATS and Postgres for the tests and for the cluster profile on one machine, and a browser for the tests. On
+// Debian and what derives from it they come from the distribution; elsewhere, and without root, a person is told what to
+// install.
 import { spawn } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -7,7 +8,7 @@ import { withLock } from './lock.mjs';
 import { forbidDaemonStarts } from './policy-rc-d.mjs';
 
 /**
- * @typedef {{ package: string, program: string, folders?: () => string[], unit: string }} Server
+ * @typedef {{ package: string, program: string, folders?: () => string[], unit?: string }} Server
  * @typedef {{ code: number | null, output: string }} End
  * @typedef {object} System What this machine is and does, replaced in tests.
  * @property {(server: Server) => boolean} has
@@ -29,14 +30,18 @@ const SERVERS = [
   { package: 'postgresql', program: 'postgres', unit: 'postgresql.service', folders: debianPostgres },
 ];
 
+/** @type {readonly Server[]} What only tests need: the sign-in pages are tried in a browser that people use. */
+const FOR_TESTS = [{ package: 'chromium', program: 'chromium' }];
+
 /**
  * Resolves at once when all are installed. Missing servers are an error only where everything is required.
- * @param {{ say: (line: string) => void, env?: NodeJS.ProcessEnv, system?: System }} options
- *   env: SALLYPORT_REQUIRE_ALL=1 makes a missing server a failure; SALLYPORT_INSTALL_SERVERS=0 installs nothing
+ * @param {{ say: (line: string) => void, forTests?: boolean, env?: NodeJS.ProcessEnv, system?: System }} options
+ *   forTests: also what only tests need; env: SALLYPORT_REQUIRE_ALL=1 makes a missing server a failure; SALLYPORT_INSTALL_SERVERS=0 installs nothing
  * @returns {Promise<Result>}
  */
-export async function ensureServers({ say, env = process.env, system = thisSystem() }) {
-  const missing = () => SERVERS.filter((server) => !system.has(server));
+export async function ensureServers({ say, forTests = false, env = process.env, system = thisSystem() }) {
+  const needed = forTests ? [...SERVERS, ...FOR_TESTS] : SERVERS;
+  const missing = () => needed.filter((server) => !system.has(server));
   if (missing().length === 0) return { ok: true, changed: false, missing: [] };
   const { SALLYPORT_INSTALL_SERVERS: install, SALLYPORT_REQUIRE_ALL: requireAll } = env;
   if (!system.apt || !system.root || install === '0')
@@ -48,7 +53,7 @@ export async function ensureServers({ say, env = process.env, system = thisSyste
     if (wanted.length === 0) return { ok: true, changed: false, missing: [] };
     const packages = wanted.map((server) => server.package);
     say(
-      `installing ${packages.join(', ')} with apt-get; none of them is started (about 100 MB, half a minute)`,
+      `installing ${packages.join(', ')} with apt-get; none of them is started (up to 500 MB, a minute or two)`,
     );
     const end = await installQuietly(packages, system);
     const left = missing();
@@ -91,7 +96,8 @@ async function installQuietly(packages, system) {
  */
 async function keepOff(servers, system, say) {
   if (!system.systemd) return;
-  const units = servers.map((server) => server.unit);
+  const units = servers.flatMap((server) => server.unit ?? []);
+  if (units.length === 0) return;
   const { code } = await system.run('systemctl', ['disable', ...units]);
   if (code !== 0) say(`the next boot may start them; to keep them off: systemctl disable ${units.join(' ')}`);
 }

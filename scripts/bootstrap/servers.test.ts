@@ -83,6 +83,14 @@ describe('as root on Debian', () => {
     ]);
   });
 
+  test('a browser comes with the tests only, and nothing of it is turned off', async () => {
+    for (const name of all.split(' ')) installed.add(name);
+    expect(await ensure()).toMatchObject({ ok: true, changed: false });
+    const system = machine({ systemd: true });
+    expect(await ensureServers({ say, env: {}, system, forTests: true })).toMatchObject({ changed: true });
+    expect(calls).toEqual(['apt-get install chromium']);
+  });
+
   test('fetches the lists when the first try fails', async () => {
     expect(await ensure(machine({ run: apt({ lists: false }) }))).toMatchObject({ ok: true, changed: true });
     expect(calls).toEqual([`apt-get install ${all}`, 'apt-get update', `apt-get install ${all}`]);
