@@ -12,7 +12,7 @@ import type { Principal } from '@sallyport/policy-engine';
 import { finalThrough } from '../domain/acknowledgement.ts';
 import { refusal } from '../domain/reply.ts';
 import { Outbox, type OutboxEnd } from './outbox.ts';
-import type { GuardSession, ReceivedState } from './ports.ts';
+import type { GuardSession, ReceivedState, Sender } from './ports.ts';
 import { TakenSequences } from './taken-sequences.ts';
 import { UnderWay } from './under-way.ts';
 
@@ -50,6 +50,8 @@ export class LiveSession {
   readonly digestKey: KeyObject;
   readonly principal: Principal;
   readonly peerAddress: string;
+  /** The same for its routes. */
+  readonly sender: Sender;
   readonly outbox: Outbox;
   /** What came and was not decided by the guard, or refused without it. */
   readonly sequences = new TakenSequences();
@@ -84,6 +86,8 @@ export class LiveSession {
     this.principal = input.principal;
     this.peerAddress = input.peerAddress;
     this.notAfterMs = input.session.binding.notAfterMs;
+    const { principal, peerAddress } = input;
+    this.sender = { principal, peerAddress, notAfterMs: this.notAfterMs };
     this.leaseNotAfterMs = input.session.lease.notAfterMs;
     this.underWay = new UnderWay(LIMITS, input.underWay);
     this.outbox = new Outbox({

@@ -259,6 +259,7 @@ export function createPipeline(ports: PipelinePorts): Pipeline {
     if (route === undefined) return { kind: 'no_route' };
     return route.send({
       destination: message.destination,
+      sender: live.sender,
       idempotencyKey: `${live.id}-${correlation}`,
       principal: live.principal.id,
       tenant: live.principal.tenant,

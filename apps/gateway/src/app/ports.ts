@@ -1,5 +1,6 @@
 /** What the pipeline needs from the world. Adapters: `guard/`, `routes/`, `clients/`. */
 import type { KeyObject } from 'node:crypto';
+import type { Principal } from '@sallyport/policy-engine';
 import type { ReceivedState } from '../domain/received.ts';
 import type { RouteResult } from '../domain/route-result.ts';
 
@@ -15,9 +16,19 @@ export type MessageEvidence = {
   readonly policyRevision: string;
 };
 
+/** Who opened the session, for routes that decide for themselves. */
+export type Sender = {
+  /** Frozen. */
+  readonly principal: Principal;
+  readonly peerAddress: string;
+  /** When the session's binding ends. */
+  readonly notAfterMs: number;
+};
+
 /** A message on its way to a destination. */
 export type RouteRequest = {
   readonly destination: string;
+  readonly sender: Sender;
   /** Names the effect: the same for a request and its resend (session id and correlation in hex). */
   readonly idempotencyKey: string;
   readonly principal: string;

@@ -1,9 +1,15 @@
 /** A message for a route, and what a route is given. */
+import { freezePrincipal } from '@sallyport/policy-engine';
 import type { RouteRequest } from '../../src/app/ports.ts';
 import type { RoutePorts } from '../../src/routes/attempts.ts';
 
 export const messageTo = (overrides: Partial<RouteRequest> = {}): RouteRequest => ({
   destination: 'orders',
+  sender: {
+    principal: freezePrincipal({ id: 'user:alice', tenant: 'default', method: 'certificate' }),
+    peerAddress: '127.0.0.1',
+    notAfterMs: Number.MAX_SAFE_INTEGER,
+  },
   idempotencyKey: 'aa-bb',
   principal: 'user:alice',
   tenant: 'default',
