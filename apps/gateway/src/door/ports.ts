@@ -38,6 +38,8 @@ export type MessageCall = Call & {
   readonly message: Message;
   /** `Mcp-Param-*` as received, names in lower case; they agree with the body (2026-07-28). */
   readonly parameterHeaders?: Readonly<Record<string, string>>;
+  /** Hex SHA-256 of the body as received, for the record. Absent: the record has that of the message as it is written here. */
+  readonly requestDigest?: string;
 };
 
 export type ListenCall = Call & {
@@ -128,17 +130,16 @@ export type ProofGuard = {
  * The same on every replica. Opening a foreign, altered or outlived one is undefined, never a throw.
  */
 export type Handles = {
-  seal(handle: {
-    readonly kind: HandleKind;
-    readonly caller: Caller;
-    readonly route: string;
-    readonly value: string;
-  }): Promise<string>;
-  open(handle: {
-    readonly kind: HandleKind;
-    readonly caller: Caller;
-    readonly route: string;
-    readonly sealed: string;
-  }): Promise<string | undefined>;
+  /** Visible ASCII, safe in headers and URLs. Rejects with `SallyportError` (`unavailable`) when there is no key to be had. */
+  seal(handle: HandleScope & { readonly value: string }): Promise<string>;
+  open(handle: HandleScope & { readonly sealed: string }): Promise<string | undefined>;
 };
-export type HandleKind = 'session' | 'cursor' | 'event' | 'request_state' | 'task';
+export type HandleScope = {
+  readonly kind: HandleKind;
+  readonly caller: Caller;
+  readonly route: string;
+  /** What else it is good for only: a method, a session, the digest of a request. Default: nothing more. */
+  readonly binding?: string;
+};
+/** `request`: the id of what a server asks the client. */
+export type HandleKind = 'session' | 'cursor' | 'event' | 'request' | 'request_state' | 'task';
