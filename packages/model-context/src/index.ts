@@ -1,1 +1,11 @@
+export * from './digest.ts';
+export * from './errors.ts';
+export * from './event-stream.ts';
+export * from './header-value.ts';
+export * from './headers.ts';
+export * from './json.ts';
 export * from './message.ts';
+export * from './meta.ts';
+export * from './operation.ts';
+export * from './parse.ts';
+export { toolHeaders, type ToolHeader, type ToolHeaders } from './tool-headers.ts';
