@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file sallyport/auth/v1/auth.proto.
  */
 export const file_sallyport_auth_v1_auth: GenFile = /*@__PURE__*/
-  fileDesc("ChxzYWxseXBvcnQvYXV0aC92MS9hdXRoLnByb3RvEhFzYWxseXBvcnQuYXV0aC52MSKZAQoKVHJhbnNjcmlwdBIUCgxjbGllbnRfaGVsbG8YASABKAwSFAoMc2VydmVyX2hlbGxvGAIgASgMEhwKFGNoYW5uZWxfYmluZGluZ190eXBlGAMgASgNEhcKD2NoYW5uZWxfYmluZGluZxgEIAEoDBITCgtzZXJ2ZXJfYXV0aBgFIAEoDBITCgtjbGllbnRfYXV0aBgGIAEoDCJECg9Qcm92ZVBza1JlcXVlc3QSMQoKdHJhbnNjcmlwdBgBIAEoCzIdLnNhbGx5cG9ydC5hdXRoLnYxLlRyYW5zY3JpcHQiIQoQUHJvdmVQc2tSZXNwb25zZRINCgVtYWNfcxgBIAEoDCJpChxBdXRoZW50aWNhdGVIYW5kc2hha2VSZXF1ZXN0EjEKCnRyYW5zY3JpcHQYASABKAsyHS5zYWxseXBvcnQuYXV0aC52MS5UcmFuc2NyaXB0EhYKDnNvdXJjZV9hZGRyZXNzGAIgASgJIncKHUF1dGhlbnRpY2F0ZUhhbmRzaGFrZVJlc3BvbnNlEg8KB2JpbmRpbmcYASABKAwSGQoRYmluZGluZ19zaWduYXR1cmUYAiABKAwSFgoOYmluZGluZ19rZXlfaWQYAyABKAkSEgoKcHNrX2V4cG9ydBgEIAEoDCI4ChNDbG9zZVNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAwSDQoFY2F1c2UYAiABKAkiFgoUQ2xvc2VTZXNzaW9uUmVzcG9uc2UipwIKB1Nlc3Npb24SEgoKc2Vzc2lvbl9pZBgBIAEoDBIOCgZ0ZW5hbnQYAiABKAkSEQoJcHJpbmNpcGFsGAMgASgJEg4KBm1ldGhvZBgEIAEoCRIPCgdnYXRld2F5GAUgASgJEhYKDnNvdXJjZV9hZGRyZXNzGAYgASgJEi0KCW9wZW5lZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbm90X2FmdGVyGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFc3RhdGUYCiABKAkSEQoJZW5kX2NhdXNlGAsgASgJImYKE0xpc3RTZXNzaW9uc1JlcXVlc3QSEQoJcHJpbmNpcGFsGAEgASgJEhUKDWluY2x1ZGVfZW5kZWQYAiABKAgSEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkiXQoUTGlzdFNlc3Npb25zUmVzcG9uc2USLAoIc2Vzc2lvbnMYASADKAsyGi5zYWxseXBvcnQuYXV0aC52MS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJbChVSZXZva2VTZXNzaW9uc1JlcXVlc3QSFAoKc2Vzc2lvbl9pZBgBIAEoDEgAEhMKCXByaW5jaXBhbBgCIAEoCUgAEg0KBWNhdXNlGAMgASgJQggKBnRhcmdldCItChZSZXZva2VTZXNzaW9uc1Jlc3BvbnNlEhMKC3Nlc3Npb25faWRzGAEgAygMIi4KFkxpc3RSZXZvY2F0aW9uc1JlcXVlc3QSFAoMYWZ0ZXJfbnVtYmVyGAEgASgEImIKF0xpc3RSZXZvY2F0aW9uc1Jlc3BvbnNlEjIKC3Jldm9jYXRpb25zGAEgAygLMh0uc2FsbHlwb3J0LmF1dGgudjEuUmV2b2NhdGlvbhITCgtsYXN0X251bWJlchgCIAEoBCI/CgpSZXZvY2F0aW9uEg4KBm51bWJlchgBIAEoBBISCgpzZXNzaW9uX2lkGAIgASgMEg0KBWNhdXNlGAMgASgJIksKEENyZWF0ZVBza1JlcXVlc3QSEQoJcHJpbmNpcGFsGAEgASgJEhUKDWxpZmV0aW1lX2RheXMYAiABKA0SDQoFbGFiZWwYAyABKAkiXwoRQ3JlYXRlUHNrUmVzcG9uc2USDgoGcHNrX2lkGAEgASgMEgsKA3BzaxgCIAEoDBItCglub3RfYWZ0ZXIYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIsYBCgNQc2sSDgoGcHNrX2lkGAEgASgMEhEKCXByaW5jaXBhbBgCIAEoCRINCgVsYWJlbBgDIAEoCRIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglub3RfYWZ0ZXIYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiQKD0xpc3RQc2tzUmVxdWVzdBIRCglwcmluY2lwYWwYASABKAkiOAoQTGlzdFBza3NSZXNwb25zZRIkCgRwc2tzGAEgAygLMhYuc2FsbHlwb3J0LmF1dGgudjEuUHNrIiIKEFJldm9rZVBza1JlcXVlc3QSDgoGcHNrX2lkGAEgASgMIhMKEVJldm9rZVBza1Jlc3BvbnNlMpEICgtBdXRoU2VydmljZRJiCghQcm92ZVBzaxIiLnNhbGx5cG9ydC5hdXRoLnYxLlByb3ZlUHNrUmVxdWVzdBojLnNhbGx5cG9ydC5hdXRoLnYxLlByb3ZlUHNrUmVzcG9uc2UiDaq7GAkKB2dhdGV3YXkSiQEKFUF1dGhlbnRpY2F0ZUhhbmRzaGFrZRIvLnNhbGx5cG9ydC5hdXRoLnYxLkF1dGhlbnRpY2F0ZUhhbmRzaGFrZVJlcXVlc3QaMC5zYWxseXBvcnQuYXV0aC52MS5BdXRoZW50aWNhdGVIYW5kc2hha2VSZXNwb25zZSINqrsYCQoHZ2F0ZXdheRJuCgxDbG9zZVNlc3Npb24SJi5zYWxseXBvcnQuYXV0aC52MS5DbG9zZVNlc3Npb25SZXF1ZXN0Gicuc2FsbHlwb3J0LmF1dGgudjEuQ2xvc2VTZXNzaW9uUmVzcG9uc2UiDaq7GAkKB2dhdGV3YXkSdAoMTGlzdFNlc3Npb25zEiYuc2FsbHlwb3J0LmF1dGgudjEuTGlzdFNlc3Npb25zUmVxdWVzdBonLnNhbGx5cG9ydC5hdXRoLnYxLkxpc3RTZXNzaW9uc1Jlc3BvbnNlIhOquxgPEg1zZXNzaW9ucy5yZWFkEnwKDlJldm9rZVNlc3Npb25zEiguc2FsbHlwb3J0LmF1dGgudjEuUmV2b2tlU2Vzc2lvbnNSZXF1ZXN0Gikuc2FsbHlwb3J0LmF1dGgudjEuUmV2b2tlU2Vzc2lvbnNSZXNwb25zZSIVqrsYERIPc2Vzc2lvbnMucmV2b2tlEncKD0xpc3RSZXZvY2F0aW9ucxIpLnNhbGx5cG9ydC5hdXRoLnYxLkxpc3RSZXZvY2F0aW9uc1JlcXVlc3QaKi5zYWxseXBvcnQuYXV0aC52MS5MaXN0UmV2b2NhdGlvbnNSZXNwb25zZSINqrsYCQoHZ2F0ZXdheRJnCglDcmVhdGVQc2sSIy5zYWxseXBvcnQuYXV0aC52MS5DcmVhdGVQc2tSZXF1ZXN0GiQuc2FsbHlwb3J0LmF1dGgudjEuQ3JlYXRlUHNrUmVzcG9uc2UiD6q7GAsSCXBzay53cml0ZRJjCghMaXN0UHNrcxIiLnNhbGx5cG9ydC5hdXRoLnYxLkxpc3RQc2tzUmVxdWVzdBojLnNhbGx5cG9ydC5hdXRoLnYxLkxpc3RQc2tzUmVzcG9uc2UiDqq7GAoSCHBzay5yZWFkEmcKCVJldm9rZVBzaxIjLnNhbGx5cG9ydC5hdXRoLnYxLlJldm9rZVBza1JlcXVlc3QaJC5zYWxseXBvcnQuYXV0aC52MS5SZXZva2VQc2tSZXNwb25zZSIPqrsYCxIJcHNrLndyaXRlYgZwcm90bzM", [file_google_protobuf_timestamp, file_sallyport_common_v1_common]);
+  fileDesc("ChxzYWxseXBvcnQvYXV0aC92MS9hdXRoLnByb3RvEhFzYWxseXBvcnQuYXV0aC52MSKZAQoKVHJhbnNjcmlwdBIUCgxjbGllbnRfaGVsbG8YASABKAwSFAoMc2VydmVyX2hlbGxvGAIgASgMEhwKFGNoYW5uZWxfYmluZGluZ190eXBlGAMgASgNEhcKD2NoYW5uZWxfYmluZGluZxgEIAEoDBITCgtzZXJ2ZXJfYXV0aBgFIAEoDBITCgtjbGllbnRfYXV0aBgGIAEoDCJECg9Qcm92ZVBza1JlcXVlc3QSMQoKdHJhbnNjcmlwdBgBIAEoCzIdLnNhbGx5cG9ydC5hdXRoLnYxLlRyYW5zY3JpcHQiIQoQUHJvdmVQc2tSZXNwb25zZRINCgVtYWNfcxgBIAEoDCJpChxBdXRoZW50aWNhdGVIYW5kc2hha2VSZXF1ZXN0EjEKCnRyYW5zY3JpcHQYASABKAsyHS5zYWxseXBvcnQuYXV0aC52MS5UcmFuc2NyaXB0EhYKDnNvdXJjZV9hZGRyZXNzGAIgASgJIncKHUF1dGhlbnRpY2F0ZUhhbmRzaGFrZVJlc3BvbnNlEg8KB2JpbmRpbmcYASABKAwSGQoRYmluZGluZ19zaWduYXR1cmUYAiABKAwSFgoOYmluZGluZ19rZXlfaWQYAyABKAkSEgoKcHNrX2V4cG9ydBgEIAEoDCI4ChNDbG9zZVNlc3Npb25SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAwSDQoFY2F1c2UYAiABKAkiFgoUQ2xvc2VTZXNzaW9uUmVzcG9uc2Ui4wIKB1Nlc3Npb24SEgoKc2Vzc2lvbl9pZBgBIAEoDBIOCgZ0ZW5hbnQYAiABKAkSEQoJcHJpbmNpcGFsGAMgASgJEg4KBm1ldGhvZBgEIAEoCRIPCgdnYXRld2F5GAUgASgJEhYKDnNvdXJjZV9hZGRyZXNzGAYgASgJEi0KCW9wZW5lZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLQoJbm90X2FmdGVyGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgJIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDQoFc3RhdGUYCiABKAkSEQoJZW5kX2NhdXNlGAsgASgJEgwKBGtpbmQYDCABKAkSEQoJY2xpZW50X2lkGA0gASgJEhkKEXBhcmVudF9zZXNzaW9uX2lkGA4gASgMImYKE0xpc3RTZXNzaW9uc1JlcXVlc3QSEQoJcHJpbmNpcGFsGAEgASgJEhUKDWluY2x1ZGVfZW5kZWQYAiABKAgSEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkiXQoUTGlzdFNlc3Npb25zUmVzcG9uc2USLAoIc2Vzc2lvbnMYASADKAsyGi5zYWxseXBvcnQuYXV0aC52MS5TZXNzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJbChVSZXZva2VTZXNzaW9uc1JlcXVlc3QSFAoKc2Vzc2lvbl9pZBgBIAEoDEgAEhMKCXByaW5jaXBhbBgCIAEoCUgAEg0KBWNhdXNlGAMgASgJQggKBnRhcmdldCItChZSZXZva2VTZXNzaW9uc1Jlc3BvbnNlEhMKC3Nlc3Npb25faWRzGAEgAygMIi4KFkxpc3RSZXZvY2F0aW9uc1JlcXVlc3QSFAoMYWZ0ZXJfbnVtYmVyGAEgASgEImIKF0xpc3RSZXZvY2F0aW9uc1Jlc3BvbnNlEjIKC3Jldm9jYXRpb25zGAEgAygLMh0uc2FsbHlwb3J0LmF1dGgudjEuUmV2b2NhdGlvbhITCgtsYXN0X251bWJlchgCIAEoBCI/CgpSZXZvY2F0aW9uEg4KBm51bWJlchgBIAEoBBISCgpzZXNzaW9uX2lkGAIgASgMEg0KBWNhdXNlGAMgASgJIksKEENyZWF0ZVBza1JlcXVlc3QSEQoJcHJpbmNpcGFsGAEgASgJEhUKDWxpZmV0aW1lX2RheXMYAiABKA0SDQoFbGFiZWwYAyABKAkiXwoRQ3JlYXRlUHNrUmVzcG9uc2USDgoGcHNrX2lkGAEgASgMEgsKA3BzaxgCIAEoDBItCglub3RfYWZ0ZXIYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIsYBCgNQc2sSDgoGcHNrX2lkGAEgASgMEhEKCXByaW5jaXBhbBgCIAEoCRINCgVsYWJlbBgDIAEoCRIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBItCglub3RfYWZ0ZXIYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCnJldm9rZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIiQKD0xpc3RQc2tzUmVxdWVzdBIRCglwcmluY2lwYWwYASABKAkiOAoQTGlzdFBza3NSZXNwb25zZRIkCgRwc2tzGAEgAygLMhYuc2FsbHlwb3J0LmF1dGgudjEuUHNrIiIKEFJldm9rZVBza1JlcXVlc3QSDgoGcHNrX2lkGAEgASgMIhMKEVJldm9rZVBza1Jlc3BvbnNlInUKEUlzc3VlVG9rZW5SZXF1ZXN0EhIKCnNlc3Npb25faWQYASABKAwSEAoIYXVkaWVuY2UYAiADKAkSDgoGc2NvcGVzGAMgAygJEhAKCGRwb3Bfamt0GAQgASgJEhgKEGxpZmV0aW1lX3NlY29uZHMYBSABKA0ijwEKEklzc3VlVG9rZW5SZXNwb25zZRIUCgxhY2Nlc3NfdG9rZW4YASABKAkSLQoJbm90X2FmdGVyGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpzZXNzaW9uX2lkGAMgASgMEg4KBnNjb3BlcxgEIAMoCRIQCghhdWRpZW5jZRgFIAMoCSIuChZJbnRyb3NwZWN0VG9rZW5SZXF1ZXN0EhQKDGFjY2Vzc190b2tlbhgBIAEoCSK3AgoXSW50cm9zcGVjdFRva2VuUmVzcG9uc2USDgoGYWN0aXZlGAEgASgIEhEKCXByaW5jaXBhbBgCIAEoCRIOCgZ0ZW5hbnQYAyABKAkSEQoJY2xpZW50X2lkGAQgASgJEhAKCGF1ZGllbmNlGAUgAygJEg4KBnNjb3BlcxgGIAMoCRISCgpzZXNzaW9uX2lkGAcgASgMEg4KBm1ldGhvZBgIIAEoCRItCglpc3N1ZWRfYXQYCSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCW5vdF9hZnRlchgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEAoIZHBvcF9qa3QYCyABKAkSEAoIdG9rZW5faWQYDCABKAkSDgoGa2V5X2lkGA0gASgJIjkKElJldm9rZVRva2VuUmVxdWVzdBIUCgxhY2Nlc3NfdG9rZW4YASABKAkSDQoFY2F1c2UYAiABKAkiKQoTUmV2b2tlVG9rZW5SZXNwb25zZRISCgpzZXNzaW9uX2lkGAEgASgMIjkKElNldFBhc3N3b3JkUmVxdWVzdBIRCglwcmluY2lwYWwYASABKAkSEAoIcGFzc3dvcmQYAiABKAkiLQoTU2V0UGFzc3dvcmRSZXNwb25zZRIWCg5lbmRlZF9zZXNzaW9ucxgBIAEoDSIqChVEZWxldGVQYXNzd29yZFJlcXVlc3QSEQoJcHJpbmNpcGFsGAEgASgJIjAKFkRlbGV0ZVBhc3N3b3JkUmVzcG9uc2USFgoOZW5kZWRfc2Vzc2lvbnMYASABKA0y4AwKC0F1dGhTZXJ2aWNlEmIKCFByb3ZlUHNrEiIuc2FsbHlwb3J0LmF1dGgudjEuUHJvdmVQc2tSZXF1ZXN0GiMuc2FsbHlwb3J0LmF1dGgudjEuUHJvdmVQc2tSZXNwb25zZSINqrsYCQoHZ2F0ZXdheRKJAQoVQXV0aGVudGljYXRlSGFuZHNoYWtlEi8uc2FsbHlwb3J0LmF1dGgudjEuQXV0aGVudGljYXRlSGFuZHNoYWtlUmVxdWVzdBowLnNhbGx5cG9ydC5hdXRoLnYxLkF1dGhlbnRpY2F0ZUhhbmRzaGFrZVJlc3BvbnNlIg2quxgJCgdnYXRld2F5Em4KDENsb3NlU2Vzc2lvbhImLnNhbGx5cG9ydC5hdXRoLnYxLkNsb3NlU2Vzc2lvblJlcXVlc3QaJy5zYWxseXBvcnQuYXV0aC52MS5DbG9zZVNlc3Npb25SZXNwb25zZSINqrsYCQoHZ2F0ZXdheRJ0CgxMaXN0U2Vzc2lvbnMSJi5zYWxseXBvcnQuYXV0aC52MS5MaXN0U2Vzc2lvbnNSZXF1ZXN0Gicuc2FsbHlwb3J0LmF1dGgudjEuTGlzdFNlc3Npb25zUmVzcG9uc2UiE6q7GA8SDXNlc3Npb25zLnJlYWQSfAoOUmV2b2tlU2Vzc2lvbnMSKC5zYWxseXBvcnQuYXV0aC52MS5SZXZva2VTZXNzaW9uc1JlcXVlc3QaKS5zYWxseXBvcnQuYXV0aC52MS5SZXZva2VTZXNzaW9uc1Jlc3BvbnNlIhWquxgREg9zZXNzaW9ucy5yZXZva2USdwoPTGlzdFJldm9jYXRpb25zEikuc2FsbHlwb3J0LmF1dGgudjEuTGlzdFJldm9jYXRpb25zUmVxdWVzdBoqLnNhbGx5cG9ydC5hdXRoLnYxLkxpc3RSZXZvY2F0aW9uc1Jlc3BvbnNlIg2quxgJCgdnYXRld2F5EmcKCUNyZWF0ZVBzaxIjLnNhbGx5cG9ydC5hdXRoLnYxLkNyZWF0ZVBza1JlcXVlc3QaJC5zYWxseXBvcnQuYXV0aC52MS5DcmVhdGVQc2tSZXNwb25zZSIPqrsYCxIJcHNrLndyaXRlEmMKCExpc3RQc2tzEiIuc2FsbHlwb3J0LmF1dGgudjEuTGlzdFBza3NSZXF1ZXN0GiMuc2FsbHlwb3J0LmF1dGgudjEuTGlzdFBza3NSZXNwb25zZSIOqrsYChIIcHNrLnJlYWQSZwoJUmV2b2tlUHNrEiMuc2FsbHlwb3J0LmF1dGgudjEuUmV2b2tlUHNrUmVxdWVzdBokLnNhbGx5cG9ydC5hdXRoLnYxLlJldm9rZVBza1Jlc3BvbnNlIg+quxgLEglwc2sud3JpdGUSaAoKSXNzdWVUb2tlbhIkLnNhbGx5cG9ydC5hdXRoLnYxLklzc3VlVG9rZW5SZXF1ZXN0GiUuc2FsbHlwb3J0LmF1dGgudjEuSXNzdWVUb2tlblJlc3BvbnNlIg2quxgJCgdnYXRld2F5EnsKD0ludHJvc3BlY3RUb2tlbhIpLnNhbGx5cG9ydC5hdXRoLnYxLkludHJvc3BlY3RUb2tlblJlcXVlc3QaKi5zYWxseXBvcnQuYXV0aC52MS5JbnRyb3NwZWN0VG9rZW5SZXNwb25zZSIRqrsYDRILdG9rZW5zLnJlYWQScwoLUmV2b2tlVG9rZW4SJS5zYWxseXBvcnQuYXV0aC52MS5SZXZva2VUb2tlblJlcXVlc3QaJi5zYWxseXBvcnQuYXV0aC52MS5SZXZva2VUb2tlblJlc3BvbnNlIhWquxgREg9zZXNzaW9ucy5yZXZva2UScwoLU2V0UGFzc3dvcmQSJS5zYWxseXBvcnQuYXV0aC52MS5TZXRQYXNzd29yZFJlcXVlc3QaJi5zYWxseXBvcnQuYXV0aC52MS5TZXRQYXNzd29yZFJlc3BvbnNlIhWquxgREg9wYXNzd29yZHMud3JpdGUSfAoORGVsZXRlUGFzc3dvcmQSKC5zYWxseXBvcnQuYXV0aC52MS5EZWxldGVQYXNzd29yZFJlcXVlc3QaKS5zYWxseXBvcnQuYXV0aC52MS5EZWxldGVQYXNzd29yZFJlc3BvbnNlIhWquxgREg9wYXNzd29yZHMud3JpdGViBnByb3RvMw", [file_google_protobuf_timestamp, file_sallyport_common_v1_common]);
 
 /**
  * The plaintext handshake bytes so far; auth-service parses them itself and believes no hash.
@@ -222,7 +222,7 @@ export type Session = Message<"sallyport.auth.v1.Session"> & {
   principal: string;
 
   /**
-   * "certificate" or "psk".
+   * How the principal proved itself: "certificate", "psk" or "oauth".
    *
    * @generated from field: string method = 4;
    */
@@ -264,6 +264,27 @@ export type Session = Message<"sallyport.auth.v1.Session"> & {
    * @generated from field: string end_cause = 11;
    */
   endCause: string;
+
+  /**
+   * "channel" or "token": what it carries.
+   *
+   * @generated from field: string kind = 12;
+   */
+  kind: string;
+
+  /**
+   * Of a token's session: the OAuth client that it was given to.
+   *
+   * @generated from field: string client_id = 13;
+   */
+  clientId: string;
+
+  /**
+   * Of a token's session: the channel session that asked for it. Revoking that one revokes this.
+   *
+   * @generated from field: bytes parent_session_id = 14;
+   */
+  parentSessionId: Uint8Array;
 };
 
 /**
@@ -619,6 +640,318 @@ export const RevokePskResponseSchema: GenMessage<RevokePskResponse> = /*@__PURE_
   messageDesc(file_sallyport_auth_v1_auth, 21);
 
 /**
+ * @generated from message sallyport.auth.v1.IssueTokenRequest
+ */
+export type IssueTokenRequest = Message<"sallyport.auth.v1.IssueTokenRequest"> & {
+  /**
+   * 16 bytes: an open channel session that the calling gateway carries. It says who the token is for.
+   *
+   * @generated from field: bytes session_id = 1;
+   */
+  sessionId: Uint8Array;
+
+  /**
+   * Resources: the deployment's "<origin>/mcp" and "<origin>/mcp/<route>". 1 to 64.
+   *
+   * @generated from field: repeated string audience = 2;
+   */
+  audience: string[];
+
+  /**
+   * Empty = all there are: "context:read", "context:call".
+   *
+   * @generated from field: repeated string scopes = 3;
+   */
+  scopes: string[];
+
+  /**
+   * RFC 7638 thumbprint (SHA-256, base64url) of the key that must prove each use (RFC 9449); empty = a bearer token.
+   *
+   * @generated from field: string dpop_jkt = 4;
+   */
+  dpopJkt: string;
+
+  /**
+   * At most 600; 0 = 600. The token never outlives the session's credential.
+   *
+   * @generated from field: uint32 lifetime_seconds = 5;
+   */
+  lifetimeSeconds: number;
+};
+
+/**
+ * Describes the message sallyport.auth.v1.IssueTokenRequest.
+ * Use `create(IssueTokenRequestSchema)` to create a new message.
+ */
+export const IssueTokenRequestSchema: GenMessage<IssueTokenRequest> = /*@__PURE__*/
+  messageDesc(file_sallyport_auth_v1_auth, 22);
+
+/**
+ * @generated from message sallyport.auth.v1.IssueTokenResponse
+ */
+export type IssueTokenResponse = Message<"sallyport.auth.v1.IssueTokenResponse"> & {
+  /**
+   * A signed JWT (RFC 9068).
+   *
+   * @generated from field: string access_token = 1;
+   */
+  accessToken: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp not_after = 2;
+   */
+  notAfter?: Timestamp | undefined;
+
+  /**
+   * Of the token's own session: its `sid`, 16 bytes.
+   *
+   * @generated from field: bytes session_id = 3;
+   */
+  sessionId: Uint8Array;
+
+  /**
+   * @generated from field: repeated string scopes = 4;
+   */
+  scopes: string[];
+
+  /**
+   * As it is signed.
+   *
+   * @generated from field: repeated string audience = 5;
+   */
+  audience: string[];
+};
+
+/**
+ * Describes the message sallyport.auth.v1.IssueTokenResponse.
+ * Use `create(IssueTokenResponseSchema)` to create a new message.
+ */
+export const IssueTokenResponseSchema: GenMessage<IssueTokenResponse> = /*@__PURE__*/
+  messageDesc(file_sallyport_auth_v1_auth, 23);
+
+/**
+ * @generated from message sallyport.auth.v1.IntrospectTokenRequest
+ */
+export type IntrospectTokenRequest = Message<"sallyport.auth.v1.IntrospectTokenRequest"> & {
+  /**
+   * @generated from field: string access_token = 1;
+   */
+  accessToken: string;
+};
+
+/**
+ * Describes the message sallyport.auth.v1.IntrospectTokenRequest.
+ * Use `create(IntrospectTokenRequestSchema)` to create a new message.
+ */
+export const IntrospectTokenRequestSchema: GenMessage<IntrospectTokenRequest> = /*@__PURE__*/
+  messageDesc(file_sallyport_auth_v1_auth, 24);
+
+/**
+ * @generated from message sallyport.auth.v1.IntrospectTokenResponse
+ */
+export type IntrospectTokenResponse = Message<"sallyport.auth.v1.IntrospectTokenResponse"> & {
+  /**
+   * False for everything that is not a good token of ours now; nothing else is said then.
+   *
+   * @generated from field: bool active = 1;
+   */
+  active: boolean;
+
+  /**
+   * @generated from field: string principal = 2;
+   */
+  principal: string;
+
+  /**
+   * @generated from field: string tenant = 3;
+   */
+  tenant: string;
+
+  /**
+   * @generated from field: string client_id = 4;
+   */
+  clientId: string;
+
+  /**
+   * @generated from field: repeated string audience = 5;
+   */
+  audience: string[];
+
+  /**
+   * @generated from field: repeated string scopes = 6;
+   */
+  scopes: string[];
+
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes session_id = 7;
+   */
+  sessionId: Uint8Array;
+
+  /**
+   * How the principal proved itself: "certificate", "psk" or "oauth".
+   *
+   * @generated from field: string method = 8;
+   */
+  method: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp issued_at = 9;
+   */
+  issuedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp not_after = 10;
+   */
+  notAfter?: Timestamp | undefined;
+
+  /**
+   * Empty = a bearer token.
+   *
+   * @generated from field: string dpop_jkt = 11;
+   */
+  dpopJkt: string;
+
+  /**
+   * @generated from field: string token_id = 12;
+   */
+  tokenId: string;
+
+  /**
+   * @generated from field: string key_id = 13;
+   */
+  keyId: string;
+};
+
+/**
+ * Describes the message sallyport.auth.v1.IntrospectTokenResponse.
+ * Use `create(IntrospectTokenResponseSchema)` to create a new message.
+ */
+export const IntrospectTokenResponseSchema: GenMessage<IntrospectTokenResponse> = /*@__PURE__*/
+  messageDesc(file_sallyport_auth_v1_auth, 25);
+
+/**
+ * @generated from message sallyport.auth.v1.RevokeTokenRequest
+ */
+export type RevokeTokenRequest = Message<"sallyport.auth.v1.RevokeTokenRequest"> & {
+  /**
+   * @generated from field: string access_token = 1;
+   */
+  accessToken: string;
+
+  /**
+   * @generated from field: string cause = 2;
+   */
+  cause: string;
+};
+
+/**
+ * Describes the message sallyport.auth.v1.RevokeTokenRequest.
+ * Use `create(RevokeTokenRequestSchema)` to create a new message.
+ */
+export const RevokeTokenRequestSchema: GenMessage<RevokeTokenRequest> = /*@__PURE__*/
+  messageDesc(file_sallyport_auth_v1_auth, 26);
+
+/**
+ * @generated from message sallyport.auth.v1.RevokeTokenResponse
+ */
+export type RevokeTokenResponse = Message<"sallyport.auth.v1.RevokeTokenResponse"> & {
+  /**
+   * 16 bytes; empty when there was nothing to end (RFC 7009 section 2.2).
+   *
+   * @generated from field: bytes session_id = 1;
+   */
+  sessionId: Uint8Array;
+};
+
+/**
+ * Describes the message sallyport.auth.v1.RevokeTokenResponse.
+ * Use `create(RevokeTokenResponseSchema)` to create a new message.
+ */
+export const RevokeTokenResponseSchema: GenMessage<RevokeTokenResponse> = /*@__PURE__*/
+  messageDesc(file_sallyport_auth_v1_auth, 27);
+
+/**
+ * @generated from message sallyport.auth.v1.SetPasswordRequest
+ */
+export type SetPasswordRequest = Message<"sallyport.auth.v1.SetPasswordRequest"> & {
+  /**
+   * A user: "user:alice".
+   *
+   * @generated from field: string principal = 1;
+   */
+  principal: string;
+
+  /**
+   * 12 to 256 characters.
+   *
+   * @generated from field: string password = 2;
+   */
+  password: string;
+};
+
+/**
+ * Describes the message sallyport.auth.v1.SetPasswordRequest.
+ * Use `create(SetPasswordRequestSchema)` to create a new message.
+ */
+export const SetPasswordRequestSchema: GenMessage<SetPasswordRequest> = /*@__PURE__*/
+  messageDesc(file_sallyport_auth_v1_auth, 28);
+
+/**
+ * @generated from message sallyport.auth.v1.SetPasswordResponse
+ */
+export type SetPasswordResponse = Message<"sallyport.auth.v1.SetPasswordResponse"> & {
+  /**
+   * Sessions that stood on the password before.
+   *
+   * @generated from field: uint32 ended_sessions = 1;
+   */
+  endedSessions: number;
+};
+
+/**
+ * Describes the message sallyport.auth.v1.SetPasswordResponse.
+ * Use `create(SetPasswordResponseSchema)` to create a new message.
+ */
+export const SetPasswordResponseSchema: GenMessage<SetPasswordResponse> = /*@__PURE__*/
+  messageDesc(file_sallyport_auth_v1_auth, 29);
+
+/**
+ * @generated from message sallyport.auth.v1.DeletePasswordRequest
+ */
+export type DeletePasswordRequest = Message<"sallyport.auth.v1.DeletePasswordRequest"> & {
+  /**
+   * @generated from field: string principal = 1;
+   */
+  principal: string;
+};
+
+/**
+ * Describes the message sallyport.auth.v1.DeletePasswordRequest.
+ * Use `create(DeletePasswordRequestSchema)` to create a new message.
+ */
+export const DeletePasswordRequestSchema: GenMessage<DeletePasswordRequest> = /*@__PURE__*/
+  messageDesc(file_sallyport_auth_v1_auth, 30);
+
+/**
+ * @generated from message sallyport.auth.v1.DeletePasswordResponse
+ */
+export type DeletePasswordResponse = Message<"sallyport.auth.v1.DeletePasswordResponse"> & {
+  /**
+   * @generated from field: uint32 ended_sessions = 1;
+   */
+  endedSessions: number;
+};
+
+/**
+ * Describes the message sallyport.auth.v1.DeletePasswordResponse.
+ * Use `create(DeletePasswordResponseSchema)` to create a new message.
+ */
+export const DeletePasswordResponseSchema: GenMessage<DeletePasswordResponse> = /*@__PURE__*/
+  messageDesc(file_sallyport_auth_v1_auth, 31);
+
+/**
  * @generated from service sallyport.auth.v1.AuthService
  */
 export const AuthService: GenService<{
@@ -707,6 +1040,54 @@ export const AuthService: GenService<{
     methodKind: "unary";
     input: typeof RevokePskRequestSchema;
     output: typeof RevokePskResponseSchema;
+  },
+  /**
+   * An access token for whom an open channel session of the calling gateway is; it gets a session of its own.
+   *
+   * @generated from rpc sallyport.auth.v1.AuthService.IssueToken
+   */
+  issueToken: {
+    methodKind: "unary";
+    input: typeof IssueTokenRequestSchema;
+    output: typeof IssueTokenResponseSchema;
+  },
+  /**
+   * What an access token says, if it is good now (RFC 7662).
+   *
+   * @generated from rpc sallyport.auth.v1.AuthService.IntrospectToken
+   */
+  introspectToken: {
+    methodKind: "unary";
+    input: typeof IntrospectTokenRequestSchema;
+    output: typeof IntrospectTokenResponseSchema;
+  },
+  /**
+   * Ends the session that a token belongs to, and every token of it with it.
+   *
+   * @generated from rpc sallyport.auth.v1.AuthService.RevokeToken
+   */
+  revokeToken: {
+    methodKind: "unary";
+    input: typeof RevokeTokenRequestSchema;
+    output: typeof RevokeTokenResponseSchema;
+  },
+  /**
+   * Sets the password that a user signs in with; whoever signed in with the one before is signed out.
+   *
+   * @generated from rpc sallyport.auth.v1.AuthService.SetPassword
+   */
+  setPassword: {
+    methodKind: "unary";
+    input: typeof SetPasswordRequestSchema;
+    output: typeof SetPasswordResponseSchema;
+  },
+  /**
+   * @generated from rpc sallyport.auth.v1.AuthService.DeletePassword
+   */
+  deletePassword: {
+    methodKind: "unary";
+    input: typeof DeletePasswordRequestSchema;
+    output: typeof DeletePasswordResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_sallyport_auth_v1_auth, 0);
