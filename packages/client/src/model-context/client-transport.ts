@@ -28,7 +28,7 @@ const FIRST_ERROR = 400;
  * server's session, not the channel's. `send` rejects with `ChannelError`, or `Error` when the gateway refused the message.
  */
 export function clientTransport(
-  channel: Channel,
+  channel: Pick<Channel, 'request' | 'closedBy'>,
   route: string,
   { timeoutMs = DEFAULT_TIMEOUT_MS }: ClientTransportOptions = {},
 ): ModelContextTransport {

@@ -38,7 +38,7 @@ const NOT_ATTACHED = 404;
  * `ChannelError` when the gateway does not let this principal serve the route.
  */
 export async function serveRoute(
-  channel: Channel,
+  channel: Pick<Channel, 'request' | 'closedBy'>,
   route: string,
   onSession: (transport: ModelContextTransport) => void | Promise<void>,
   { timeoutMs = DEFAULT_TIMEOUT_MS, onError = () => undefined }: ServeOptions = {},
