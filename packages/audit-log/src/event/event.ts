@@ -123,6 +123,14 @@ export interface CallDetail {
   readonly authorization?: Authorization;
 }
 
+/** What a message asks for inside its destination. */
+export interface OperationRef {
+  /** Name of a tool or prompt, URI of a resource: at most 255 bytes, a longer one cut and followed by its digest. */
+  readonly target?: string;
+  /** SHA-256 of the arguments in their canonical form (RFC 8785), hexadecimal. The arguments are nowhere in the log. */
+  readonly arguments_digest?: string;
+}
+
 /** A message before it is forwarded. */
 export interface DecidedMessage {
   /** Decimal: a session sequence is 64 bits wide. */
@@ -134,6 +142,7 @@ export interface DecidedMessage {
   readonly reason: string;
   readonly policy_revision: string;
   readonly request_digest: string;
+  readonly operation?: OperationRef;
   /** W3C trace context of the message, when it is traced. Nobody signed it: advice for whoever looks for its trace. */
   readonly traceparent?: string;
 }
@@ -149,6 +158,7 @@ export interface ConcludedMessage {
   readonly status: string;
   readonly response_digest?: string;
   readonly duration_ms: number;
+  readonly operation?: OperationRef;
   /** As of a decision. */
   readonly traceparent?: string;
 }

@@ -2,7 +2,9 @@
 import { api, base, endpoint, envelope, session, user } from './parts.ts';
 import type { EventContext, PeerAddress } from './parts.ts';
 import type { AuditEvent, ConcludedMessage, DecidedMessage, Decision, Outcome } from './event.ts';
-import { MAX_DESTINATION_BYTES, MAX_FRAME_MESSAGES } from './limits.ts';
+import { MAX_DESTINATION_BYTES, MAX_FRAME_MESSAGES, MAX_OPERATION_MESSAGES } from './limits.ts';
+import { operationRef } from './operation.ts';
+import type { Operation } from './operation.ts';
 import { boundedTraces, traced } from './traces.ts';
 import { check } from './values.ts';
 
@@ -20,6 +22,8 @@ export interface MessageDecision {
   readonly policyRevision: string;
   /** Hexadecimal, at most 32 bytes. */
   readonly requestDigest: string;
+  /** Only in an event of at most 128 messages. */
+  readonly operation?: Operation;
   /** W3C; what is not one is left out, and so are those after the 32nd of a frame. */
   readonly traceparent?: string;
 }
@@ -34,6 +38,8 @@ export interface MessageOutcome {
   readonly status: string;
   readonly responseDigest?: string;
   readonly durationMs: number;
+  /** As of a decision. */
+  readonly operation?: Operation;
   /** As of a decision. */
   readonly traceparent?: string;
 }
@@ -59,7 +65,9 @@ export interface FrameOutcomeInput extends FrameInput {
 
 /** The decisions, or the outcomes, of one frame. The severity is that of its worst message. */
 export function frameEvent(context: EventContext, input: FrameDecisionInput | FrameOutcomeInput): AuditEvent {
-  check.count('messages', input.messages.length, 1, MAX_FRAME_MESSAGES);
+  const namesOperations = input.messages.some(({ operation }) => operation !== undefined);
+  const mostMessages = namesOperations ? MAX_OPERATION_MESSAGES : MAX_FRAME_MESSAGES;
+  check.count('messages', input.messages.length, 1, mostMessages);
   const common = {
     actor: { user: user(input.principal) },
     api: api('message.send', 'gateway'),
@@ -129,6 +137,7 @@ function decided(message: MessageDecision): DecidedMessage {
     reason: check.label('reason', message.reason),
     policy_revision: check.label('policyRevision', message.policyRevision),
     request_digest: check.hex('requestDigest', message.requestDigest, 64),
+    ...operationRef(message.operation),
     ...traced(message.traceparent),
   };
 }
@@ -145,6 +154,7 @@ function concluded(message: MessageOutcome): ConcludedMessage {
       ? {}
       : { response_digest: check.hex('responseDigest', message.responseDigest, 64) }),
     duration_ms: check.duration('durationMs', message.durationMs),
+    ...operationRef(message.operation),
     ...traced(message.traceparent),
   };
 }

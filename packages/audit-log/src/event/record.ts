@@ -18,6 +18,10 @@ export interface AuditRecord {
   readonly principal: string;
   readonly action: string;
   readonly destination: string;
+  /** Of the operation inside the destination: a tool's or prompt's name, a resource's URI. */
+  readonly target: string;
+  /** Hexadecimal. */
+  readonly argumentsDigest: string;
   readonly decision: Decision | '';
   readonly reason: string;
   readonly policyRevision: string;
@@ -40,6 +44,8 @@ export const RECORD_COLUMNS = [
   'principal',
   'action',
   'destination',
+  'target',
+  'argumentsDigest',
   'decision',
   'reason',
   'policyRevision',

@@ -1,7 +1,7 @@
 /** The query rows of an event: pure, so that a verifier can derive them again and compare. */
 import { decodeEvent } from './codec.ts';
 import type { DecodedEvent } from './codec.ts';
-import type { Actor, AuditEvent, Authorization, Base } from './event.ts';
+import type { Actor, AuditEvent, Authorization, Base, OperationRef } from './event.ts';
 import type { AuditRecord } from './record.ts';
 
 /** Rows of an event, by `item`: one for each message of a frame, else one. */
@@ -79,6 +79,7 @@ export function recordsOf(event: AuditEvent): AuditRecord[] {
         principal: actorName(event.data.actor),
         action: message.action,
         destination: message.destination,
+        ...operationColumns(message.operation),
         decision: message.decision,
         // What was denied goes nowhere: its decision is all that will ever be said of it.
         ...(message.decision === 'deny' ? { outcome: 'refused' } : {}),
@@ -96,6 +97,7 @@ export function recordsOf(event: AuditEvent): AuditRecord[] {
         principal: actorName(event.data.actor),
         action: message.action,
         destination: message.destination,
+        ...operationColumns(message.operation),
         reason: message.status,
         outcome: message.outcome,
         sessionId: event.data.session?.uid ?? '',
@@ -130,6 +132,8 @@ const EMPTY_ROW: AuditRecord = {
   principal: '',
   action: '',
   destination: '',
+  target: '',
+  argumentsDigest: '',
   decision: '',
   reason: '',
   policyRevision: '',
@@ -152,6 +156,10 @@ function commonRow(data: Base<number, number>): AuditRecord {
 
 function authorizationColumns(authorization: Authorization) {
   return { decision: authorization.decision, policyRevision: authorization.policy.version };
+}
+
+function operationColumns(operation: OperationRef | undefined) {
+  return { target: operation?.target ?? '', argumentsDigest: operation?.arguments_digest ?? '' };
 }
 
 /** Principals have a colon in their name ("user:alice"); our services do not ("gateway"). */

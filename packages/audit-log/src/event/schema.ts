@@ -6,6 +6,7 @@ import {
   MAX_IDENTIFIER_LENGTH,
   MAX_LABEL_LENGTH,
   MAX_SENTENCE_LENGTH,
+  MAX_TARGET_BYTES,
 } from './limits.ts';
 import { integer, listOf, object, oneOf, positive, text } from './shape.ts';
 import type { Shape } from './shape.ts';
@@ -62,6 +63,8 @@ function data(
   return shape;
 }
 
+const operation = object({}, { target: text(MAX_TARGET_BYTES), arguments_digest: hex });
+
 const decidedMessage = object(
   {
     seq,
@@ -73,7 +76,7 @@ const decidedMessage = object(
     policy_revision: label,
     request_digest: hex,
   },
-  { traceparent },
+  { operation, traceparent },
 );
 
 const concludedMessage = object(
@@ -86,7 +89,7 @@ const concludedMessage = object(
     status: label,
     duration_ms: positive,
   },
-  { response_digest: hex, traceparent },
+  { response_digest: hex, operation, traceparent },
 );
 
 function apiActivity(required: Readonly<Record<string, Shape>>, unmapped: Shape): Shape {
