@@ -46,3 +46,11 @@ export function parseInteger(text: string, minimum: number, maximum: number, wha
   }
   return value;
 }
+
+// Control, format and line-separator characters, lone surrogates: what would move the cursor, hide or reorder text.
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+
+/** A name that somebody else chose, fit for a terminal: one line, what is not printable as `\u{…}`. */
+export function oneLine(text: string): string {
+  return text.replaceAll(UNPRINTABLE, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+}

@@ -42,6 +42,8 @@ export type RecordFilter = {
   readonly action?: string;
   readonly outcome?: string;
   readonly destination?: string;
+  /** As it is in the log: `boundedTarget` of packages/audit-log. */
+  readonly target?: string;
   readonly decision?: string;
   /** Hex. */
   readonly sessionId?: string;

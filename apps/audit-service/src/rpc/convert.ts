@@ -1,6 +1,7 @@
 /** Between protobuf messages and the use cases: the last place that knows both. */
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { timestampMs, type Timestamp } from '@bufbuild/protobuf/wkt';
+import { boundedTarget } from '@sallyport/audit-log';
 import { fromHex, fromUtf8, toHex } from '@sallyport/crypto';
 import { auditv1 } from '@sallyport/proto';
 import { invalidArgument } from '@sallyport/service/errors';
@@ -46,6 +47,7 @@ export function recordQuery(request: auditv1.QueryRecordsRequest): RecordQuery {
       action: text('action', request.action),
       outcome: text('outcome', request.outcome),
       destination: text('destination', request.destination),
+      target: request.target === '' ? undefined : boundedTarget(request.target),
       decision: text('decision', request.decision),
       sessionId: id('session_id', request.sessionId),
       correlation: id('correlation', request.correlation),
@@ -61,6 +63,8 @@ export function tailFilter(request: auditv1.TailRecordsRequest): RecordFilter {
   return filterOf({
     principal: text('principal', request.principal),
     destination: text('destination', request.destination),
+    action: text('action', request.action),
+    target: request.target === '' ? undefined : boundedTarget(request.target),
     joinOutcomes: false,
   });
 }
@@ -99,6 +103,8 @@ function storedMessage(
     principal: record.principal,
     action: record.action,
     destination: record.destination,
+    target: record.target,
+    argumentsDigest: fromHex(record.argumentsDigest) ?? new Uint8Array(),
     decision: record.decision,
     reason: record.reason,
     policyRevision: record.policyRevision,

@@ -84,4 +84,16 @@ create table folder (
 );
 `,
   },
+  {
+    id: '0003-operations',
+    up: `
+-- What a message asked for inside its destination: tool, prompt or resource, and the digest of its arguments. Rows that
+-- are there already have none: no event before this release named one.
+alter table record
+  add column target text collate "C" not null default '',
+  add column arguments_digest bytea not null default '';
+-- Most records have none.
+create index record_target on record (target, leaf_index, item) where target <> '';
+`,
+  },
 ];

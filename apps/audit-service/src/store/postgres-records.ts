@@ -133,10 +133,12 @@ function conditions(filter: RecordFilter, after: Position, to: number): Part[] {
     sql`r.leaf_index < ${BigInt(to)}::int8`,
     ...timeConditions(filter, sql`r.time_ms`),
   ];
-  const { principal, action, outcome, destination, decision, sessionId, correlation } = filter;
+  const { principal, action, outcome, destination, target, decision, sessionId, correlation } = filter;
   if (principal !== undefined) parts.push(sql`r.principal = ${principal}`);
   if (action !== undefined) parts.push(sql`r.action = ${action}`);
   if (destination !== undefined) parts.push(sql`r.destination = ${escapeText(destination)}`);
+  // The second half says nothing new: it names the rows that the index has.
+  if (target !== undefined) parts.push(sql`r.target = ${escapeText(target)} and r.target <> ''`);
   if (decision !== undefined) parts.push(sql`r.decision = ${decision}`);
   if (sessionId !== undefined) parts.push(sql`r.session_id = ${bytesOfHex(sessionId)}`);
   if (correlation !== undefined) parts.push(sql`r.correlation = ${bytesOfHex(correlation)}`);

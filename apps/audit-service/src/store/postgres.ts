@@ -75,13 +75,15 @@ async function insert(tx: Transaction<Schema>, leaves: readonly NewLeaf[]): Prom
       as x(i int8, p text, s int8, h text, o int4, l int4)`.execute(tx);
   await sql`
     insert into record (leaf_index, item, time_ms, phase, class_uid, activity, tenant, principal, action, destination,
-      decision, reason, policy_revision, outcome, session_id, correlation, seq)
+      target, arguments_digest, decision, reason, policy_revision, outcome, session_id, correlation, seq)
     select "leafIndex", item, "timeMs", phase, "classUid", activity, tenant, principal, action, destination,
-      decision, reason, "policyRevision", outcome, decode("sessionId", 'hex'), decode(correlation, 'hex'), seq
+      target, decode("argumentsDigest", 'hex'), decision, reason, "policyRevision", outcome, decode("sessionId", 'hex'), decode(correlation, 'hex'), seq
     from json_to_recordset(${parameters.records}::text::json)
       as x("leafIndex" int8, item int4, "timeMs" int8, phase text, "classUid" int4, activity text, tenant text,
-        principal text, action text, destination text, decision text, reason text, "policyRevision" text,
-        outcome text, "sessionId" text, correlation text, seq int8)`.execute(tx);
+        principal text, action text, destination text, target text, "argumentsDigest" text, decision text,
+        reason text, "policyRevision" text, outcome text, "sessionId" text, correlation text, seq int8)`.execute(
+    tx,
+  );
 }
 
 function leafReader({ kysely }: Database<Schema>): LeafReader {

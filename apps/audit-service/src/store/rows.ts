@@ -14,6 +14,8 @@ export type RecordRow = {
   principal: string;
   action: string;
   destination: string;
+  target: string;
+  arguments_digest: Uint8Array;
   decision: string;
   reason: string;
   policy_revision: string;
@@ -89,11 +91,12 @@ export function insertParameters(leaves: readonly NewLeaf[]): {
 }
 
 function recordJson(leafIndex: number, record: StoredRecord): string {
-  const { seq, destination, ...rest } = record;
+  const { seq, destination, target, ...rest } = record;
   return JSON.stringify({
     leafIndex,
     ...rest,
     destination: escapeText(destination),
+    target: escapeText(target),
     seq: BigInt.asIntN(64, seq).toString(),
   });
 }
@@ -119,6 +122,8 @@ export function recordOf(row: RecordRow): StoredRecord {
     principal: row.principal,
     action: row.action,
     destination: unescapeText(row.destination),
+    target: unescapeText(row.target),
+    argumentsDigest: toHex(row.arguments_digest),
     decision: row.decision,
     reason: row.reason,
     policyRevision: row.policy_revision,

@@ -3,7 +3,7 @@ import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type { AuditRecord } from '@sallyport/audit-log';
 import { toHex } from '@sallyport/crypto';
 import { auditv1 } from '@sallyport/proto';
-import { timeText } from '../format.ts';
+import { oneLine, timeText } from '../format.ts';
 
 function phaseOf(phase: auditv1.Phase): AuditRecord['phase'] {
   if (phase === auditv1.Phase.DECISION) return 'decision';
@@ -18,6 +18,8 @@ export function recordJson(record: auditv1.Record): Record<string, unknown> {
     principal: record.principal,
     action: record.action,
     destination: record.destination,
+    target: record.target,
+    argumentsDigest: toHex(record.argumentsDigest),
     decision: record.decision,
     outcome: record.outcome,
     reason: record.reason,
@@ -44,13 +46,21 @@ export function recordLine(record: auditv1.Record): string {
   const cells = [
     timeText(record.time) ?? '',
     (record.principal === '' ? '-' : record.principal).padEnd(16),
-    `${record.action === '' ? record.activity : record.action} ${record.destination}`.trim().padEnd(28),
+    `${record.action === '' ? record.activity : record.action} ${subjectOf(record)}`.trim().padEnd(28),
     verdict.padEnd(16),
     record.reason,
     record.policyRevision === '' ? '' : `policy ${record.policyRevision}`,
     `leaf ${record.leafIndex}`,
   ];
   return cells.filter((cell) => cell.trim() !== '').join('  ');
+}
+
+/** Where to, and what for inside it: `files › read_file`. Names come from outside: one line, no control characters. */
+function subjectOf({ destination, target }: auditv1.Record): string {
+  return [destination, target]
+    .filter((text) => text !== '')
+    .map(oneLine)
+    .join(' › ');
 }
 
 /** The row as the verifier compares it with what the event says. */
@@ -65,6 +75,8 @@ export function recordRow(record: auditv1.Record): AuditRecord {
     principal: record.principal,
     action: record.action,
     destination: record.destination,
+    target: record.target,
+    argumentsDigest: toHex(record.argumentsDigest),
     decision: record.decision as AuditRecord['decision'],
     reason: record.reason,
     policyRevision: record.policyRevision,

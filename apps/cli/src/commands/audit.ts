@@ -29,7 +29,12 @@ export function addAuditCommands(program: Command, run: Run): void {
     .addOption(
       new Option('--outcome <name>', 'how it ended').choices(['success', 'failure', 'refused', 'unknown']),
     )
-    .option('--destination <name>', 'e.g. echo')
+    .option('--destination <name>', 'a route, e.g. echo or mcp/files')
+    .addOption(new Option('--route <name>', 'the same as --destination').conflicts('destination'))
+    .option(
+      '--target <name>',
+      'a tool, a prompt or the URI of a resource behind the Model Context Protocol door',
+    )
     .option('--session <id>', 'session id in hex')
     .option('--correlation <id>', 'correlation of a message in hex')
     .option('--limit <n>', 'at most so many (default: all)')
@@ -41,7 +46,13 @@ export function addAuditCommands(program: Command, run: Run): void {
     .command('tail')
     .description('Follow records as they are committed')
     .option('--principal <id>', 'e.g. user:alice')
-    .option('--destination <name>', 'e.g. echo')
+    .option('--action <name>', 'e.g. context.tools.call')
+    .option('--destination <name>', 'a route, e.g. echo or mcp/files')
+    .addOption(new Option('--route <name>', 'the same as --destination').conflicts('destination'))
+    .option(
+      '--target <name>',
+      'a tool, a prompt or the URI of a resource behind the Model Context Protocol door',
+    )
     .option('--event', 'with the whole event')
     .option('--as <identity>', 'identity to act as')
     .action(run(tail));
@@ -69,6 +80,8 @@ type QueryOptions = {
   decision?: string;
   outcome?: string;
   destination?: string;
+  route?: string;
+  target?: string;
   session?: string;
   correlation?: string;
   limit?: string;
@@ -87,7 +100,8 @@ async function query(context: CommandContext, options: QueryOptions): Promise<vo
     action: options.action ?? '',
     decision: options.decision ?? '',
     outcome: options.outcome ?? '',
-    destination: options.destination ?? '',
+    destination: options.destination ?? options.route ?? '',
+    target: options.target ?? '',
     sessionId: options.session === undefined ? new Uint8Array() : parseHex(options.session, 16, 'session id'),
     correlation:
       options.correlation === undefined ? new Uint8Array() : parseHex(options.correlation, 16, 'correlation'),
@@ -111,11 +125,13 @@ async function query(context: CommandContext, options: QueryOptions): Promise<vo
 
 async function tail(
   context: CommandContext,
-  options: { principal?: string; destination?: string; event?: boolean },
+  options: Pick<QueryOptions, 'principal' | 'action' | 'destination' | 'route' | 'target' | 'event'>,
 ): Promise<void> {
   const request = {
     principal: principalOption(options.principal),
-    destination: options.destination ?? '',
+    action: options.action ?? '',
+    destination: options.destination ?? options.route ?? '',
+    target: options.target ?? '',
     includeEvent: options.event === true,
   };
   context.output.note('Following the log; Ctrl-C ends it.');
