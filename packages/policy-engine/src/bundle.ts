@@ -1,11 +1,12 @@
 /**
- * The signed policy bundle: an OPA bundle (gzip, tar) of exactly five files.
+ * The signed policy bundle: an OPA bundle (gzip, tar) of exactly these files.
  *
  *   .manifest         revision, roots, the wasm entrypoint
  *   .signatures.json  one JWS (EdDSA) over the name and SHA-256 of each other file
  *   bindings.json     who holds which role; read by the engine, never copied into the module
  *   data.json         {roles}
  *   policy.wasm       the module
+ *   tool-pins.json    approved tool definitions; only where there is something to say
  *
  * A bundle's digest is the SHA-256 of what is signed, so packing the same content anew does not change it.
  * Source: OPA documentation, "Bundles", file format and signing.
@@ -18,6 +19,8 @@ import type { ArchiveBounds } from './archive.ts';
 import { canonicalJson } from './json.ts';
 import { parseBindings, parseRoleTable } from './roles.ts';
 import type { RoleBinding, RoleTable } from './roles.ts';
+import { parseToolPins, toolPinsJson } from './tool-pins.ts';
+import type { ToolPins } from './tool-pins.ts';
 
 /** The document a bundle's module must answer for. */
 export const POLICY_ENTRYPOINT = 'sallyport/decision';
@@ -32,18 +35,25 @@ const MIB = 1024 * 1024;
 /** `data.json` is the smallest for its kind: the module takes 16 bytes of memory for each and blocks while it loads. */
 export const BUNDLE_BOUNDS: ArchiveBounds = {
   maxPackedBytes: 8 * MIB,
-  maxUnpackedBytes: 24 * MIB,
+  maxUnpackedBytes: 28 * MIB,
   maxFileBytes: {
     '.manifest': 16 * 1024,
     '.signatures.json': 16 * 1024,
     'bindings.json': 16 * MIB,
     'data.json': MIB,
     'policy.wasm': 4 * MIB,
+    'tool-pins.json': 8 * MIB,
   },
 };
 
-/** The files a signature covers, in the order in which it lists them. */
-export const SIGNED_FILES = ['.manifest', 'bindings.json', 'data.json', 'policy.wasm'] as const;
+/** The files a signature covers, those that are there, in the order in which it lists them. */
+export const SIGNED_FILES = [
+  '.manifest',
+  'bindings.json',
+  'data.json',
+  'policy.wasm',
+  'tool-pins.json',
+] as const;
 
 declare const verified: unique symbol;
 
@@ -57,6 +67,7 @@ export type VerifiedBundle = {
   readonly wasm: Uint8Array;
   readonly roles: RoleTable;
   readonly bindings: readonly RoleBinding[];
+  readonly toolPins: ToolPins;
   /** As received; what is persisted as last good. */
   readonly bytes: Uint8Array;
 };
@@ -69,6 +80,8 @@ export type BundleContent = {
   readonly wasm: Uint8Array;
   readonly roles: RoleTable;
   readonly bindings: readonly RoleBinding[];
+  /** None when absent, and pinning at first use. */
+  readonly toolPins?: ToolPins;
 };
 
 export type BundleSigner = {
@@ -87,6 +100,7 @@ export async function buildBundle(content: BundleContent, signer: BundleSigner):
     ['bindings.json', jsonFile('bindings.json', sortedBindings(content.bindings))],
     ['data.json', jsonFile('data.json', { roles: checkedRoles(content.roles) })],
     ['policy.wasm', withinLimit('policy.wasm', content.wasm)],
+    ...pinsFile(content.toolPins),
   ]);
   const header = { alg: 'EdDSA', kid: signer.keyId, typ: BUNDLE_JWS_TYPE };
   const input = `${toBase64url(utf8(JSON.stringify(header)))}.${toBase64url(signedContent(files))}`;
@@ -96,13 +110,12 @@ export async function buildBundle(content: BundleContent, signer: BundleSigner):
   return packArchive(files);
 }
 
-/** What the signature covers: OPA's list of files, in our one spelling. `files` has every name of SIGNED_FILES. */
+/** What the signature covers: OPA's list of files, in our one spelling. */
 export function signedContent(files: ReadonlyMap<string, Uint8Array>): Uint8Array {
-  const listed = SIGNED_FILES.map((name) => ({
-    name,
-    hash: toHex(sha256(files.get(name) ?? new Uint8Array())),
-    algorithm: 'SHA-256',
-  }));
+  const listed = SIGNED_FILES.flatMap((name) => {
+    const content = files.get(name);
+    return content === undefined ? [] : [{ name, hash: toHex(sha256(content)), algorithm: 'SHA-256' }];
+  });
   return utf8(spell({ files: listed }, 16 * 1024));
 }
 
@@ -122,6 +135,14 @@ function checkedRoles(roles: RoleTable): RoleTable {
   const parsed = parseRoleTable(roles);
   if (parsed === undefined) throw new RangeError('roles are out of shape');
   return parsed;
+}
+
+/** Nothing to say, no file: a gateway of the release before knows five files and no others. */
+function pinsFile(pins: ToolPins | undefined): [string, Uint8Array][] {
+  if (pins === undefined || (pins.mode === 'first-use' && pins.routes.size === 0)) return [];
+  const json = toolPinsJson(pins);
+  if (parseToolPins(json) === undefined) throw new RangeError('tool pins are out of shape');
+  return [['tool-pins.json', jsonFile('tool-pins.json', json)]];
 }
 
 function sortedBindings(bindings: readonly RoleBinding[]): readonly RoleBinding[] {

@@ -35,6 +35,13 @@ export type DecisionRequest = {
   readonly resource: Resource;
   readonly environment?: JsonObject;
   readonly session?: JsonObject;
+  /**
+   * Of a call, for permissions with conditions. Only the values at the paths that the bundle's roles mention are looked
+   * at, so hand in all of them: the object itself is never copied, and what no role mentions is no part of the cache key.
+   * `{}`: a call without arguments. Absent: not a call, and no permission with conditions matches. `'any'`: could some
+   * arguments be allowed? Then such a permission counts; for filtering lists, never for letting a call through.
+   */
+  readonly arguments?: JsonObject | 'any';
 };
 
 export type Obligation = JsonObject & { readonly kind: string };

@@ -7,6 +7,8 @@
 
 import type { BundleKeys } from './bundle.ts';
 import type { PolicyEngine } from './engine.ts';
+import { NO_TOOL_PINS } from './tool-pins.ts';
+import type { ToolPin, ToolPinning, ToolPins } from './tool-pins.ts';
 import { verifyBundle } from './verify-bundle.ts';
 import type { BundleProblem } from './verify-bundle.ts';
 
@@ -59,6 +61,7 @@ type Held = {
   source: HeldBundle['source'];
   confirmedAtMs: number;
   isPersisted: boolean;
+  toolPins: ToolPins;
 };
 
 export class BundleHolder {
@@ -80,6 +83,16 @@ export class BundleHolder {
   /** 0 = none. */
   get revision(): number {
     return this.#held?.revision ?? 0;
+  }
+
+  /** What the bundle in force says about a tool; undefined: nobody has told policy-service of it, or there is no bundle. */
+  pinOf(route: string, tool: string): ToolPin | undefined {
+    return this.#held?.toolPins.routes.get(route)?.get(tool);
+  }
+
+  /** How tools that nobody approved are treated. Without a bundle nothing is decided, so the answer does not matter. */
+  get toolPinning(): ToolPinning {
+    return (this.#held?.toolPins ?? NO_TOOL_PINS).mode;
   }
 
   /** Loads what was stored. undefined when nothing was; rejects only when the store does. */
@@ -132,7 +145,8 @@ export class BundleHolder {
     const loaded = await this.#options.engine.load(bundle);
     if (!loaded.ok) return refuse('unfit', loaded.detail);
     const confirmedAtMs = this.#options.monotonicMs() - ageMs;
-    const held: Held = { revision, digest, source, confirmedAtMs, isPersisted: false };
+    const { toolPins } = bundle;
+    const held: Held = { revision, digest, source, confirmedAtMs, isPersisted: false, toolPins };
     this.#held = held;
     held.isPersisted = source === 'restored' || (await this.#persist(bundle.bytes));
     return { kind: 'swapped', revision, isPersisted: held.isPersisted };

@@ -11,6 +11,7 @@ import { BUNDLE_BOUNDS, BUNDLE_JWS_TYPE, manifestOf, signedContent } from './bun
 import type { BundleKeys, VerifiedBundle } from './bundle.ts';
 import { canonicalJson, isJsonObject } from './json.ts';
 import { parseBindings, parseRoleTable } from './roles.ts';
+import { NO_TOOL_PINS, parseToolPins } from './tool-pins.ts';
 
 export type BundleProblem =
   | ArchiveProblem
@@ -21,7 +22,8 @@ export type BundleProblem =
   | 'content_mismatch'
   | 'manifest_invalid'
   | 'roles_invalid'
-  | 'bindings_invalid';
+  | 'bindings_invalid'
+  | 'tool_pins_invalid';
 
 export type VerifyResult =
   | { readonly ok: true; readonly bundle: VerifiedBundle }
@@ -58,9 +60,13 @@ export async function verifyBundle(bytes: Uint8Array, keys: BundleKeys): Promise
   if (roles === undefined) return refuse('roles_invalid');
   const parsedBindings = parseBindings(parseJson(bindings));
   if (parsedBindings === undefined) return refuse('bindings_invalid');
+  const pins = file('tool-pins.json');
+  const toolPins = pins === undefined ? NO_TOOL_PINS : parseToolPins(parseJson(pins));
+  if (toolPins === undefined) return refuse('tool_pins_invalid');
 
   const digest = toHex(sha256(signed.content));
-  const bundle = { revision, digest, keyId: signed.keyId, wasm, roles, bindings: parsedBindings, bytes: own };
+  const content = { wasm, roles, bindings: parsedBindings, toolPins };
+  const bundle = { revision, digest, keyId: signed.keyId, ...content, bytes: own };
   return { ok: true, bundle: Object.freeze(bundle) as VerifiedBundle };
 }
 
