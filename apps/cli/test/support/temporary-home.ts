@@ -6,6 +6,11 @@ import { locateHome, type Home } from '../../src/state/home.ts';
 
 export type TemporaryHome = Home & AsyncDisposable;
 
+export async function temporaryFolder(): Promise<{ readonly path: string } & AsyncDisposable> {
+  const path = await mkdtemp(join(tmpdir(), 'sallyport-test-'));
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
 /** `portBase` defaults to one where nothing is expected to listen; nothing is bound. */
 export async function temporaryHome(portBase = 1): Promise<TemporaryHome> {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-cli-'));
