@@ -12,7 +12,6 @@ export { isPattern, isRoleName, parseBindings, parseRoleTable, roleProblems } fr
 export type { Permission, Role, RoleBinding, RoleProblem, RoleTable } from './roles.ts';
 export { NO_TOOL_PINS, parseToolPins } from './tool-pins.ts';
 export type { ToolPin, ToolPinning, ToolPins } from './tool-pins.ts';
-export { toolDigest } from './tool-digest.ts';
 export { verifyBundle } from './verify-bundle.ts';
 export type { BundleProblem, VerifyResult } from './verify-bundle.ts';
 export { DEFAULT_MEMORY_LIMITS } from './wasm-policy.ts';

@@ -12,11 +12,11 @@ const MAX_DEPTH = 8;
 
 /**
  * The one spelling of `value`, or undefined when it is not plain JSON (a function, a class instance, NaN, a hole),
- * nests deeper than `maxDepth`, or is longer than `maxLength` UTF-16 units. Terminates on cycles: they are deeper.
+ * nests deeper than 8, or is longer than `maxLength` UTF-16 units. Terminates on cycles: they are deeper than 8.
  */
-export function canonicalJson(value: unknown, maxLength: number, maxDepth = MAX_DEPTH): string | undefined {
+export function canonicalJson(value: unknown, maxLength: number): string | undefined {
   const budget = { left: maxLength };
-  return write(value, maxDepth, budget);
+  return write(value, MAX_DEPTH, budget);
 }
 
 export function isJsonObject(value: unknown): value is JsonObject {
