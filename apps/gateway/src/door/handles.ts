@@ -1,0 +1,132 @@
+/**
+ * Handles that leave the gateway, sealed so that only who was given one can come back with it, to where it was given. They
+ * are no proof of who somebody is: whoever brings one has been authenticated without it.
+ *
+ * AES-256-GCM under data keys that every replica can have opened (clients/data-keys.ts), random nonces, in base64url:
+ *
+ *     u8 1 | u8 length ‖ wrapped data key | iv 12 | ciphertext of (u32 seconds since 1970 when it ends ‖ value) ‖ tag 16
+ *
+ * Associated data: kind, tenant, principal, OAuth client (sessions only), route and binding. Opening is total.
+ */
+import type { KeyObject } from 'node:crypto';
+import { AES_256_GCM, aead, randomBytes, utf8 } from '@sallyport/crypto';
+import type { keyv1 } from '@sallyport/proto';
+import type { ServiceCalls } from '@sallyport/service/grpc';
+import { dataKeys } from '../clients/data-keys.ts';
+import type { HandleKind, Handles, HandleScope } from './ports.ts';
+
+export type HandlePorts = {
+  readonly keys: Pick<ServiceCalls<typeof keyv1.KeyService>, 'generateDataKey' | 'decrypt'>;
+  readonly now: () => number;
+  readonly monotonic: () => number;
+};
+
+const HOUR_MS = 3_600_000;
+export const HANDLE_LIFETIME_MS = {
+  session: 24 * HOUR_MS,
+  cursor: HOUR_MS,
+  event: HOUR_MS,
+  request: HOUR_MS,
+  request_state: HOUR_MS,
+  task: 7 * 24 * HOUR_MS,
+} as const satisfies Record<HandleKind, number>;
+
+/** The next key is there before the old one is needed no more; without key-service the old one seals another hour. */
+const DATA_KEY = {
+  name: 'gateway/handle',
+  aad: utf8('sallyport1 handle'),
+  freshMs: HOUR_MS,
+  lifeMs: 2 * HOUR_MS,
+  // NIST SP 800-38D section 8.3 allows 2^32 random nonces under one key.
+  maxSeals: 2 ** 30,
+} as const;
+const LAYOUT = 1;
+const HEADER_BYTES = 2;
+const END_BYTES = 4;
+const MAX_SEALED_LENGTH = 1024 * 1024;
+const BASE64URL = /^[A-Za-z0-9_-]+$/u;
+
+/** What one principal may make us ask key-service: a handle with rubbish for its key costs a call. */
+const STRANGE_KEYS = { max: 32, perMs: 60_000, principals: 4_096 } as const;
+
+export function sealedHandles({ keys, now, monotonic }: HandlePorts): Handles & {
+  /** Has the first key fetched, so that no message waits for it. Rejects when key-service is away. */
+  warm(): Promise<void>;
+} {
+  const row = aead(AES_256_GCM);
+  const own = dataKeys(keys, DATA_KEY, monotonic);
+  const strange = new Map<string, { count: number; untilMs: number }>();
+
+  /** Counted before it is asked, so that a thousand at once are no way around it. */
+  async function stranger(principal: string, wrapped: Uint8Array): Promise<KeyObject | undefined> {
+    const nowMs = monotonic();
+    let tally = strange.get(principal);
+    if (tally === undefined || nowMs >= tally.untilMs) {
+      strange.delete(principal);
+      strange.set(principal, (tally = { count: 0, untilMs: nowMs + STRANGE_KEYS.perMs }));
+      for (const oldest of strange.keys()) {
+        if (strange.size <= STRANGE_KEYS.principals) break;
+        strange.delete(oldest);
+      }
+    }
+    if (tally.count >= STRANGE_KEYS.max) return undefined;
+    tally.count += 1;
+    const key = await own.opening(wrapped);
+    if (key !== undefined) tally.count -= 1;
+    return key;
+  }
+
+  return {
+    async warm() {
+      await own.sealing();
+    },
+
+    async seal(handle) {
+      const { key, wrapped } = await own.sealing();
+      if (wrapped.length > 0xff) throw new RangeError('a wrapped data key has at most 255 bytes here');
+      const value = Buffer.from(handle.value, 'utf8');
+      const plaintext = Buffer.allocUnsafe(END_BYTES + value.length);
+      plaintext.writeUInt32BE(Math.ceil((now() + HANDLE_LIFETIME_MS[handle.kind]) / 1_000));
+      plaintext.set(value, END_BYTES);
+      const iv = randomBytes(AES_256_GCM.ivLength);
+      const sealed = row.seal({ key, iv, aad: aadOf(handle), plaintext });
+      return Buffer.concat([Uint8Array.of(LAYOUT, wrapped.length), wrapped, iv, sealed]).toString(
+        'base64url',
+      );
+    },
+
+    async open(handle) {
+      const bytes = bytesOf(handle.sealed);
+      if (bytes === undefined || bytes.length < HEADER_BYTES || bytes[0] !== LAYOUT) return undefined;
+      const wrappedEnd = HEADER_BYTES + (bytes[1] ?? 0);
+      const ivEnd = wrappedEnd + AES_256_GCM.ivLength;
+      if (bytes.length < ivEnd) return undefined;
+      const wrapped = bytes.subarray(HEADER_BYTES, wrappedEnd);
+      const { tenant, id } = handle.caller.principal;
+      const key = await (own.known(wrapped) ?? stranger(`${tenant}\0${id}`, wrapped.slice())).catch(
+        () => undefined,
+      );
+      if (key === undefined) return undefined;
+      const iv = bytes.subarray(wrappedEnd, ivEnd);
+      const opened = row.open({ key, iv, aad: aadOf(handle), sealed: bytes.subarray(ivEnd) });
+      if (opened === undefined || opened.length < END_BYTES) return undefined;
+      const plaintext = Buffer.from(opened.buffer, opened.byteOffset, opened.byteLength);
+      if (now() >= plaintext.readUInt32BE(0) * 1_000) return undefined;
+      return plaintext.toString('utf8', END_BYTES);
+    },
+  };
+}
+
+/** One spelling for each handle: what decodes to the same bytes and is written otherwise is refused. */
+function bytesOf(sealed: string): Buffer | undefined {
+  if (sealed.length > MAX_SEALED_LENGTH || !BASE64URL.test(sealed)) return undefined;
+  const bytes = Buffer.from(sealed, 'base64url');
+  return bytes.toString('base64url') === sealed ? bytes : undefined;
+}
+
+/** JSON, so that no choice of names makes two scopes look alike. */
+function aadOf({ kind, caller, route, binding = '' }: HandleScope): Uint8Array {
+  const { tenant, id } = caller.principal;
+  const client = kind === 'session' ? caller.clientId : '';
+  return utf8(`sallyport1 handle\0${JSON.stringify([kind, tenant, id, client, route, binding])}`);
+}
