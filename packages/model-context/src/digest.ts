@@ -19,7 +19,8 @@ export const toolDigest = (definition: JsonObject): string =>
   );
 
 /** Of a call's `arguments`; a call without them counts as `{}`. */
-export const argumentsDigest = (value: JsonValue | undefined): string => digestOf(value ?? {});
+export const argumentsDigest = (value: JsonValue | undefined): string =>
+  digestOf(value === undefined ? {} : value);
 
 export const digestOf = (value: JsonValue): string =>
   createHash('sha256').update(canonicalForm(value), 'utf8').digest('hex');
