@@ -29,6 +29,7 @@ import type {
   ReplayGuard,
   SessionStore,
 } from '../app/ports.ts';
+import type { ProofGuard } from '../door/ports.ts';
 import { openAnswer, packAnswers } from './redis-answers.ts';
 import { createAttachments, raiseVersion } from './redis-attachments.ts';
 import { redisCaller } from './redis-caller.ts';
@@ -36,6 +37,7 @@ import { claimHolders, TOKEN_BYTES } from './redis-claims.ts';
 import { startConclusions } from './redis-conclusions.ts';
 import { keysOf } from './redis-keys.ts';
 import { openRedisLink } from './redis-link.ts';
+import { redisProofGuard } from './redis-proofs.ts';
 import { startRedisPulse } from './redis-pulse.ts';
 import { SCRIPTS } from './redis-scripts.ts';
 import { redisSessionStore } from './redis-store.ts';
@@ -46,6 +48,7 @@ import { correlationBytes, missingRanges, packConclusions, packRecords, VERDICT_
 export type SharedGuard = AsyncDisposable & {
   readonly guard: ReplayGuard;
   readonly store: SessionStore;
+  readonly proofs: ProofGuard;
   /** Rejects, with a message for a person, while frames would be refused. */
   ready(): Promise<void>;
 };
@@ -158,6 +161,7 @@ function openSharedGuard(target: RedisTarget, clock: Pick<Clock, 'now'>, log: Lo
   return {
     guard,
     store: redisSessionStore({ caller, clock, attachments, refuseIfAway }),
+    proofs: redisProofGuard({ caller, clock, refuseIfAway }),
     ready: () => pulse.beat(),
     async [Symbol.asyncDispose]() {
       await conclusions[Symbol.asyncDispose]();
