@@ -30,6 +30,12 @@ export type Call = {
   readonly sessionId?: string;
   /** W3C: advice for tracing. */
   readonly traceparent?: string;
+  /** What the record says of this message: told to the server, which finds it there again. */
+  readonly evidence?: {
+    /** Hex of 16 bytes. */
+    readonly correlation: string;
+    readonly policyRevision: string;
+  };
   /** Aborts when the client is gone or the gateway stops: what is under way is cancelled. */
   readonly signal: AbortSignal;
 };
