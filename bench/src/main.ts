@@ -5,17 +5,19 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { benchChannel, type ChannelBenchOptions, type ChannelBenchResult } from './channel.ts';
+import { benchTools, toolsText, type ToolsBenchOptions } from './tools/bench-tools.ts';
 
 const USAGE = `pnpm bench channel [--profile embedded|cluster] [--mode single|batch|both] [--sessions n] [--in-flight n] [--seconds n] [--rounds n] [--json] [--save]
+pnpm bench tools [--profile embedded|cluster] [--seconds n] [--rounds n] [--json] [--save]
 
   --profile    all in one process, or processes of their own on real Redis, NATS and Postgres (default embedded)
   --mode       one message per frame, frames of up to 32, or both one after the other (default both)
   --sessions   sessions, each on a connection of its own (default 4)
   --in-flight  requests under way, all sessions together (default 512)
-  --seconds    length of a round (default 4)
+  --seconds    length of a round (default 4); tools: of each measurement, three a target in each round (default 2)
   --rounds     rounds; the median counts (default 5)
   --json       one JSON object per line instead of text
-  --save       also write bench/results/channel-<mode>.json, channel-<mode>-cluster.json`;
+  --save       also write bench/results/channel-<mode>.json, tools.json, each with -cluster for that profile`;
 
 function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -24,7 +26,7 @@ function main(): Promise<number> {
       mode: { type: 'string', default: 'both' },
       sessions: { type: 'string', default: '4' },
       'in-flight': { type: 'string', default: '512' },
-      seconds: { type: 'string', default: '4' },
+      seconds: { type: 'string' },
       rounds: { type: 'string', default: '5' },
       profile: { type: 'string', default: 'embedded' },
       json: { type: 'boolean', default: false },
@@ -36,33 +38,57 @@ function main(): Promise<number> {
     process.stdout.write(`${USAGE}\n`);
     return Promise.resolve(0);
   }
-  if (positionals.length !== 1 || positionals[0] !== 'channel')
-    throw new UsageError('name one bench: channel');
-  if (values.profile !== 'embedded' && values.profile !== 'cluster')
+  const [name, ...more] = positionals;
+  if ((name !== 'channel' && name !== 'tools') || more.length > 0)
+    throw new UsageError('name one bench: channel or tools');
+  const { profile } = values;
+  if (profile !== 'embedded' && profile !== 'cluster')
     throw new UsageError('--profile is embedded or cluster');
   if (!['single', 'batch', 'both'].includes(values.mode))
     throw new UsageError('--mode is single, batch or both');
-  const modes =
-    values.mode === 'both' ? (['single', 'batch'] as const) : ([values.mode] as ('single' | 'batch')[]);
-  return run(modes, {
-    sessions: count(values.sessions, '--sessions', 64),
-    inFlight: count(values['in-flight'], '--in-flight', 16_384),
-    seconds: count(values.seconds, '--seconds', 600),
+  const common = {
     rounds: count(values.rounds, '--rounds', 100),
-    profile: values.profile,
+    profile,
     json: values.json,
     save: values.save,
+  };
+  if (name === 'tools')
+    return runTools({ ...common, seconds: count(values.seconds ?? '2', '--seconds', 600) });
+  const modes =
+    values.mode === 'both' ? (['single', 'batch'] as const) : ([values.mode] as ('single' | 'batch')[]);
+  return runChannel(modes, {
+    ...common,
+    sessions: count(values.sessions, '--sessions', 64),
+    inFlight: count(values['in-flight'], '--in-flight', 16_384),
+    seconds: count(values.seconds ?? '4', '--seconds', 600),
   });
 }
 
-type RunOptions = Omit<ChannelBenchOptions, 'mode'> & { readonly json: boolean; readonly save: boolean };
+type Output = { readonly json: boolean; readonly save: boolean };
 
-async function run(modes: readonly ('single' | 'batch')[], options: RunOptions): Promise<number> {
+async function runChannel(
+  modes: readonly ('single' | 'batch')[],
+  options: Omit<ChannelBenchOptions, 'mode'> & Output,
+): Promise<number> {
   for (const mode of modes) {
     const result = await benchChannel({ ...options, mode });
     process.stdout.write(`${options.json ? JSON.stringify(result) : textOf(result)}\n`);
-    if (options.save) save(mode, result);
+    if (options.save)
+      save(
+        `channel-${mode}`,
+        `channel --profile ${result.profile} --mode ${mode} --sessions ${result.sessions} --in-flight ${result.in_flight}`,
+        result,
+      );
   }
+  return 0;
+}
+
+async function runTools(options: ToolsBenchOptions & Output): Promise<number> {
+  const result = await benchTools(options);
+  process.stdout.write(`${options.json ? JSON.stringify(result) : toolsText(result)}\n`);
+  const { profile, seconds, rounds } = result;
+  if (options.save)
+    save('tools', `tools --profile ${profile} --seconds ${seconds} --rounds ${rounds}`, result);
   return 0;
 }
 
@@ -77,21 +103,19 @@ function textOf(result: ChannelBenchResult): string {
   ].join('\n');
 }
 
-function save(mode: string, result: ChannelBenchResult): void {
+function save(name: string, command: string, result: { readonly profile: string }): void {
   const folder = join(import.meta.dirname, '../results');
   mkdirSync(folder, { recursive: true });
   const [cpu] = cpus();
   const record = {
-    command: `pnpm bench channel --profile ${result.profile} --mode ${mode} --sessions ${result.sessions} --in-flight ${result.in_flight} --json --save`,
+    command: `pnpm bench ${command} --json --save`,
     commit: execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' }).trim(),
     machine: { cpu: cpu?.model ?? 'unknown', cores: cpus().length, node: process.version },
     date: new Date().toISOString().slice(0, 10),
     result,
   };
-  writeFileSync(
-    join(folder, `channel-${mode}${result.profile === 'cluster' ? '-cluster' : ''}.json`),
-    `${JSON.stringify(record, null, 2)}\n`,
-  );
+  const file = `${name}${result.profile === 'cluster' ? '-cluster' : ''}.json`;
+  writeFileSync(join(folder, file), `${JSON.stringify(record, null, 2)}\n`);
 }
 
 class UsageError extends Error {}
