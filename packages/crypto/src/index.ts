@@ -36,5 +36,12 @@ export {
 } from './merkle.ts';
 export type { ConsistencyProof, InclusionProof } from './merkle.ts';
 export { Secret } from './secret.ts';
-export { ED25519, SIGNATURE_TABLE, signatureInput, signatureRow, signatureRowById } from './signature.ts';
+export {
+  ECDSA_P256,
+  ED25519,
+  SIGNATURE_TABLE,
+  signatureInput,
+  signatureRow,
+  signatureRowById,
+} from './signature.ts';
 export type { SignatureKeyPair, SignatureName, SignatureRow } from './signature.ts';

@@ -10,7 +10,7 @@ import {
 import { bufferOf, bytesOf, concatBytes, utf8 } from './bytes.ts';
 import { ED25519_PUBLIC_LENGTH, isAcceptableEd25519Public } from './ed25519-public.ts';
 
-export type SignatureName = 'Ed25519';
+export type SignatureName = 'Ed25519' | 'P-256';
 
 export interface SignatureKeyPair {
   readonly publicKey: KeyObject;
@@ -25,7 +25,10 @@ export interface SignatureRow {
   readonly signatureLength: number;
   /** A fresh key pair. */
   generate(): SignatureKeyPair;
-  /** The key pair of a private key in its raw form (32-byte seed of RFC 8032 section 5.1.5). Throws on a wrong length. */
+  /**
+   * The key pair of a private key in its raw form: 32 bytes, the seed of RFC 8032 section 5.1.5, or the scalar of SEC 1
+   * section 2.3.7. Throws on a wrong length or value.
+   */
   keyPairFromRaw(rawPrivate: Uint8Array): SignatureKeyPair;
   sign(privateKey: KeyObject, message: Uint8Array): Uint8Array;
   /** False on any mismatch, also of key type or length. The key must have come from a check (see `publicKeyFromRaw`, `isAcceptable`). */
@@ -72,7 +75,59 @@ export const ED25519: SignatureRow = Object.freeze({
   },
 });
 
-/** Every algorithm that may be used, the preferred one first. */
+const UNCOMPRESSED_POINT = 0x04; // SEC 1 section 2.3.3
+
+/**
+ * ECDSA on P-256 with SHA-256 (FIPS 186-5), signatures as r ‖ s of 32 bytes each (IEEE P1363): ES256 of RFC 7518 section
+ * 3.4. For tokens that others verify; not of the channel, so not in its table.
+ */
+export const ECDSA_P256: SignatureRow = Object.freeze({
+  name: 'P-256',
+  id: 0x0403, // ecdsa_secp256r1_sha256
+  publicKeyLength: 65,
+  signatureLength: 64,
+  generate: () => generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  keyPairFromRaw(rawPrivate: Uint8Array) {
+    const privateKey = createPrivateKey({
+      key: bufferOf(rawPrivate),
+      format: 'raw-private',
+      asymmetricKeyType: 'ec',
+      namedCurve: 'P-256',
+    });
+    return { privateKey, publicKey: createPublicKey(privateKey) };
+  },
+  sign: (privateKey: KeyObject, message: Uint8Array) =>
+    bytesOf(sign('sha256', message, { key: privateKey, dsaEncoding: 'ieee-p1363' })),
+  verify(publicKey: KeyObject, message: Uint8Array, signature: Uint8Array) {
+    if (!isP256(publicKey) || signature.length !== 64) return false;
+    return verify('sha256', message, { key: publicKey, dsaEncoding: 'ieee-p1363' }, signature);
+  },
+  publicKeyFromRaw(raw: Uint8Array) {
+    if (raw.length !== 65 || raw[0] !== UNCOMPRESSED_POINT) return undefined;
+    try {
+      return createPublicKey({
+        key: bufferOf(raw),
+        format: 'raw-public',
+        asymmetricKeyType: 'ec',
+        namedCurve: 'P-256',
+      });
+    } catch {
+      return undefined; // not on the curve
+    }
+  },
+  rawPublicKey(publicKey: KeyObject) {
+    if (!isP256(publicKey)) throw new TypeError('not a P-256 key');
+    return bytesOf(publicKey.export({ format: 'raw-public' }));
+  },
+  // Whatever the platform imports is on the curve, whose order is prime (SP 800-56A section 5.6.2.3.3).
+  isAcceptable: isP256,
+});
+
+function isP256(key: KeyObject): boolean {
+  return key.asymmetricKeyType === 'ec' && key.asymmetricKeyDetails?.namedCurve === 'prime256v1';
+}
+
+/** Every algorithm that the channel may use, the preferred one first. */
 export const SIGNATURE_TABLE: readonly SignatureRow[] = Object.freeze([ED25519]);
 
 /** The row of this name, or undefined: an unknown algorithm is refused by the caller. */
