@@ -11,7 +11,7 @@ import { check } from './values.ts';
 
 export interface AuthenticationInput {
   readonly activity: 'logon' | 'logoff';
-  readonly method: 'certificate' | 'psk';
+  readonly method: 'certificate' | 'psk' | 'oauth';
   /** Absent when nobody proved to be anyone: a claimed name is not an identity. */
   readonly principal?: string;
   readonly outcome: Outcome;
