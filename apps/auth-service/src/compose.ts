@@ -18,12 +18,14 @@ import { revocationFeed, startHeartbeat } from '@sallyport/service/feed';
 import { startUpkeep } from '@sallyport/service/lifecycle';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
 import { authUseCases } from './app/use-cases.ts';
+import { argon2id } from './clients/argon2.ts';
 import { eventRecorder, failureRecorder } from './clients/audit.ts';
 import { revocationAnnouncer } from './clients/bus.ts';
 import { chainVerifier, readAnchors } from './clients/certificates.ts';
-import { checkKeys, keyClient } from './clients/keys.ts';
+import { checkKeys, keyClient, sealUnder, tokenKeys } from './clients/keys.ts';
 import type { AuthServiceConfig } from './config.ts';
-import { FAILURE_INTERVAL_MS } from './domain/limits.ts';
+import { FAILURE_INTERVAL_MS, MAX_HASHES_AT_A_TIME, MAX_HASHES_WAITING } from './domain/limits.ts';
+import { PASSWORD_DOMAIN_KEY } from './domain/password.ts';
 import { measured } from './rpc/measured.ts';
 import { routes } from './rpc/routes.ts';
 import { migrations } from './store/migrations.ts';
@@ -131,6 +133,10 @@ export async function composeAuthService(
     tenant: TENANT,
     trustDomain,
     sessionLifetimeMs,
+    tokenKeys: tokenKeys(keyCalls),
+    passwordSeal: sealUnder(keyCalls, PASSWORD_DOMAIN_KEY),
+    hashPassword: argon2id({ atATime: MAX_HASHES_AT_A_TIME, waiting: MAX_HASHES_WAITING }),
+    publicOrigin: config.publicOrigin,
   });
 
   // Failures counted until the end are recorded before the trail closes.

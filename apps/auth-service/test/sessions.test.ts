@@ -33,6 +33,9 @@ async function opened(changes: Partial<Session> = {}): Promise<Session> {
     notAfter: app.clock.now() + HOUR,
     credentialDigest: randomBytes(32),
     ended: undefined,
+    kind: 'channel',
+    clientId: '',
+    parentSessionId: undefined,
     ...changes,
   };
   const { sessionId, principal, method } = session;

@@ -9,7 +9,16 @@ import {
   type GatewayIdentity,
   type RawHandshake,
 } from '@sallyport/channel';
-import { aead, AES_256_GCM, concatBytes, ED25519, randomBytes, secretKey, toHex } from '@sallyport/crypto';
+import {
+  aead,
+  AES_256_GCM,
+  concatBytes,
+  ED25519,
+  randomBytes,
+  secretKey,
+  sha256,
+  toHex,
+} from '@sallyport/crypto';
 import { manualClock, type ManualClock } from '@sallyport/service/clock';
 import { SallyportError, unavailable, type Reason } from '@sallyport/service/errors';
 import type { FailureCount, Keys, PskStore } from '../src/app/ports.ts';
@@ -20,6 +29,7 @@ import type { HandshakeCause } from '../src/domain/handshake-cause.ts';
 import type { Revocation } from '../src/domain/session.ts';
 import { memoryStore } from '../src/store/memory.ts';
 import type { AuthStore } from '../src/store/store.ts';
+import { fakeTokenKeys, type FakeTokenKeys } from './token-keys.ts';
 import {
   createAuthority,
   createLeaf,
@@ -82,6 +92,7 @@ export interface TestApp {
   readonly auth: AuthUseCases & AuthUpkeep;
   readonly store: AuthStore;
   readonly keys: FakeKeys;
+  readonly tokenKeys: FakeTokenKeys;
   readonly clock: ManualClock;
   /** What the audit spool took. */
   readonly recorded: AuthEvent[];
@@ -94,6 +105,7 @@ export interface TestApp {
   readonly faults: { spoolFull: boolean; spoolFails: boolean; busDown: boolean };
 }
 
+export const PUBLIC_ORIGIN = 'https://localhost:8443';
 export const SESSION_LIFETIME_MS = 8 * 3_600_000;
 
 /** The use cases over memory, as `compose` wires them. */
@@ -125,6 +137,7 @@ export function testApp(
     faults: { spoolFull: false, spoolFails: false, busDown: false },
   };
   const { faults } = app;
+  const tokenKeys = fakeTokenKeys();
   const spool = async () => {
     if (faults.spoolFails) throw unavailable('the spool could not be written');
   };
@@ -156,8 +169,13 @@ export function testApp(
     tenant: 'default',
     trustDomain,
     sessionLifetimeMs: SESSION_LIFETIME_MS,
+    tokenKeys,
+    passwordSeal: keys,
+    // Cheap: that of the platform has a test of its own.
+    hashPassword: async ({ password, salt }) => sha256(salt, password),
+    publicOrigin: PUBLIC_ORIGIN,
   });
-  return { auth, ...app };
+  return { auth, tokenKeys, ...app };
 }
 
 /** The reason an operation was refused for. Fails when it was not, or for something unexpected. */

@@ -102,6 +102,9 @@ function sessionOf(
     notAfter: Math.min(proved.notAfter, now + ports.sessionLifetimeMs),
     credentialDigest: proved.credentialDigest,
     ended: undefined,
+    kind: 'channel',
+    clientId: '',
+    parentSessionId: undefined,
   };
 }
 
@@ -111,7 +114,7 @@ function bindingOf(ports: AuthenticatePorts, { view }: Proved, session: Session)
     transcriptHash: view.hashes.afterClientAuth,
     tenant: session.tenant,
     principal: session.principal,
-    method: session.method,
+    method: view.method,
     assurance: 1,
     signatureAlgorithm: view.suite.signature.id,
     clientPublicKey: view.clientAuth.publicKey,

@@ -36,12 +36,51 @@ export interface SessionWriter {
     event: AuthEvent,
     pskId: Uint8Array | undefined,
   ): Promise<'opened' | 'session_reused' | 'psk_revoked'>;
-  /** Ends one that is open, with its event; `ended` and nothing stored when it was over. */
+  /** Ends one of a channel that is open, with its event; `ended` and nothing stored when it was over. */
   end(sessionId: Uint8Array, ended: Ended, event: SessionEvent): Promise<'done' | 'ended' | 'unknown'>;
   /** Ends up to `limit` open ones whose time was over before `now`. Resolves to how many. */
   expire(now: number, limit: number, event: SessionEvent): Promise<number>;
   /** Forgets sessions that ended before `endedBefore`. */
   forget(endedBefore: number): Promise<void>;
+}
+
+export interface TokenSessionStore {
+  /**
+   * In one transaction: the session of a token, its events, and a look at the session that asked for it. `parent_over` when
+   * that one ended or its time is over: a revocation either ends this one too or is seen here. `full` when the principal has
+   * `maxRecent` that are open or were opened after `recentSince`. Nothing is stored then.
+   */
+  open(
+    session: Session,
+    events: readonly AuthEvent[],
+    limit: { readonly recentSince: number; readonly maxRecent: number },
+  ): Promise<'opened' | 'session_reused' | 'parent_over' | 'full'>;
+  /** Stores the event if the session is a token's and open at `now`: a revocation comes before or after, never between. */
+  note(sessionId: Uint8Array, now: number, event: AuthEvent): Promise<boolean>;
+}
+
+/** What a user signs in with, as it is kept: sealed by key-service, bound to the user. */
+export interface StoredPassword {
+  readonly principal: string;
+  readonly sealed: Uint8Array;
+  /** Milliseconds since the epoch. */
+  readonly setAt: number;
+}
+
+/** What ends with a password: the sessions that stand on it. */
+export interface PasswordEnding {
+  readonly credentialDigest: Uint8Array;
+  readonly ended: Ended;
+  readonly event: AuthEvent;
+  readonly sessionEvent: SessionEvent;
+}
+
+export interface PasswordStore {
+  find(principal: string): Promise<StoredPassword | undefined>;
+  /** In one transaction: takes the place of the one before, and revokes what stood on that. Resolves to the ids. */
+  set(password: StoredPassword, ending: PasswordEnding): Promise<readonly Uint8Array[]>;
+  /** Undefined when there is none. */
+  remove(principal: string, ending: PasswordEnding): Promise<readonly Uint8Array[] | undefined>;
 }
 
 export type RevocationTarget =
@@ -136,6 +175,33 @@ export interface Keys {
   destroySessionKeys(sessionIds: readonly Uint8Array[]): Promise<void>;
 }
 
+/** The two algorithms of access tokens, as RFC 7518 and RFC 8037 name them. */
+export type TokenAlgorithm = 'EdDSA' | 'ES256';
+
+/** A key that may still verify tokens. */
+export interface TokenKey {
+  readonly keyId: string;
+  readonly algorithm: TokenAlgorithm;
+  readonly publicKey: KeyObject;
+  readonly isActive: boolean;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+}
+
+/** key-service's keys for access tokens. Both reject with `unavailable` when it is away. */
+export interface TokenKeys {
+  /** 64 bytes, as a JWS has them, by the active key of that algorithm. */
+  sign(
+    algorithm: TokenAlgorithm,
+    message: Uint8Array,
+  ): Promise<{ readonly keyId: string; readonly signature: Uint8Array }>;
+  /** The newest first. */
+  list(): Promise<readonly TokenKey[]>;
+}
+
+/** key-service's seal on passwords. Both reject with `unavailable` when it is away. */
+export type PasswordSeal = Pick<Keys, 'encrypt' | 'decrypt'>;
+
 export interface VerifiedChain {
   readonly ok: true;
   readonly publicKey: KeyObject;
@@ -158,3 +224,16 @@ export type Now = () => number;
 
 /** `length` unpredictable bytes in memory of their own. */
 export type Random = (length: number) => Uint8Array;
+
+export interface PasswordToHash {
+  readonly password: Uint8Array;
+  readonly salt: Uint8Array;
+  readonly memoryKib: number;
+  readonly passes: number;
+  readonly lanes: number;
+  /** Bytes of the answer. */
+  readonly length: number;
+}
+
+/** Argon2id (RFC 9106). Rejects with `busy` when too many wait. */
+export type HashPassword = (wanted: PasswordToHash) => Promise<Uint8Array>;

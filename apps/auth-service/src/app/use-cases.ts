@@ -20,9 +20,12 @@ import { payRevocations, type PayRevocationsPorts } from './pay-revocations.ts';
 import type {
   CheckRecorder,
   DecoyStore,
+  HashPassword,
   Keys,
   Now,
   Outbox,
+  PasswordSeal,
+  PasswordStore,
   PskStore,
   Random,
   RecordEvent,
@@ -30,17 +33,20 @@ import type {
   RevocationTarget,
   SessionReader,
   SessionWriter,
+  TokenKeys,
+  TokenSessionStore,
   VerifyChain,
 } from './ports.ts';
 import { provePsk } from './prove-psk.ts';
 import { pskKeys } from './psk-keys.ts';
 import { revokePsk } from './revoke-psk.ts';
 import { revokeSessions } from './revoke-sessions.ts';
+import { tokenUseCases, type PasswordUseCases, type TokenUseCases } from './token-use-cases.ts';
 import { sweepSessions } from './sweep-sessions.ts';
 import { UNKNOWN_SOURCE } from '../domain/source.ts';
 
 /** All throw `SallyportError`; see each use case. */
-export interface AuthUseCases {
+export interface AuthUseCases extends TokenUseCases, PasswordUseCases {
   provePsk(gateway: string, raw: RawHandshake): Promise<Uint8Array>;
   authenticateHandshake(handshake: HandshakeToJudge): Promise<Authenticated>;
   closeSession(actor: Actor, sessionId: Uint8Array, cause: string): Promise<void>;
@@ -90,6 +96,13 @@ export interface AuthAppPorts {
   readonly tenant: string;
   readonly trustDomain: string;
   readonly sessionLifetimeMs: number;
+  readonly tokenSessions: TokenSessionStore;
+  readonly passwords: PasswordStore;
+  readonly tokenKeys: TokenKeys;
+  readonly passwordSeal: PasswordSeal;
+  readonly hashPassword: HashPassword;
+  /** Issuer of access tokens and origin of what they are for; undefined: there are none. */
+  readonly publicOrigin: string | undefined;
 }
 
 export function authUseCases(ports: AuthAppPorts): AuthUseCases & AuthUpkeep {
@@ -116,6 +129,7 @@ export function authUseCases(ports: AuthAppPorts): AuthUseCases & AuthUpkeep {
     pskKeys: pskKeys({ ...ports, decoySecret: decoy }),
   };
   return {
+    ...tokenUseCases(shared),
     provePsk: (gateway, raw) => provePsk(shared, gateway, raw),
     authenticateHandshake: (handshake) => authenticateHandshake(shared, handshake),
     closeSession: (actor, sessionId, cause) => closeSession(shared, actor, sessionId, cause),

@@ -7,7 +7,7 @@ import {
 } from '@sallyport/audit-log';
 import type { AuditTrail } from '@sallyport/service/audit';
 import type { RecordEvent, RecordFailures } from '../app/ports.ts';
-import type { AuthEvent, PskChanged, SessionEnded } from '../domain/events.ts';
+import type { AuthEvent, PasswordChanged, PskChanged, SessionEnded, TokenIssued } from '../domain/events.ts';
 import { UNKNOWN_SOURCE } from '../domain/source.ts';
 
 export type Recorder = Pick<AuditTrail, 'record'>;
@@ -47,6 +47,11 @@ export function auditEvent(event: AuthEvent, serviceId: string): AuditEvent {
       });
     case 'session_ended':
       return event.how === 'revoked' ? revoked(context, event) : loggedOff(context, event);
+    case 'token_issued':
+      return tokenIssued(context, event);
+    case 'password_set':
+    case 'password_deleted':
+      return passwordChanged(context, event);
     case 'psk_created':
     case 'psk_revoked':
       return pskChanged(context, event);
@@ -89,4 +94,37 @@ function pskChanged(context: Context, event: PskChanged): AuditEvent {
     reason: isNew ? 'created' : 'revoked',
     comment: `of ${event.principal}${event.label === '' ? '' : `: ${event.label}`}`,
   });
+}
+
+function tokenIssued(context: Context, event: TokenIssued): AuditEvent {
+  return entityManagementEvent(context, {
+    activity: 'create',
+    actor: event.actor,
+    entity: { type: 'credential', id: `token/${event.tokenId}` },
+    action: 'token.issued',
+    outcome: 'success',
+    reason: event.isBound ? 'bound' : 'bearer',
+    comment: clipped(
+      `of ${event.principal}, session ${event.sessionId}, to ${event.clientId}, for ${event.audience.join(' ')}`,
+    ),
+  });
+}
+
+function passwordChanged(context: Context, event: PasswordChanged): AuditEvent {
+  const isSet = event.kind === 'password_set';
+  return entityManagementEvent(context, {
+    activity: isSet ? 'create' : 'delete',
+    actor: event.actor,
+    entity: { type: 'credential', id: `password/${event.principal}` },
+    action: isSet ? 'password.set' : 'password.deleted',
+    outcome: 'success',
+    reason: isSet ? 'set' : 'deleted',
+  });
+}
+
+/** As long as a sentence of the log may be. */
+const MAX_COMMENT = 480;
+
+function clipped(text: string): string {
+  return text.length <= MAX_COMMENT ? text : `${text.slice(0, MAX_COMMENT)}…`;
 }

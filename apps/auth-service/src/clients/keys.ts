@@ -1,8 +1,10 @@
 /** key-service as the use cases see it. Whatever keeps it from answering is one thing: `unavailable`, to be tried again. */
-import type { keyv1 } from '@sallyport/proto';
+import { timestampMs } from '@bufbuild/protobuf/wkt';
+import { ECDSA_P256, ED25519, type SignatureRow } from '@sallyport/crypto';
+import { keyv1 } from '@sallyport/proto';
 import { SallyportError, unavailable, type Reason } from '@sallyport/service/errors';
 import type { ServiceCalls } from '@sallyport/service/grpc';
-import type { Keys } from '../app/ports.ts';
+import type { Keys, PasswordSeal, TokenAlgorithm, TokenKey, TokenKeys } from '../app/ports.ts';
 import { PSK_DOMAIN_KEY } from '../domain/psk.ts';
 
 export type KeyCalls = Pick<
@@ -25,18 +27,7 @@ const PASSING: ReadonlySet<Reason> = new Set<Reason>([
 
 export function keyClient(calls: KeyCalls): Keys {
   return {
-    encrypt: async (plaintext, aad) => {
-      const { ciphertexts } = await answered(
-        calls.encrypt({ key: PSK_DOMAIN_KEY, items: [{ plaintext, aad }] }),
-      );
-      return only(ciphertexts);
-    },
-    decrypt: async (ciphertext, aad) => {
-      const { plaintexts } = await answered(
-        calls.decrypt({ key: PSK_DOMAIN_KEY, items: [{ ciphertext, aad }] }),
-      );
-      return only(plaintexts);
-    },
+    ...sealUnder(calls, PSK_DOMAIN_KEY),
     signBinding: async (message) => {
       const { keyId, signature } = await answered(calls.sign({ purpose: BINDING_PURPOSE, message }));
       return { keyId, signature };
@@ -45,6 +36,66 @@ export function keyClient(calls: KeyCalls): Keys {
       await answered(calls.destroySessionKeys({ sessionIds: [...sessionIds] }));
     },
   };
+}
+
+/** Seals small secrets under a domain key of ours. */
+export function sealUnder(calls: Pick<KeyCalls, 'encrypt' | 'decrypt'>, key: string): PasswordSeal {
+  return {
+    encrypt: async (plaintext, aad) => {
+      const { ciphertexts } = await answered(calls.encrypt({ key, items: [{ plaintext, aad }] }));
+      return only(ciphertexts);
+    },
+    decrypt: async (ciphertext, aad) => {
+      const { plaintexts } = await answered(calls.decrypt({ key, items: [{ ciphertext, aad }] }));
+      return only(plaintexts);
+    },
+  };
+}
+
+export const TOKEN_PURPOSE = 'access-token';
+
+/** As key-service names them. */
+const NAMES = { EdDSA: 'Ed25519', ES256: 'P-256' } as const satisfies Record<TokenAlgorithm, string>;
+const ROWS = { EdDSA: ED25519, ES256: ECDSA_P256 } as const satisfies Record<TokenAlgorithm, SignatureRow>;
+const ALGORITHMS = ['EdDSA', 'ES256'] as const satisfies readonly TokenAlgorithm[];
+
+export function tokenKeys(calls: Pick<KeyCalls, 'sign' | 'listPublicKeys'>): TokenKeys {
+  return {
+    sign: async (algorithm, message) => {
+      const { keyId, signature } = await answered(
+        calls.sign({ purpose: TOKEN_PURPOSE, message, algorithm: NAMES[algorithm] }),
+      );
+      if (signature.length !== ROWS[algorithm].signatureLength)
+        throw new Error('key-service answered with a signature of another length');
+      return { keyId, signature };
+    },
+    list: async () => {
+      const { keys } = await answered(calls.listPublicKeys({ purpose: TOKEN_PURPOSE }));
+      return keys.flatMap(tokenKeyOf).sort((a, b) => b.createdAt - a.createdAt);
+    },
+  };
+}
+
+function tokenKeyOf({
+  keyId,
+  algorithm: name,
+  publicKey: raw,
+  state,
+  createdAt,
+}: keyv1.PublicKey): TokenKey[] {
+  const algorithm = ALGORITHMS.find((known) => NAMES[known] === name);
+  const publicKey = algorithm && ROWS[algorithm].publicKeyFromRaw(raw);
+  // An algorithm that a newer key-service has is none of ours yet.
+  if (algorithm === undefined || publicKey === undefined) return [];
+  return [
+    {
+      keyId,
+      algorithm,
+      publicKey,
+      isActive: state === keyv1.KeyState.ACTIVE,
+      createdAt: createdAt === undefined ? 0 : timestampMs(createdAt),
+    },
+  ];
 }
 
 /** Readiness: that bindings can be signed. Rejects with `unavailable`. */

@@ -25,6 +25,22 @@ export interface SessionOpened extends Event {
   readonly sourceAddress: string;
 }
 
+export interface TokenIssued extends Event {
+  readonly kind: 'token_issued';
+  /** Hex. */
+  readonly sessionId: string;
+  readonly method: Method;
+  /** Its `jti`. */
+  readonly tokenId: string;
+  readonly clientId: string;
+  readonly audience: readonly string[];
+  readonly isBound: boolean;
+}
+
+export interface PasswordChanged extends Event {
+  readonly kind: 'password_set' | 'password_deleted';
+}
+
 export interface SessionEnded extends Event {
   readonly kind: 'session_ended';
   readonly sessionId: string;
@@ -40,4 +56,4 @@ export interface PskChanged extends Event {
   readonly label: string;
 }
 
-export type AuthEvent = SessionOpened | SessionEnded | PskChanged;
+export type AuthEvent = SessionOpened | SessionEnded | TokenIssued | PskChanged | PasswordChanged;

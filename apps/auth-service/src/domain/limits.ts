@@ -44,3 +44,22 @@ export const RETENTION_MS = 30 * DAY_MS;
 export const MAX_SESSION_LIFETIME_MS = 7 * DAY_MS;
 /** Sessions ended in one turn of the expiry sweep. */
 export const SWEEP_BATCH = 256;
+
+/** RFC 9068 tokens are good for so long at most: a revocation that nobody heard of does no more harm than this. */
+export const MAX_TOKEN_LIFETIME_MS = 10 * 60_000;
+/** Resources that one token may be for, and the characters of each. */
+export const MAX_AUDIENCES = 64;
+export const MAX_AUDIENCE_CHARACTERS = 512;
+/** Bytes of a token that is looked at. */
+export const MAX_TOKEN_CHARACTERS = 8 * 1024;
+/** Token sessions of one principal that are open, or were opened within a token's life: what gateways keep of them is bounded. */
+export const MAX_TOKEN_SESSIONS = 1024;
+/** Characters of a client's id: it may be a URL (client ID metadata documents). */
+export const MAX_CLIENT_ID_CHARACTERS = 1024;
+
+/** NIST SP 800-63B-4 section 3.1.1.2 asks for 15 where a password is all there is and 8 with a second factor; ours is for development. */
+export const MIN_PASSWORD_CHARACTERS = 12;
+export const MAX_PASSWORD_CHARACTERS = 256;
+/** Argon2id at a time, and waiting: libuv's threads are shared with TLS and files. */
+export const MAX_HASHES_AT_A_TIME = 2;
+export const MAX_HASHES_WAITING = 64;

@@ -1,6 +1,9 @@
 /** A session as auth-service knows it: who was authenticated, how, until when, and how it ended. */
 
-export type Method = 'certificate' | 'psk';
+/** How the principal proved itself; `oauth`: by signing in at the authorization server. */
+export type Method = 'certificate' | 'psk' | 'oauth';
+/** What a session carries: a secure channel, or access tokens (docs/adr/0080). */
+export type SessionKind = 'channel' | 'token';
 export type Ending = 'closed' | 'revoked' | 'expired';
 
 export interface Session {
@@ -10,7 +13,8 @@ export interface Session {
   /** `user:alice`. */
   readonly principal: string;
   readonly method: Method;
-  /** SPIFFE id of the gateway that carries it. */
+  readonly kind: SessionKind;
+  /** SPIFFE id of the gateway that carries it, or asked for its token; empty for a sign-in. */
   readonly gateway: string;
   /** Where the carrier came from, as the gateway saw it; an address or `unknown`. */
   readonly sourceAddress: string;
@@ -20,6 +24,10 @@ export interface Session {
   /** 32 bytes: the credential it stands on, so that revoking that ends this. */
   readonly credentialDigest: Uint8Array;
   readonly ended: Ended | undefined;
+  /** Of a token's session: the OAuth client it was given to; else empty. */
+  readonly clientId: string;
+  /** Of a token's session: the channel session that asked for it. Revoking that one revokes this. */
+  readonly parentSessionId: Uint8Array | undefined;
 }
 
 export interface Ended {

@@ -44,7 +44,7 @@ export function targetOf({ target }: authv1.RevokeSessionsRequest): RevocationTa
 }
 
 /** What policy is asked about: whose sessions or keys; `all` for everybody's (a name with a star is never allowed). */
-export function resource(kind: 'session' | 'psk', principal: string): Resource {
+export function resource(kind: 'session' | 'psk' | 'password' | 'token', principal: string): Resource {
   return { kind, name: principal === '' ? 'all' : principal };
 }
 
@@ -70,7 +70,7 @@ export function resourceOfTarget(request: authv1.RevokeSessionsRequest): Resourc
 }
 
 export function toSession(session: Session): MessageInitShape<typeof authv1.SessionSchema> {
-  const { sessionId, tenant, principal, method, gateway, sourceAddress, ended } = session;
+  const { sessionId, tenant, principal, method, gateway, sourceAddress, ended, kind, clientId } = session;
   return {
     sessionId,
     tenant,
@@ -78,6 +78,9 @@ export function toSession(session: Session): MessageInitShape<typeof authv1.Sess
     method,
     gateway,
     sourceAddress,
+    kind,
+    clientId,
+    ...(session.parentSessionId === undefined ? {} : { parentSessionId: session.parentSessionId }),
     openedAt: timestampFromMs(session.openedAt),
     notAfter: timestampFromMs(session.notAfter),
     state: ended?.how ?? 'open',

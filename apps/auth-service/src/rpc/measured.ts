@@ -37,5 +37,17 @@ export function measured(auth: AuthUseCases, metrics: Metrics): AuthUseCases {
     createPsk: counted('createPsk', auth.createPsk),
     listPsks: counted('listPsks', auth.listPsks),
     revokePsk: counted('revokePsk', auth.revokePsk),
+    issueToken: counted('issueToken', auth.issueToken),
+    issueAccessToken: counted('issueAccessToken', auth.issueAccessToken),
+    openTokenSession: counted('openTokenSession', auth.openTokenSession),
+    findTokenSession: counted('findTokenSession', auth.findTokenSession),
+    isSessionLive: counted('isSessionLive', auth.isSessionLive),
+    endTokenSession: counted('endTokenSession', auth.endTokenSession),
+    introspectToken: counted('introspectToken', auth.introspectToken),
+    revokeToken: counted('revokeToken', auth.revokeToken),
+    jwks: counted('jwks', auth.jwks),
+    setPassword: counted('setPassword', auth.setPassword),
+    deletePassword: counted('deletePassword', auth.deletePassword),
+    verifyPassword: counted('verifyPassword', auth.verifyPassword),
   };
 }

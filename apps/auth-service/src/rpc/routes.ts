@@ -15,6 +15,7 @@ import {
   toRevocation,
   toSession,
 } from './convert.ts';
+import { causeOf, toIntrospected, toIssuedToken, wantedOf } from './convert-tokens.ts';
 
 export function routes(auth: AuthUseCases): ServiceImplementation {
   return implement(
@@ -53,6 +54,20 @@ export function routes(auth: AuthUseCases): ServiceImplementation {
         await auth.revokePsk(actorOf(context), request.pskId);
         return {};
       },
+      issueToken: async (request, context) =>
+        toIssuedToken(await auth.issueToken(gatewayId(context), request.sessionId, wantedOf(request))),
+      introspectToken: async ({ accessToken }) => toIntrospected(await auth.introspectToken(accessToken)),
+      revokeToken: async (request, context) => {
+        const cause = causeOf(request.cause, 'token_revoked');
+        const ended = await auth.revokeToken(actorOf(context), request.accessToken, cause);
+        return ended === undefined ? {} : { sessionId: ended };
+      },
+      setPassword: async (request, context) => ({
+        endedSessions: await auth.setPassword(actorOf(context), request.principal, request.password),
+      }),
+      deletePassword: async (request, context) => ({
+        endedSessions: await auth.deletePassword(actorOf(context), request.principal),
+      }),
     },
     {
       resources: {
@@ -61,6 +76,11 @@ export function routes(auth: AuthUseCases): ServiceImplementation {
         createPsk: ({ principal }) => resource('psk', principal),
         listPsks: ({ principal }) => resource('psk', principal),
         revokePsk: ({ pskId }) => resourceById('psk', pskId),
+        // Whose token it is shows only when it is verified: who may look at one may look at all.
+        introspectToken: () => resource('token', ''),
+        revokeToken: () => resource('session', ''),
+        setPassword: ({ principal }) => resource('password', principal),
+        deletePassword: ({ principal }) => resource('password', principal),
       },
     },
   );

@@ -1,6 +1,6 @@
 /** Everything in memory: the fake of every test of a use case, and held to the same contract as the database. */
 import { constantTimeEqual, toHex } from '@sallyport/crypto';
-import type { OwedStep, SessionEvent } from '../app/ports.ts';
+import type { OwedStep, PasswordEnding, SessionEvent, StoredPassword } from '../app/ports.ts';
 import type { AuthEvent } from '../domain/events.ts';
 import type { Psk } from '../domain/psk.ts';
 import { endedAt, type Ended, type Revocation, type Session } from '../domain/session.ts';
@@ -15,6 +15,7 @@ interface FeedRow extends Revocation {
 export function memoryStore(): AuthStore {
   const sessions = new Map<string, Session>();
   const psks = new Map<string, Psk>();
+  const passwords = new Map<string, StoredPassword>();
   const outbox = new Map<string, AuthEvent>();
   let feed: FeedRow[] = [];
   let last = 0n;
@@ -39,10 +40,21 @@ export function memoryStore(): AuthStore {
       end(session, ended, event);
       last += 1n;
       const { sessionId } = session;
-      const owes = new Set<OwedStep>(['announced', 'key_destroyed']);
+      const owes = new Set<OwedStep>(
+        session.kind === 'token' ? ['announced'] : ['announced', 'key_destroyed'],
+      );
       feed.push({ number: last, sessionId, cause: ended.cause, madeAt: ended.at, owes });
     }
     return open.map(({ sessionId }) => sessionId);
+  }
+
+  function endStanding({ credentialDigest, ended, event, sessionEvent }: PasswordEnding): Uint8Array[] {
+    enqueue(event);
+    return revokeOpen(
+      (session) => constantTimeEqual(session.credentialDigest, credentialDigest),
+      ended,
+      sessionEvent,
+    );
   }
 
   return {
@@ -65,7 +77,7 @@ export function memoryStore(): AuthStore {
       },
       end: async (sessionId, ended, event) => {
         const session = sessions.get(toHex(sessionId));
-        if (session === undefined) return 'unknown';
+        if (session?.kind !== 'channel') return 'unknown';
         if (session.ended !== undefined) return 'ended';
         end(session, ended, event);
         return 'done';
@@ -84,13 +96,46 @@ export function memoryStore(): AuthStore {
         }
       },
     },
+    tokenSessions: {
+      open: async (session, events, { recentSince, maxRecent }) => {
+        const { sessionId, principal, parentSessionId, openedAt } = session;
+        const parent = parentSessionId && sessions.get(toHex(parentSessionId));
+        if (
+          parentSessionId !== undefined &&
+          (parent === undefined || endedAt(parent, openedAt) !== undefined)
+        )
+          return 'parent_over';
+        const recent = [...sessions.values()].filter(
+          (other) =>
+            other.kind === 'token' &&
+            other.principal === principal &&
+            (other.openedAt > recentSince || endedAt(other, openedAt) === undefined),
+        );
+        if (recent.length >= maxRecent) return 'full';
+        if (sessions.has(toHex(sessionId))) return 'session_reused';
+        sessions.set(toHex(sessionId), session);
+        events.forEach(enqueue);
+        return 'opened';
+      },
+      note: async (sessionId, now, event) => {
+        const session = sessions.get(toHex(sessionId));
+        if (session?.kind !== 'token' || endedAt(session, now) !== undefined) return false;
+        enqueue(event);
+        return true;
+      },
+    },
     feed: {
       revoke: async (target, ended, event) => {
         if (target.kind === 'principal')
           return revokeOpen((session) => session.principal === target.principal, ended, event);
         const id = toHex(target.sessionId);
         if (!sessions.has(id)) return undefined;
-        return revokeOpen((session) => toHex(session.sessionId) === id, ended, event);
+        return revokeOpen(
+          ({ sessionId, parentSessionId }) =>
+            toHex(sessionId) === id || (parentSessionId !== undefined && toHex(parentSessionId) === id),
+          ended,
+          event,
+        );
       },
       since: async (after, limit) => ({
         revocations: feed
@@ -142,6 +187,14 @@ export function memoryStore(): AuthStore {
         );
         return 'revoked';
       },
+    },
+    passwords: {
+      find: async (principal) => passwords.get(principal),
+      set: async (password, ending) => {
+        passwords.set(password.principal, password);
+        return endStanding(ending);
+      },
+      remove: async (principal, ending) => (passwords.delete(principal) ? endStanding(ending) : undefined),
     },
     decoys: {
       find: async () => decoy,

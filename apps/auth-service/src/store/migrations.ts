@@ -71,4 +71,25 @@ export const migrations: readonly Migration[] = [
       );
     `,
   },
+  {
+    id: '0002-tokens',
+    up: `
+      alter table session
+        drop constraint session_method_check,
+        add constraint session_method_check check (method in ('certificate', 'psk', 'oauth')),
+        add column kind text not null default 'channel' check (kind in ('channel', 'token')),
+        add column client_id text not null default '',
+        -- The channel session that asked for the token: revoking it revokes this one.
+        add column parent_session_id bytea check (octet_length(parent_session_id) = 16),
+        add constraint session_only_tokens_have_parents check (kind = 'token' or parent_session_id is null);
+      create index session_open_parent on session (parent_session_id) where ended is null;
+
+      create table password (
+        principal text primary key,
+        -- The Argon2id hash with its parameters, sealed by key-service and bound to the principal.
+        sealed bytea not null,
+        set_at timestamptz not null
+      );
+    `,
+  },
 ];

@@ -15,7 +15,14 @@ export function postgresFeed(database: Database<AuthSchema>): RevocationStore {
       database.transaction(async (tx) => {
         if (target.kind === 'principal')
           return revokeOpen(tx, (e) => e('principal', '=', target.principal), ended, event);
-        const revoked = await revokeOpen(tx, (e) => e('session_id', '=', target.sessionId), ended, event);
+        const revoked = await revokeOpen(
+          tx,
+          // With the tokens that it asked for.
+          (e) =>
+            e.or([e('session_id', '=', target.sessionId), e('parent_session_id', '=', target.sessionId)]),
+          ended,
+          event,
+        );
         if (revoked.length > 0) return revoked;
         const known = await tx
           .selectFrom('session')

@@ -57,6 +57,7 @@ export function postgresSessions(database: Database<AuthSchema>): SessionReader 
           .updateTable('session')
           .set(endedColumns(ended))
           .where('session_id', '=', sessionId)
+          .where('kind', '=', 'channel')
           .where('ended', 'is', null)
           .returningAll()
           .executeTakeFirst();
@@ -68,6 +69,7 @@ export function postgresSessions(database: Database<AuthSchema>): SessionReader 
           .selectFrom('session')
           .select('session_id')
           .where('session_id', '=', sessionId)
+          .where('kind', '=', 'channel')
           .executeTakeFirst();
         return known === undefined ? 'unknown' : 'ended';
       }),

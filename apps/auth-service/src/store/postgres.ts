@@ -2,6 +2,8 @@
 import type { Database } from '@sallyport/service/database';
 import type { DecoyStore, Outbox } from '../app/ports.ts';
 import { postgresPsks } from './postgres-psks.ts';
+import { postgresPasswords } from './postgres-passwords.ts';
+import { postgresTokenSessions } from './postgres-token-sessions.ts';
 import { postgresFeed } from './postgres-feed.ts';
 import { postgresSessions } from './postgres-sessions.ts';
 import type { AuthSchema } from './rows.ts';
@@ -11,8 +13,10 @@ import type { AuthStore } from './store.ts';
 export function postgresStore(database: Database<AuthSchema>): AuthStore {
   return {
     sessions: postgresSessions(database),
+    tokenSessions: postgresTokenSessions(database),
     feed: postgresFeed(database),
     psks: postgresPsks(database),
+    passwords: postgresPasswords(database),
     decoys: decoys(database),
     outbox: outbox(database),
   };

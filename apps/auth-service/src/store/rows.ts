@@ -2,7 +2,7 @@
 import type { ColumnType, Generated, Selectable } from 'kysely';
 import type { AuthEvent } from '../domain/events.ts';
 import type { Psk } from '../domain/psk.ts';
-import type { Ended, Ending, Method, Session } from '../domain/session.ts';
+import type { Ended, Ending, Method, Session, SessionKind } from '../domain/session.ts';
 
 interface PskTable {
   readonly psk_id: Uint8Array;
@@ -33,6 +33,15 @@ interface SessionTable {
   readonly ended: string | null;
   readonly ended_at: Date | null;
   readonly end_cause: string | null;
+  readonly kind: string;
+  readonly client_id: string;
+  readonly parent_session_id: Uint8Array | null;
+}
+
+interface PasswordTable {
+  readonly principal: string;
+  readonly sealed: Uint8Array;
+  readonly set_at: Date;
 }
 
 interface FeedTable {
@@ -60,6 +69,7 @@ export interface AuthSchema {
   readonly psk: PskTable;
   readonly decoy: DecoyTable;
   readonly session: SessionTable;
+  readonly password: PasswordTable;
   readonly feed: FeedTable;
   readonly revocation: RevocationTable;
   readonly outbox: OutboxTable;
@@ -105,6 +115,9 @@ export function sessionRow(session: Session): SessionTable {
     ended: session.ended?.how ?? null,
     ended_at: session.ended === undefined ? null : new Date(session.ended.at),
     end_cause: session.ended?.cause ?? null,
+    kind: session.kind,
+    client_id: session.clientId,
+    parent_session_id: session.parentSessionId ?? null,
   };
 }
 
@@ -120,6 +133,9 @@ export function sessionOf(row: Selectable<SessionTable>): Session {
     notAfter: row.not_after.getTime(),
     credentialDigest: row.credential_digest,
     ended: endedOf(row),
+    kind: kindOf(row.kind),
+    clientId: row.client_id,
+    parentSessionId: row.parent_session_id ?? undefined,
   };
 }
 
@@ -137,12 +153,19 @@ function endedOf(row: Pick<Selectable<SessionTable>, 'ended' | 'ended_at' | 'end
 }
 
 const ENDINGS: readonly Ending[] = ['closed', 'revoked', 'expired'];
-const METHODS: readonly Method[] = ['certificate', 'psk'];
+const METHODS: readonly Method[] = ['certificate', 'psk', 'oauth'];
+const KINDS: readonly SessionKind[] = ['channel', 'token'];
 
 function methodOf(text: string): Method {
   const method = METHODS.find((known) => known === text);
   if (method === undefined) throw impossible('session.method');
   return method;
+}
+
+function kindOf(text: string): SessionKind {
+  const kind = KINDS.find((known) => known === text);
+  if (kind === undefined) throw impossible('session.kind');
+  return kind;
 }
 
 function impossible(what: string): Error {

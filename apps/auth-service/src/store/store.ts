@@ -2,16 +2,20 @@
 import type {
   DecoyStore,
   Outbox,
+  PasswordStore,
   PskStore,
   RevocationStore,
   SessionReader,
   SessionWriter,
+  TokenSessionStore,
 } from '../app/ports.ts';
 
 export interface AuthStore {
   readonly sessions: SessionReader & SessionWriter;
+  readonly tokenSessions: TokenSessionStore;
   readonly feed: RevocationStore;
   readonly psks: PskStore;
+  readonly passwords: PasswordStore;
   readonly decoys: DecoyStore;
   readonly outbox: Outbox;
 }

@@ -49,11 +49,12 @@ export async function revokeOpen(
     await tx
       .insertInto('revocation')
       .values(
-        sessions.slice(from, from + BATCH).map(({ sessionId }, index) => ({
+        sessions.slice(from, from + BATCH).map(({ sessionId, kind }, index) => ({
           number: last + BigInt(from + index + 1),
           session_id: sessionId,
           cause: ended.cause,
           made_at: new Date(ended.at),
+          key_destroyed: kind === 'token', // it never had a key
         })),
       )
       .execute();

@@ -27,6 +27,9 @@ function session(changes: Partial<Session> = {}): Session {
     notAfter: NOW + HOUR,
     credentialDigest: randomBytes(32),
     ended: undefined,
+    kind: 'channel',
+    clientId: '',
+    parentSessionId: undefined,
     ...changes,
   };
 }
