@@ -46,7 +46,7 @@ function main(): Promise<number> {
     throw new UsageError('--profile is embedded or cluster');
   if (!['single', 'batch', 'both'].includes(values.mode))
     throw new UsageError('--mode is single, batch or both');
-  const common = {
+  const common: Output & Pick<ToolsBenchOptions, 'rounds' | 'profile'> = {
     rounds: count(values.rounds, '--rounds', 100),
     profile,
     json: values.json,
