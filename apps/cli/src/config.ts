@@ -19,6 +19,7 @@ import { REDIS_ACL } from '@sallyport/gateway/redis';
 import { redisConfig } from '@sallyport/service/process';
 import { telemetryConfig } from '@sallyport/service/telemetry';
 import { MAX_REPLICAS } from './cluster/replicas.ts';
+import { modelContextConfig } from './model-context.ts';
 
 const count = optional(integer({ min: 1, max: MAX_REPLICAS }));
 const natsUser = object({ user: string({ maxLength: 64 }), passwordFile: secretFile() });
@@ -75,6 +76,7 @@ export const embeddedConfig = object({
   /** Of each gateway. */
   spool: object({ maxBytes: spoolMaxBytes }),
   cluster,
+  modelContext: modelContextConfig,
   /** Destinations beside the built-in `echo`. */
   routes: record(routeSchema, { keyPattern: /^(?!echo$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/ }),
 });

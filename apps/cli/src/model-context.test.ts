@@ -1,0 +1,35 @@
+import { access } from 'node:fs/promises';
+import { isAbsolute } from 'node:path';
+import { loadConfig } from '@sallyport/service/config';
+import { describe, expect, test } from 'vitest';
+import { embeddedConfig } from './config.ts';
+import { serversOf } from './model-context.ts';
+
+const read = (modelContext: Readonly<Record<string, unknown>>) =>
+  loadConfig(embeddedConfig, { env: {}, overrides: { modelContext } }).modelContext;
+
+describe('servers behind the door', () => {
+  test('without any it is the demonstration, by stdio, on the Node that runs this', async () => {
+    const { everything, ...others } = serversOf(read({}));
+    expect(others).toEqual({});
+    if (everything?.kind !== 'stdio') throw new Error('not by stdio');
+    const [main = '', ...args] = everything.args ?? [];
+    expect([everything.command, ...args]).toEqual([process.execPath, 'stdio']);
+    expect(isAbsolute(main)).toBe(true);
+    await access(main);
+  });
+
+  test('with one of their own it is that one only', () => {
+    const servers = { orders: { url: 'http://127.0.0.1:9000/mcp' } };
+    expect(Object.keys(serversOf(read({ servers })))).toEqual(['orders']);
+  });
+
+  test.each([
+    ['a name in capitals', { Orders: { url: 'http://127.0.0.1:9000/mcp' } }],
+    ['a URL that is none', { orders: { url: 'orders' } }],
+    ['a command that is not there', { orders: { kind: 'stdio', command: '/nowhere/server' } }],
+    ['a key that nobody knows', { orders: { url: 'http://127.0.0.1:9000/mcp', token: 'x' } }],
+  ])('%s is refused', (_, servers) => {
+    expect(() => read({ servers })).toThrow(/modelContext\.servers/u);
+  });
+});

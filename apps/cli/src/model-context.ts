@@ -1,0 +1,38 @@
+/** The Model Context Protocol door of a deployment on one machine: what stands in `sallyport.yaml`, and what follows from it. */
+import { createRequire } from 'node:module';
+import { boolean, list, object, optional, string, type Infer } from '@sallyport/service/config';
+import { serverConfigOf, serversSchema } from '@sallyport/gateway/servers';
+
+export const modelContextConfig = object({
+  /** Tokens that are bound to no key, as stock clients send them. Default: in the embedded profile, and nowhere else. */
+  allowBearerTokens: optional(boolean()),
+  /** `https://host[:port]`, as clients reach it. Default: localhost and the HTTPS port. */
+  publicOrigin: optional(string({ maxLength: 512 })),
+  /** Of web pages that may use the door. */
+  allowedOrigins: list(string({ maxLength: 512 })),
+  /** By route. Default: the official demonstration server as `everything`. */
+  servers: serversSchema,
+});
+
+export type ModelContextConfig = Infer<typeof modelContextConfig>;
+export type ServersConfig = Readonly<Record<string, ReturnType<typeof serverConfigOf>>>;
+
+/** By stdio: over HTTP it would listen on all interfaces. */
+export const DEMONSTRATION_ROUTE = 'everything';
+
+/** The official server of every feature, on the Node that runs this. */
+export function demonstration() {
+  const main = createRequire(import.meta.url).resolve(
+    '@modelcontextprotocol/server-everything/dist/index.js',
+  );
+  return {
+    [DEMONSTRATION_ROUTE]: { kind: 'stdio', command: process.execPath, args: [main, 'stdio'] },
+  } as const;
+}
+
+/** As the gateway takes them. */
+export function serversOf({ servers }: Pick<ModelContextConfig, 'servers'>): ServersConfig {
+  const written = Object.entries(servers);
+  if (written.length === 0) return demonstration();
+  return Object.fromEntries(written.map(([route, server]) => [route, serverConfigOf(server)]));
+}
