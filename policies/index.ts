@@ -11,7 +11,7 @@ export const policyEntrypoint = 'sallyport/decision';
 
 export type BuiltInRole = {
   readonly inherits: readonly string[];
-  readonly permissions: readonly { readonly action: string; readonly resource: string }[];
+  readonly permissions: readonly { readonly action: string; readonly resource: string }[]; // none has conditions
 };
 
 /** Roles that exist in every deployment and cannot be changed; administrators add their own beside them. */

@@ -4,8 +4,8 @@
 #   May this principal do this action on this resource? Deny by default; a permission of a role the principal holds,
 #   directly or by inheritance, is the only way to an allow.
 #
-#   input: {principal: {id, tenant, roles, ...}, action, resource: {kind, name, tenant?, ...}, environment, session}
-#   data:  {roles: {name: {inherits: [role], permissions: [{action, resource}]}}}
+#   input: {principal: {id, tenant, roles, ...}, action, resource: {kind, name, tenant?, ...}, arguments?, environment, session}
+#   data:  {roles: {name: {inherits: [role], permissions: [{action, resource, when?}]}}}
 #
 #   Facts about the subject are in `input`: `data` is copied into the module's memory when it is loaded, and megabytes
 #   of it would block the process for seconds.
@@ -14,7 +14,8 @@ package sallyport
 # METADATA
 # description: |
 #   {allow, reasons, requires, obligations, roles, effective_roles, cache_ttl_seconds}. `requires` says what would turn
-#   a denial into an allow: the roles that carry a matching permission themselves, the least powerful way to get there.
+#   a denial into an allow: the roles that carry a matching permission themselves, the least powerful way to get there,
+#   and as "argument:/pointer" the arguments that a role which is held does not allow with the values they have.
 #   `roles` are those whose permissions granted; `effective_roles` are all that the principal holds.
 # entrypoint: true
 decision := denial("input_malformed", [], 0) if {
@@ -31,6 +32,8 @@ decision := denial("input_malformed", [], 0) if {
 	"cache_ttl_seconds": allow_ttl_seconds,
 } if {
 	count(granting_roles) > 0
+} else := denial("argument_refused", array.concat(other_arguments, would_allow), denial_ttl_seconds) if {
+	count(refused_arguments) > 0
 } else := denial("no_role_grants", would_allow, denial_ttl_seconds) if {
 	count(effective_roles) > 0
 } else := denial("no_roles", would_allow, denial_ttl_seconds)
@@ -76,5 +79,7 @@ would_allow := sort({role_requirement(name) |
 	some name, role in data.roles
 	role_permits(role)
 })
+
+other_arguments := sort({concat(":", ["argument", pointer]) | some pointer in refused_arguments})
 
 role_requirement(name) := concat(":", ["role", name])

@@ -17,6 +17,12 @@ granting_roles contains name if {
 
 role_permits(role) if {
 	some permission in role.permissions
+	covers(permission)
+	conditions_hold(permission)
+}
+
+# Action and resource alone.
+covers(permission) if {
 	matches(permission.action, input.action)
 	matches(permission.resource, input.resource.name)
 }

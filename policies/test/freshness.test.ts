@@ -117,7 +117,15 @@ test('capabilities leave out what the SDK would run in JavaScript and keep what 
 
 test('the built-in roles inherit only from roles that exist, and the module is WebAssembly', async () => {
   const names = Object.keys(builtInRoles);
-  expect(names.toSorted()).toEqual(['admin', 'auditor', 'guest', 'observer', 'operator', 'sender']);
+  expect(names.toSorted()).toEqual([
+    'admin',
+    'auditor',
+    'context-user',
+    'guest',
+    'observer',
+    'operator',
+    'sender',
+  ]);
   for (const role of Object.values(builtInRoles)) {
     for (const inherited of role.inherits) expect(names).toContain(inherited);
   }

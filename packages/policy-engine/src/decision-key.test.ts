@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { decisionKey } from './decision-key.ts';
+import type { Question } from './decision-key.ts';
 import { freezePrincipal } from './decision.ts';
-import type { DecisionRequest } from './decision.ts';
 
 // Letters of which keys are made, so that parts try to run into each other.
 const text = fc.string({ unit: fc.constantFrom('1', '2', ':', ';', '-', '{', '"', 'a'), maxLength: 4 });
 const facts = fc.option(fc.dictionary(text, text, { maxKeys: 2, noNullPrototype: true }), { nil: undefined });
 
-const request: fc.Arbitrary<DecisionRequest> = fc
+const request: fc.Arbitrary<Question> = fc
   .record({
     principal: fc.record(
       {
@@ -27,17 +27,25 @@ const request: fc.Arbitrary<DecisionRequest> = fc
     attributes: facts,
     environment: facts,
     session: facts,
+    seen: fc.option(
+      fc.oneof(
+        fc.constant('any' as const),
+        fc.dictionary(text, fc.record({ value: text }), { maxKeys: 2, noNullPrototype: true }),
+      ),
+      { nil: undefined },
+    ),
   })
-  .map(({ principal, action, kind, name, tenant, attributes, environment, session }) => ({
+  .map(({ principal, action, kind, name, tenant, attributes, environment, session, seen }) => ({
     principal,
     action,
     resource: { kind, name, ...(tenant !== undefined && { tenant }), ...(attributes && { attributes }) },
     ...(environment && { environment }),
     ...(session && { session }),
+    ...(seen !== undefined && { arguments: seen }),
   }));
 
 /** What the policy sees, spelled independently of the key. */
-function meaning({ principal, action, resource, environment, session }: DecisionRequest): string {
+function meaning({ principal, action, resource, environment, session, arguments: seen }: Question): string {
   const sorted = (value?: object): unknown =>
     value && Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1));
   const { id, tenant, method, assurance = 0, factors = [] } = principal;
@@ -48,6 +56,7 @@ function meaning({ principal, action, resource, environment, session }: Decision
       sorted(resource.attributes) ?? null,
       sorted(environment) ?? null,
       sorted(session) ?? null,
+      seen === 'any' ? seen : (sorted(seen) ?? null),
     ],
   ]);
 }
@@ -92,7 +101,7 @@ test('one flipped fact changes the key', () => {
   fc.assert(
     fc.property(request, text, (asked, other) => {
       const { principal, resource } = asked;
-      const changed: DecisionRequest[] = [
+      const changed: Question[] = [
         { ...asked, action: other },
         { ...asked, principal: { ...principal, id: other } },
         { ...asked, principal: { ...principal, tenant: other } },
@@ -124,7 +133,7 @@ test('freezing a principal changes neither its key nor, by what was remembered, 
 
 test('a principal whose list of factors can still change is not remembered', () => {
   const factors = ['totp'];
-  const asked: DecisionRequest = {
+  const asked: Question = {
     principal: Object.freeze({ id: 'user:alice', tenant: 'default', method: 'psk', factors }),
     action: 'message.send',
     resource: { kind: 'destination', name: 'echo' },

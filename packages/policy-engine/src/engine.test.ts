@@ -216,6 +216,20 @@ describe('loading', () => {
     expect(engine.current).toBeUndefined();
   });
 
+  test('a module that knows no conditions does not run on roles that have some', async () => {
+    // Longer than what nobody is asked with, shorter than a call with arguments: such a one is allowed.
+    const wasm = fakeModule({ short: DENY, long: ALLOW, shortInputBytes: 260 });
+    const plain = { caller: { inherits: [], permissions: [{ action: 'x', resource: 'y' }] } };
+    const when = [{ argument: '/a', equals: 'x' }];
+    const conditional = { caller: { inherits: [], permissions: [{ action: 'x', resource: 'y', when }] } };
+    const engine = new PolicyEngine({ monotonicMs: () => 0 });
+    expect(await engine.load(await bundleOf({ wasm, roles: plain, bindings: [] }))).toEqual({ ok: true });
+    expect(await engine.load(await bundleOf({ wasm, roles: conditional, bindings: [] }))).toEqual({
+      ok: false,
+      detail: 'self-test: the policy does not deny a call that does not meet a condition',
+    });
+  });
+
   test('the fake is fit when it behaves', async () => {
     const engine = await engineWith({ wasm: fakeModule({ short: DENY, long: ALLOW }) });
     expect(engine.decide(later).decision).toBe('allow');

@@ -86,14 +86,15 @@ export class PolicyEngine {
     this.#decisions += 1;
     const policy = this.#loaded;
     if (policy === undefined) return denial(undefined, 'policy_missing');
-    const key = decisionKey(request);
-    if (key === undefined) return denial(policy, 'input_invalid');
+    const question = policy.questionOf(request);
+    const key = question && decisionKey(question);
+    if (question === undefined || key === undefined) return denial(policy, 'input_invalid');
     const nowMs = this.#options.monotonicMs();
     const known = policy.cache.get(key);
     if (known !== undefined && nowMs < known.expiresAtMs) return known.decision;
 
     this.#evaluations += 1;
-    const output = policy.evaluate(request);
+    const output = policy.evaluate(question);
     if (typeof output === 'string') {
       this.#failures += 1;
       return denial(policy, output);

@@ -79,6 +79,26 @@ test('a newer one takes its place: one role flipped, decision and revision chang
   expect(engine.decide(alice)).toMatchObject({ decision: 'deny', policyRevision: 4 });
 });
 
+test('pins of tools are those of the bundle in force, also after a restart', async () => {
+  const first = start();
+  expect(first.holder.pinOf('files', 'read')).toBeUndefined();
+  expect(first.holder.toolPinning).toBe('first-use');
+  const pin = { kind: 'pinned', digest: 'ab'.repeat(32) } as const;
+  const routes = new Map([['files', new Map([['read', pin]])]]);
+  await first.holder.offer(await build({ revision: 3, toolPins: { mode: 'approve', routes } }));
+  const second = start(first);
+  await second.holder.restore();
+  for (const { holder } of [first, second]) {
+    expect(holder.pinOf('files', 'read')).toEqual(pin);
+    expect(holder.pinOf('files', 'write')).toBeUndefined();
+    expect(holder.pinOf('other', 'read')).toBeUndefined();
+    expect(holder.toolPinning).toBe('approve');
+  }
+  await second.holder.offer(await build({ revision: 4 }));
+  expect(second.holder.pinOf('files', 'read')).toBeUndefined();
+  expect(second.holder.toolPinning).toBe('first-use');
+});
+
 describe('refused, with the one before still in force', () => {
   const refusals: Record<string, [offered: () => Promise<Uint8Array>, problem: string]> = {
     'an older revision': [() => build({ revision: 2 }), 'rollback'],

@@ -41,6 +41,15 @@ describe('role tables', () => {
     expect(roleProblems(builtInRoles)).toEqual([]);
   });
 
+  test('conditions are kept as they are, of operators to come too: the module judges them', () => {
+    const when = [
+      { argument: '/a', one_of: ['x', 1, null] },
+      { argument: '/b/c', resembles: { a: 1 } },
+    ];
+    const table = { a: { inherits: [], permissions: [{ action: '*', resource: '*', when }] } };
+    expect(parseRoleTable(table)).toEqual(table);
+  });
+
   const bad: Record<string, unknown> = {
     null: null,
     'a list': [],
@@ -53,6 +62,32 @@ describe('role tables', () => {
     'permissions no list': { a: { inherits: [], permissions: {} } },
     'a permission without resource': { a: { inherits: [], permissions: [{ action: '*' }] } },
     'a permission with more': { a: { inherits: [], permissions: [{ action: '*', resource: '*', if: 1 }] } },
+    ...Object.fromEntries(
+      Object.entries({
+        'no list': {},
+        empty: [],
+        'a null': [null],
+        'no argument': [{ equals: 1 }],
+        'an argument and nothing': [{ argument: '/a' }],
+        'two operators': [{ argument: '/a', at_most: 2, at_least: 1 }],
+        'an argument that is no pointer': [{ argument: 'a', equals: 1 }],
+        'too many': Array<unknown>(17).fill({ argument: '/a', equals: 1 }),
+      }).map(([what, when]) => [
+        `conditions: ${what}`,
+        { a: { inherits: [], permissions: [{ action: '*', resource: '*', when }] } },
+      ]),
+    ),
+    'too many arguments': Object.fromEntries(
+      Array.from({ length: 129 }, (_, index) => [
+        `a${String(index)}`,
+        {
+          inherits: [],
+          permissions: [
+            { action: '*', resource: '*', when: [{ argument: `/${String(index)}`, absent: true }] },
+          ],
+        },
+      ]),
+    ),
     'too many roles': Object.fromEntries(
       Array.from({ length: 1001 }, (_, index) => [`a${String(index)}`, role()]),
     ),

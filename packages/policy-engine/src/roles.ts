@@ -4,11 +4,24 @@
  */
 
 import { isJsonObject } from './json.ts';
+import type { JsonValue } from './json.ts';
+import { isArgumentPointer } from './pointer.ts';
 
 /** A name, `*`, or a prefix such as `orders.*`. */
 export type Pattern = string;
 
-export type Permission = { readonly action: Pattern; readonly resource: Pattern };
+/**
+ * `argument` (a JSON pointer, RFC 6901) and one operator with its operand. Which operators there are, and what they mean,
+ * is the policy module's to say (policies/src/conditions.rego): one that it does not know holds for nothing.
+ */
+export type Condition = { readonly argument: string } & Readonly<Record<string, JsonValue>>;
+
+/** With `when`: only for calls whose arguments meet all conditions. */
+export type Permission = {
+  readonly action: Pattern;
+  readonly resource: Pattern;
+  readonly when?: readonly Condition[];
+};
 
 export type Role = { readonly inherits: readonly string[]; readonly permissions: readonly Permission[] };
 
@@ -21,6 +34,9 @@ export type RoleBinding = { readonly tenant: string; readonly principal: string;
 const MAX_ROLES = 1000;
 const MAX_INHERITED = 32;
 const MAX_PERMISSIONS = 256;
+const MAX_CONDITIONS = 16;
+/** Of the whole table: a value of each may be part of one question. */
+const MAX_ARGUMENT_PATHS = 128;
 
 const ROLE_NAME = /^[a-z][a-z0-9._-]{0,63}$/;
 const TENANT_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
@@ -37,17 +53,20 @@ export function isPattern(value: unknown): value is Pattern {
 }
 
 /**
- * undefined when anything is out of shape, unknown members included, or beyond 1,000 roles, 32 inherited by one, or 256
- * permissions of one.
+ * undefined when anything is out of shape, unknown members included, or beyond 1,000 roles, 32 inherited by one, 256
+ * permissions of one, 16 conditions of one, or 128 different arguments in all.
  */
 export function parseRoleTable(value: unknown): RoleTable | undefined {
   if (!isJsonObject(value) || Object.keys(value).length > MAX_ROLES) return undefined;
   const roles: [string, Role][] = [];
+  const pointers = new Set<string>();
   for (const [name, candidate] of Object.entries(value)) {
     const role = isRoleName(name) ? parseRole(candidate) : undefined;
     if (role === undefined) return undefined;
     roles.push([name, role]);
+    for (const { when = [] } of role.permissions) for (const { argument } of when) pointers.add(argument);
   }
+  if (pointers.size > MAX_ARGUMENT_PATHS) return undefined;
   return Object.freeze(Object.fromEntries(roles));
 }
 
@@ -112,12 +131,28 @@ function parseRole(value: unknown): Role | undefined {
   if (!Array.isArray(permissions) || permissions.length > MAX_PERMISSIONS) return undefined;
   const parsed: Permission[] = [];
   for (const permission of permissions as unknown[]) {
-    if (!hasExactly(permission, ['action', 'resource'])) return undefined;
-    const { action, resource } = permission;
-    if (!isPattern(action) || !isPattern(resource)) return undefined;
-    parsed.push(Object.freeze({ action, resource }));
+    const read = parsePermission(permission);
+    if (read === undefined) return undefined;
+    parsed.push(read);
   }
   return Object.freeze({ inherits: Object.freeze([...inherits]), permissions: Object.freeze(parsed) });
+}
+
+function parsePermission(value: unknown): Permission | undefined {
+  const isConditional = isJsonObject(value) && Object.hasOwn(value, 'when');
+  if (!hasExactly(value, isConditional ? ['action', 'resource', 'when'] : ['action', 'resource']))
+    return undefined;
+  const { action, resource, when } = value as Readonly<Record<string, unknown>>;
+  if (!isPattern(action) || !isPattern(resource)) return undefined;
+  if (!isConditional) return Object.freeze({ action, resource });
+  // An empty list would read as "no conditions" to one and as "none is met" to another.
+  const isList =
+    Array.isArray(when) && when.length > 0 && when.length <= MAX_CONDITIONS && when.every(isCondition);
+  return isList ? Object.freeze({ action, resource, when: Object.freeze([...when]) }) : undefined;
+}
+
+function isCondition(value: unknown): value is Condition {
+  return isJsonObject(value) && Object.keys(value).length === 2 && isArgumentPointer(value['argument']);
 }
 
 function hasExactly<Name extends string>(

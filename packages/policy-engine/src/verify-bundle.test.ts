@@ -19,6 +19,8 @@ import {
 import { packArchive, unpackArchive } from './archive.ts';
 import { BUNDLE_BOUNDS, BUNDLE_JWS_TYPE, buildBundle, signedContent } from './bundle.ts';
 import type { BundleContent } from './bundle.ts';
+import { NO_TOOL_PINS } from './tool-pins.ts';
+import type { ToolPin } from './tool-pins.ts';
 import { verifyBundle } from './verify-bundle.ts';
 
 type Files = Map<string, Uint8Array>;
@@ -89,6 +91,87 @@ test('the digest is of the content: packing anew keeps it, other content changes
   expect(Buffer.from(again).equals(bundle)).toBe(false);
   expect(after.bundle.digest).toBe(before.bundle.digest);
   expect((await bundleOf({ revision: 2 })).digest).not.toBe(before.bundle.digest);
+});
+
+describe('tool pins', () => {
+  const digest = 'ab'.repeat(32);
+  const routes = new Map([
+    [
+      'files',
+      new Map<string, ToolPin>([
+        ['read', { kind: 'pinned', digest }],
+        ['__proto__', { kind: 'unapproved' }],
+      ]),
+    ],
+  ]);
+
+  test('come back as they went in', async () => {
+    const pinned = await bundleOf({ toolPins: { mode: 'approve', routes } });
+    expect(pinned.toolPins).toEqual({ mode: 'approve', routes });
+    expect(pinned.digest).not.toBe((await bundleOf()).digest);
+  });
+
+  test('are no file where there are none: a gateway of the release before takes the bundle', async () => {
+    expect(Buffer.from(await buildBundle(contentOf({ toolPins: NO_TOOL_PINS }), signer)).equals(bundle)).toBe(
+      true,
+    );
+    expect((await bundleOf()).toolPins).toEqual(NO_TOOL_PINS);
+  });
+
+  test('cannot be taken out of a signed bundle, nor put into one', async () => {
+    const with_ = await unpackArchive(
+      await buildBundle(contentOf({ toolPins: { mode: 'approve', routes } }), signer),
+      BUNDLE_BOUNDS,
+    );
+    if (!with_.ok) throw new Error(with_.problem);
+    const without = new Map(with_.files);
+    without.delete('tool-pins.json');
+    const more = new Map(files).set('tool-pins.json', utf8('{"mode":"first-use","routes":{}}'));
+    for (const changed of [without, more]) {
+      expect(await verifyBundle(await packArchive(changed), bundleKeys)).toEqual({
+        ok: false,
+        problem: 'content_mismatch',
+      });
+    }
+  });
+
+  test.each([
+    '',
+    '[]',
+    '{}',
+    '{"mode":"first-use"}',
+    '{"mode":"never","routes":{}}',
+    '{"mode":"approve","routes":[]}',
+    '{"mode":"approve","routes":{"Files":{}}}',
+    '{"mode":"approve","routes":{"files":[]}}',
+    '{"mode":"approve","routes":{"files":{"":""}}}',
+    '{"mode":"approve","routes":{"files":{"read":"AB"}}}',
+    '{"mode":"approve","routes":{"files":{"read":null}}}',
+    '{"mode":"approve","routes":{},"more":1}',
+    `{"mode":"approve","routes":{"files":{"${'x'.repeat(256)}":""}}}`,
+  ])('signed and out of shape: %s', async (text) => {
+    const archive = await repacked({ 'tool-pins.json': text });
+    expect(await verifyBundle(archive, bundleKeys)).toEqual({ ok: false, problem: 'tool_pins_invalid' });
+  });
+
+  test('at most 20,000', async () => {
+    const many = (count: number) =>
+      new Map([
+        [
+          'files',
+          new Map<string, ToolPin>(
+            Array.from({ length: count }, (_, i) => [`t${String(i)}`, { kind: 'pinned', digest }]),
+          ),
+        ],
+      ]);
+    expect(
+      (await bundleOf({ toolPins: { mode: 'first-use', routes: many(20_000) } })).toolPins.routes.get('files')
+        ?.size,
+    ).toBe(20_000);
+    await expect(bundleOf({ toolPins: { mode: 'first-use', routes: many(20_001) } })).rejects.toThrow(
+      RangeError,
+    );
+  });
 });
 
 describe('build refuses what verification would', () => {

@@ -64,8 +64,8 @@ export class WasmPolicy {
     return new WasmPolicy(module, { roles }, limits);
   }
 
-  /** A fresh instance with the roles loaded. Throws PolicyModuleError, or what the module's start throws. */
-  instantiate(): WasmPolicyInstance {
+  /** A fresh instance with the roles, or others for a trial, loaded. Throws PolicyModuleError, or what the module's start throws. */
+  instantiate(data: { readonly roles: RoleTable } = this.#data): WasmPolicyInstance {
     const memory = new webAssembly.Memory({
       initial: Math.ceil(this.#limits.initialBytes / PAGE_BYTES),
       maximum: Math.floor(this.#limits.maxBytes / PAGE_BYTES),
@@ -80,7 +80,7 @@ export class WasmPolicy {
     const entrypoint = (loaded.entrypoints as Readonly<Record<string, number>>)[POLICY_ENTRYPOINT];
     if (typeof entrypoint !== 'number')
       throw new PolicyModuleError(`the module has no entrypoint ${POLICY_ENTRYPOINT}`);
-    loaded.setData(this.#data);
+    loaded.setData(data);
     return new WasmPolicyInstance(loaded, memory, entrypoint, this.#limits.growthBytes);
   }
 }

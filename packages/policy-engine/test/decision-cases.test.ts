@@ -72,12 +72,27 @@ const ACTIONS = [
   'sessions.revoke',
   'psk.read',
   'psk.write',
+  'tools.read',
+  'tools.write',
+  'tokens.read',
+  'passwords.write',
+  'context.tools.call',
+  'context.resources.read',
 ];
 const SHIPPED: Record<string, readonly string[]> = {
   guest: ['session.open'],
   sender: ['session.open', 'message.send'],
   auditor: ['audit.read'],
-  observer: ['policy.check', 'policy.read', 'keys.read', 'sessions.read', 'psk.read'],
+  'context-user': ['context.tools.call', 'context.resources.read'],
+  observer: [
+    'policy.check',
+    'policy.read',
+    'keys.read',
+    'sessions.read',
+    'psk.read',
+    'tools.read',
+    'tokens.read',
+  ],
   operator: [
     'policy.check',
     'policy.read',
@@ -86,6 +101,8 @@ const SHIPPED: Record<string, readonly string[]> = {
     'sessions.read',
     'sessions.revoke',
     'psk.read',
+    'tools.read',
+    'tokens.read',
   ],
   admin: [
     'policy.check',
@@ -97,6 +114,10 @@ const SHIPPED: Record<string, readonly string[]> = {
     'sessions.revoke',
     'psk.read',
     'psk.write',
+    'tools.read',
+    'tools.write',
+    'tokens.read',
+    'passwords.write',
   ],
 };
 

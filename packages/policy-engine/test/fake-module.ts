@@ -25,6 +25,8 @@ export type FakeModule = {
   /** JSON of name → id of the builtins it says it needs. */
   readonly builtins?: string;
   readonly importModule?: string;
+  /** 400 when absent. */
+  readonly shortInputBytes?: number;
 };
 
 export const LONG_INPUT = { padding: 'x'.repeat(500) };
@@ -79,7 +81,7 @@ export function fakeModule(fake: FakeModule): Uint8Array {
         ];
     }
   };
-  const isLong = [0x20, 4, ...constant(SHORT_INPUT_BYTES), 0x4b];
+  const isLong = [0x20, 4, ...constant(fake.shortInputBytes ?? SHORT_INPUT_BYTES), 0x4b];
   const evaluate = [
     ...isLong,
     0x04,

@@ -3,13 +3,16 @@
  * instead of prefixes. The two are compared in tests; where they differ, one of them is wrong.
  */
 
-import type { RoleTable } from '../src/roles.ts';
+import { posix } from 'node:path';
+import type { SeenArguments } from '../src/arguments.ts';
+import type { Condition, Permission, RoleTable } from '../src/roles.ts';
 
 export type ReferenceInput = {
   readonly held: readonly string[];
   readonly action: string;
   readonly resource: string;
   readonly resourceTenant?: string;
+  readonly arguments?: SeenArguments | 'any' | undefined;
 };
 
 export type ReferenceAnswer = {
@@ -21,10 +24,12 @@ export type ReferenceAnswer = {
 };
 
 export function referenceDecision(table: RoleTable, input: ReferenceInput): ReferenceAnswer {
-  const { held, action, resource, resourceTenant = 'default' } = input;
+  const { held, action, resource, resourceTenant = 'default', arguments: seen } = input;
   const effectiveRoles = fixedPoint(table, held);
+  const covering = (name: string): readonly Permission[] =>
+    (table[name]?.permissions ?? []).filter((p) => covers(p.action, action) && covers(p.resource, resource));
   const grants = (name: string): boolean =>
-    (table[name]?.permissions ?? []).some((p) => covers(p.action, action) && covers(p.resource, resource));
+    covering(name).some(({ when = [] }) => when.every((condition) => meets(condition, seen)));
   const deny = (reason: string, requires: string[]): ReferenceAnswer => ({
     allow: false,
     reasons: [reason],
@@ -41,6 +46,13 @@ export function referenceDecision(table: RoleTable, input: ReferenceInput): Refe
     .filter(grants)
     .sort()
     .map((name) => `role:${name}`);
+  if (typeof seen === 'object') {
+    const refused = effectiveRoles
+      .flatMap(covering)
+      .flatMap(({ when = [] }) => when.filter((condition) => !meets(condition, seen)))
+      .map(({ argument }) => `argument:${argument}`);
+    if (refused.length > 0) return deny('argument_refused', [...[...new Set(refused)].sort(), ...requires]);
+  }
   return deny(effectiveRoles.length > 0 ? 'no_role_grants' : 'no_roles', requires);
 }
 
@@ -55,6 +67,34 @@ function fixedPoint(table: RoleTable, held: readonly string[]): string[] {
     );
     if (next.size === reached.size) return [...next];
     reached = next;
+  }
+}
+
+/** Of well-formed conditions. */
+function meets({ argument, ...rest }: Condition, seen: SeenArguments | 'any' | undefined): boolean {
+  if (seen === undefined || seen === 'any') return seen === 'any';
+  const [[operator, operand] = []] = Object.entries(rest);
+  const entry = seen[argument];
+  if (operator === 'absent') return entry === undefined;
+  const value = entry?.value;
+  if (value === undefined) return false;
+  switch (operator) {
+    case 'equals':
+      return value === operand;
+    case 'one_of':
+      return Array.isArray(operand) && operand.includes(value);
+    case 'at_most':
+      return typeof value === 'number' && value - Number(operand) <= 0;
+    case 'at_least':
+      return typeof value === 'number' && value - Number(operand) >= 0;
+    case 'starts_with':
+      return typeof value === 'string' && value.indexOf(String(operand)) === 0;
+    case 'within':
+      return typeof value === 'string' && /^\/(?!\/)/.test(value) && !/\\|(^|\/)\.\.(\/|$)/.test(value)
+        ? `${posix.normalize(value)}/`.replaceAll('//', '/').startsWith(`${String(operand)}/`)
+        : false;
+    default:
+      return false;
   }
 }
 

@@ -26,13 +26,17 @@ export const DEVELOPMENT_TRUST_DOMAIN = 'sallyport.local';
 
 /** The principals that `up` makes, and the roles they start with. `guest` may open a session and nothing else. */
 export const DEVELOPMENT_PRINCIPALS = [
-  { name: 'admin', principal: 'user:admin', roles: ['admin', 'auditor', 'sender'] },
-  { name: 'alice', principal: 'user:alice', roles: ['sender'] },
+  { name: 'admin', principal: 'user:admin', roles: ['admin', 'auditor', 'sender', 'context-user'] },
+  { name: 'alice', principal: 'user:alice', roles: ['sender', 'context-user'] },
   { name: 'guest', principal: 'user:guest', roles: ['guest'] },
 ] as const;
 
 /** The pre-shared key that `up` makes. */
-export const DEVELOPMENT_PSK = { name: 'batch', principal: 'workload:batch', roles: ['sender'] } as const;
+export const DEVELOPMENT_PSK = {
+  name: 'batch',
+  principal: 'workload:batch',
+  roles: ['sender', 'context-user'],
+} as const;
 
 export type EmbeddedIdentities = {
   readonly trust: Trust;
