@@ -32,8 +32,9 @@ describe.skipIf(suite.skip)(suite.title('the first start of several replicas at 
     );
     const ids = directories.map((keys) => keys.map(({ keyId }) => keyId).toSorted());
     expect(new Set(ids.map(String)).size).toBe(1);
-    const purposes = directories[0]?.map(({ purpose }) => purpose) ?? [];
-    expect(new Set(purposes).size).toBe(purposes.length);
+    const uses = directories[0]?.map(({ purpose, algorithm }) => `${purpose} ${algorithm}`) ?? [];
+    expect(uses).toHaveLength(5);
+    expect(new Set(uses).size).toBe(uses.length);
 
     // What one has sealed each of the others opens.
     const aad = Uint8Array.of(1);

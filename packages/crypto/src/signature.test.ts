@@ -1,9 +1,16 @@
 import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bufferOf, fromHex, toHex, utf8 } from './bytes.ts';
+import { bufferOf, concatBytes, fromBase64url, fromHex, toHex, utf8 } from './bytes.ts';
 import { isAcceptableEd25519Public } from './ed25519-public.ts';
-import { ED25519, SIGNATURE_TABLE, signatureInput, signatureRow, signatureRowById } from './signature.ts';
+import {
+  ECDSA_P256,
+  ED25519,
+  SIGNATURE_TABLE,
+  signatureInput,
+  signatureRow,
+  signatureRowById,
+} from './signature.ts';
 
 const pair = ED25519.generate();
 const message = utf8('message');
@@ -138,4 +145,69 @@ describe('the table', () => {
 it('signs 64 spaces, the protocol, the label and a zero before the content', () => {
   const input = signatureInput('batch', Uint8Array.of(1), Uint8Array.of(2));
   expect(input).toEqual(utf8(`${' '.repeat(64)}sallyport1 batch\u0000\u0001\u0002`));
+});
+
+describe('ECDSA on P-256', () => {
+  const p256 = ECDSA_P256.generate();
+
+  it('verifies its own signatures of 64 bytes and no other', () => {
+    const signature = ECDSA_P256.sign(p256.privateKey, message);
+    expect(signature).toHaveLength(64);
+    expect(ECDSA_P256.verify(p256.publicKey, message, signature)).toBe(true);
+    expect(ECDSA_P256.verify(ECDSA_P256.generate().publicKey, message, signature)).toBe(false);
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 511 }), (bit) => {
+        const bad = signature.slice();
+        bad[bit >> 3] = (bad[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+        expect(ECDSA_P256.verify(p256.publicKey, message, bad)).toBe(false);
+      }),
+    );
+  });
+
+  it('verifies as ES256 of RFC 7515 appendix A.3', () => {
+    const [x, y] = [
+      'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',
+      'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0',
+    ].map((each) => fromBase64url(each) ?? message);
+    const key = ECDSA_P256.publicKeyFromRaw(concatBytes(Uint8Array.of(4), x ?? message, y ?? message));
+    const input =
+      'eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ';
+    const signature = fromBase64url(
+      'DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q',
+    );
+    if (key === undefined || signature === undefined) throw new Error('unreadable vector');
+    expect(ECDSA_P256.verify(key, utf8(input), signature)).toBe(true);
+  });
+
+  it('round-trips keys in raw form', () => {
+    const raw = ECDSA_P256.rawPublicKey(p256.publicKey);
+    expect(raw).toHaveLength(65);
+    expect(ECDSA_P256.publicKeyFromRaw(raw)?.equals(p256.publicKey)).toBe(true);
+    const secret = p256.privateKey.export({ format: 'raw-private' });
+    expect(ECDSA_P256.keyPairFromRaw(secret).publicKey.equals(p256.publicKey)).toBe(true);
+  });
+
+  it.each([
+    ['compressed', (raw: Uint8Array) => Uint8Array.of(2, ...raw.subarray(1, 33))],
+    ['not on the curve', (raw: Uint8Array) => raw.map((byte, at) => (at === 40 ? byte ^ 1 : byte))],
+    ['hybrid', (raw: Uint8Array) => raw.map((byte, at) => (at === 0 ? 6 : byte))],
+    ['infinity', () => Uint8Array.of(0)],
+    ['short', (raw: Uint8Array) => raw.subarray(0, 64)],
+  ])('refuses a public key that is %s', (_name, change) => {
+    expect(ECDSA_P256.publicKeyFromRaw(change(ECDSA_P256.rawPublicKey(p256.publicKey)))).toBeUndefined();
+  });
+
+  it('and Ed25519 refuse each other’s keys', () => {
+    expect(ECDSA_P256.verify(pair.publicKey, message, new Uint8Array(64))).toBe(false);
+    expect(ECDSA_P256.isAcceptable(pair.publicKey)).toBe(false);
+    expect(() => ECDSA_P256.rawPublicKey(pair.publicKey)).toThrow(TypeError);
+    const other = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+    expect(ECDSA_P256.isAcceptable(other.publicKey)).toBe(false);
+  });
+
+  it('is not an algorithm of the channel', () => {
+    expect(SIGNATURE_TABLE).not.toContain(ECDSA_P256);
+    expect(signatureRow('P-256')).toBeUndefined();
+    expect(signatureRowById(ECDSA_P256.id)).toBeUndefined();
+  });
 });

@@ -2,6 +2,7 @@
 import { callerNotAllowed, invalidArgument } from '@sallyport/service/errors';
 import { DEFAULT_TENANT, domainKey, signingKey, type KeyRef } from '../domain/key.ts';
 import { ownerOf } from '../domain/ownership.ts';
+import { signingKeyName } from '../domain/signing.ts';
 
 /** The domain key `name`, used by the service `caller`. Throws `invalid_argument` or `caller_not_allowed`. */
 export function ownDomainKey(name: string, caller: string): KeyRef {
@@ -14,12 +15,14 @@ export function ownDomainKey(name: string, caller: string): KeyRef {
   return owned(ref, caller, 'key');
 }
 
-/** The signing key of a purpose, used by the service `caller`. Throws as `ownDomainKey`. */
-export function ownSigningKey(purpose: string, caller: string): KeyRef {
-  const ref = signingKey(purpose);
-  if (ref === undefined || ownerOf('signing', purpose) === undefined) {
+/** The key that signs for a purpose by an algorithm, used by the service `caller`. Throws as `ownDomainKey`. */
+export function ownSigningKey(purpose: string, algorithm: string, caller: string): KeyRef {
+  if (signingKeyName(purpose, '') === undefined)
     throw invalidArgument('no key signs for that purpose', { field: 'purpose' });
-  }
+  const name = signingKeyName(purpose, algorithm);
+  const ref = name === undefined ? undefined : signingKey(name);
+  if (ref === undefined)
+    throw invalidArgument('no key signs for that purpose by that algorithm', { field: 'algorithm' });
   return owned(ref, caller, 'purpose');
 }
 

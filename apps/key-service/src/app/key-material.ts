@@ -3,10 +3,11 @@
  * else in this service holds key material for longer than a call.
  */
 import type { KeyObject } from 'node:crypto';
-import { ED25519, secretKey, type SignatureKeyPair } from '@sallyport/crypto';
+import { secretKey, type SignatureKeyPair, type SignatureRow } from '@sallyport/crypto';
 import { SallyportError } from '@sallyport/service/errors';
 import type { KeyId, KeyVersion } from '../domain/key.ts';
 import { permits, type KeyUse } from '../domain/lifecycle.ts';
+import { signingKeyOf } from '../domain/signing.ts';
 import { keyVersionContext } from '../domain/wrap-context.ts';
 import type { RootKey } from './ports.ts';
 
@@ -14,13 +15,15 @@ export interface KeyMaterial {
   /** The AES-256 key of a domain key version. Throws `key_unusable` unless its state permits `use`. */
   domain(key: KeyVersion, use: KeyUse): Promise<KeyObject>;
   /** The pair of a signing key version. The public half comes from the wrapped private one, never from a column. */
-  signing(key: KeyVersion, use: KeyUse): Promise<SignatureKeyPair>;
+  signing(key: KeyVersion, use: KeyUse): Promise<SigningPair>;
 }
+
+export type SigningPair = SignatureKeyPair & { readonly row: SignatureRow };
 
 /** `capacity`: versions held unwrapped at a time. */
 export function keyMaterial(root: RootKey, capacity = 256): KeyMaterial {
   const domainKeys = boundedCache<KeyObject>(capacity);
-  const signingKeys = boundedCache<SignatureKeyPair>(capacity);
+  const signingKeys = boundedCache<SigningPair>(capacity);
 
   async function load<T>(
     cache: BoundedCache<T>,
@@ -44,7 +47,11 @@ export function keyMaterial(root: RootKey, capacity = 256): KeyMaterial {
 
   return {
     domain: async (key, use) => load(domainKeys, kindChecked(key, 'domain'), use, secretKey),
-    signing: async (key, use) => load(signingKeys, kindChecked(key, 'signing'), use, ED25519.keyPairFromRaw),
+    signing: async (key, use) => {
+      const row = signingKeyOf(kindChecked(key, 'signing').name)?.row;
+      if (row === undefined) throw new Error(`nothing is known of signing keys named ${key.name}`);
+      return load(signingKeys, key, use, (raw) => ({ ...row.keyPairFromRaw(raw), row }));
+    },
   };
 }
 

@@ -1,9 +1,9 @@
 /** What may be told about keys: all versions to people, the public halves to services. Never material. */
-import { ED25519 } from '@sallyport/crypto';
 import { refText, type KeyRef, type KeyVersion } from '../domain/key.ts';
 import { permits, type KeyState } from '../domain/lifecycle.ts';
+import { signingKeyOf } from '../domain/signing.ts';
 import type { KeyMaterial } from './key-material.ts';
-import type { KeyReader } from './ports.ts';
+import type { KeyReader, Now } from './ports.ts';
 import type { UseCounter } from './use-counter.ts';
 
 export interface DescribedVersion {
@@ -25,10 +25,11 @@ export interface PublicKey {
   readonly keyId: string;
   readonly purpose: string;
   readonly algorithm: string;
-  /** Raw, 32 bytes. */
+  /** Raw: 32 bytes of Ed25519, an uncompressed point of 65 bytes on P-256. */
   readonly publicKey: Uint8Array;
   readonly state: KeyState;
   readonly createdAt: number;
+  readonly deactivatedAt: number | undefined;
 }
 
 /** All keys with all their versions. */
@@ -52,21 +53,34 @@ export function describe(key: KeyVersion, uses: Pick<UseCounter, 'used'>): Descr
 
 /** Every signing key that may still verify something; `purpose` empty = all. */
 export async function listPublicKeys(
-  ports: { readonly keys: Pick<KeyReader, 'list'>; readonly material: Pick<KeyMaterial, 'signing'> },
+  ports: {
+    readonly keys: Pick<KeyReader, 'list'>;
+    readonly material: Pick<KeyMaterial, 'signing'>;
+    readonly now: Now;
+  },
   purpose: string,
 ): Promise<readonly PublicKey[]> {
-  const listed = (await ports.keys.list()).filter(
-    (key) =>
-      key.kind === 'signing' && permits(key.state, 'process') && (purpose === '' || key.name === purpose),
-  );
+  const now = ports.now();
+  const listed = (await ports.keys.list()).flatMap((key) => {
+    const known = key.kind === 'signing' ? signingKeyOf(key.name) : undefined;
+    if (known === undefined || !permits(key.state, 'process')) return [];
+    if (purpose !== '' && known.purpose !== purpose) return [];
+    const { verifiesForMs = Infinity } = known;
+    const isOver = key.deactivatedAt !== undefined && now > key.deactivatedAt + verifiesForMs;
+    return isOver ? [] : [{ key, purpose: known.purpose }];
+  });
   return Promise.all(
-    listed.map(async (key) => ({
-      keyId: key.keyId,
-      purpose: key.name,
-      algorithm: ED25519.name,
-      publicKey: ED25519.rawPublicKey((await ports.material.signing(key, 'process')).publicKey),
-      state: key.state,
-      createdAt: key.createdAt,
-    })),
+    listed.map(async ({ key, purpose: use }) => {
+      const { row, publicKey } = await ports.material.signing(key, 'process');
+      return {
+        keyId: key.keyId,
+        purpose: use,
+        algorithm: row.name,
+        publicKey: row.rawPublicKey(publicKey),
+        state: key.state,
+        createdAt: key.createdAt,
+        deactivatedAt: key.deactivatedAt,
+      };
+    }),
   );
 }

@@ -1,7 +1,8 @@
 /** Makes one key version: fresh material, wrapped under its full identity, never kept in the clear. */
-import { ED25519, bytesOf, toHex } from '@sallyport/crypto';
+import { bytesOf, toHex } from '@sallyport/crypto';
 import type { KeyId, KeyIdentity, KeyRef, KeyVersion } from '../domain/key.ts';
 import { SYMMETRIC_KEY_BYTES } from '../domain/limits.ts';
+import { signingKeyOf } from '../domain/signing.ts';
 import { keyVersionContext } from '../domain/wrap-context.ts';
 import type { Now, Random, RootKey } from './ports.ts';
 
@@ -21,7 +22,7 @@ export async function newVersion(ports: NewVersionPorts, ref: KeyRef, version: n
     version,
     keyId: toHex(random(16)) as KeyId,
   };
-  const raw = ref.kind === 'signing' ? rawSigningKey() : random(SYMMETRIC_KEY_BYTES);
+  const raw = ref.kind === 'signing' ? rawSigningKey(ref.name) : random(SYMMETRIC_KEY_BYTES);
   try {
     return {
       ...identity,
@@ -36,6 +37,8 @@ export async function newVersion(ports: NewVersionPorts, ref: KeyRef, version: n
   }
 }
 
-function rawSigningKey(): Uint8Array {
-  return bytesOf(ED25519.generate().privateKey.export({ format: 'raw-private' }));
+function rawSigningKey(name: string): Uint8Array {
+  const row = signingKeyOf(name)?.row;
+  if (row === undefined) throw new Error(`nothing is known of signing keys named ${name}`);
+  return bytesOf(row.generate().privateKey.export({ format: 'raw-private' }));
 }

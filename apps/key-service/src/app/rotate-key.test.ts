@@ -208,14 +208,18 @@ describe('use counter', () => {
 });
 
 describe('start', () => {
-  it('makes the three signing keys, once', async () => {
+  it('makes the signing keys, once', async () => {
     const app = testApp();
     await app.keys.createSigningKeys();
     await app.keys.createSigningKeys();
-    expect((await app.keys.listPublicKeys('')).map(({ purpose }) => purpose)).toEqual([
-      'audit-checkpoint',
-      'policy-bundle',
-      'session-binding',
+    expect(
+      (await app.keys.listPublicKeys('')).map(({ purpose, algorithm }) => `${purpose} ${algorithm}`),
+    ).toEqual([
+      'access-token Ed25519',
+      'access-token P-256',
+      'audit-checkpoint Ed25519',
+      'policy-bundle Ed25519',
+      'session-binding Ed25519',
     ]);
   });
 

@@ -1,5 +1,4 @@
 /** Signs with the active key of a purpose that belongs to the caller. The key never leaves. */
-import { ED25519 } from '@sallyport/crypto';
 import { tooLarge } from '@sallyport/service/errors';
 import { MAX_SIGN_BYTES } from '../domain/limits.ts';
 import type { ActiveKeys } from './active-keys.ts';
@@ -17,17 +16,21 @@ export interface Signature {
   readonly signature: Uint8Array;
 }
 
-/** Signs exactly `message`: separating one purpose's messages from another's is the caller's format. */
+/**
+ * Signs exactly `message`: separating one purpose's messages from another's is the caller's format. `algorithm`: `Ed25519`,
+ * which it is by default, or `P-256` where the purpose has such a key.
+ */
 export async function sign(
   { active, material }: SignPorts,
   caller: string,
   purpose: string,
   message: Uint8Array,
+  algorithm = '',
 ): Promise<Signature> {
-  const ref = ownSigningKey(purpose, caller);
+  const ref = ownSigningKey(purpose, algorithm, caller);
   if (message.length > MAX_SIGN_BYTES)
     throw tooLarge(`at most ${MAX_SIGN_BYTES} bytes`, { field: 'message' });
   const version = await active.lend(ref, 1, { kind: 'service', name: caller });
-  const { privateKey } = await material.signing(version, 'protect');
-  return { keyId: version.keyId, signature: ED25519.sign(privateKey, message) };
+  const { privateKey, row } = await material.signing(version, 'protect');
+  return { keyId: version.keyId, signature: row.sign(privateKey, message) };
 }

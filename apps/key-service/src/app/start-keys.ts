@@ -1,7 +1,7 @@
 /** What must be true of the keys before the first call is taken. */
 import { SELF } from '../domain/key-event.ts';
 import { signingKey, type KeyVersion } from '../domain/key.ts';
-import { SIGNING_PURPOSES } from '../domain/ownership.ts';
+import { SIGNING_KEY_NAMES } from '../domain/signing.ts';
 import { keyVersionContext } from '../domain/wrap-context.ts';
 import type { KeyReader, RootKey } from './ports.ts';
 import { createKey, type RotateKeyPorts } from './rotate-key.ts';
@@ -35,8 +35,8 @@ export async function checkRootKey(root: RootKey, versions: readonly KeyVersion[
 export async function createSigningKeys(
   ports: RotateKeyPorts & { readonly keys: Pick<KeyReader, 'active'> },
 ): Promise<void> {
-  for (const purpose of SIGNING_PURPOSES) {
-    const ref = signingKey(purpose);
+  for (const name of SIGNING_KEY_NAMES) {
+    const ref = signingKey(name);
     if (ref !== undefined && (await ports.keys.active(ref)) === undefined) await createKey(ports, ref, SELF);
   }
 }

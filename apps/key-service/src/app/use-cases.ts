@@ -42,7 +42,7 @@ export interface KeyUseCases {
   createSessionKey(caller: string, signed: SignedBinding): Promise<NewSessionKey>;
   renewLeases(sessionIds: readonly Uint8Array[]): Promise<readonly Lease[]>;
   destroySessionKeys(caller: string, sessionIds: readonly Uint8Array[]): Promise<number>;
-  sign(caller: string, purpose: string, message: Uint8Array): Promise<Signature>;
+  sign(caller: string, purpose: string, message: Uint8Array, algorithm?: string): Promise<Signature>;
   listPublicKeys(purpose: string): Promise<readonly PublicKey[]>;
   /** The newest number of the feed of changed keys. */
   lastNumber(): Promise<bigint>;
@@ -99,8 +99,9 @@ export function keyUseCases(ports: KeyAppPorts): KeyUseCases & KeyUpkeep {
     createSessionKey: (caller, signed) => createSessionKey(newSessions, caller, signed),
     renewLeases: (sessionIds) => renewLeases({ sessionKeys, now, leaseMs }, sessionIds),
     destroySessionKeys: (caller, sessionIds) => destroySessionKeys(sessions, caller, sessionIds),
-    sign: (caller, purpose, message) => sign({ active, material }, caller, purpose, message),
-    listPublicKeys: (purpose) => listPublicKeys({ keys, material }, purpose),
+    sign: (caller, purpose, message, algorithm) =>
+      sign({ active, material }, caller, purpose, message, algorithm),
+    listPublicKeys: (purpose) => listPublicKeys({ keys, material, now }, purpose),
     lastNumber: () => keys.lastNumber(),
     listKeys: () => listKeys({ keys, uses }),
     rotateKey: async (ref, actor) => describe(await rotateKey(versions, ref, actor, 'rotation'), uses),

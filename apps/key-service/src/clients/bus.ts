@@ -6,6 +6,7 @@ import { announce, keyFeed } from '@sallyport/service/feed';
 import type { Log } from '@sallyport/service/log';
 import type { AnnounceKey } from '../app/ports.ts';
 import type { KeyEvent } from '../domain/key-event.ts';
+import { signingKeyOf } from '../domain/signing.ts';
 import { parseKeyId, type KeyId } from '../domain/key.ts';
 
 const STATE = {
@@ -24,7 +25,7 @@ export function keyAnnouncer(bus: Bus, log: Log): AnnounceKey {
         name: subject.name,
         keyId: subject.keyId,
         state: STATE[change],
-        purpose: subject.kind === 'signing' ? subject.name : '',
+        purpose: subject.kind === 'signing' ? (signingKeyOf(subject.name)?.purpose ?? subject.name) : '',
         number,
       }),
     );

@@ -61,7 +61,13 @@ export function toKey({ ref, versions }: DescribedKey): MessageInitShape<typeof 
 }
 
 export function toPublicKey(key: PublicKey): MessageInitShape<typeof keyv1.PublicKeySchema> {
-  return { ...key, state: STATE[key.state], createdAt: timestampFromMs(key.createdAt) };
+  const { deactivatedAt, ...rest } = key;
+  return {
+    ...rest,
+    state: STATE[key.state],
+    createdAt: timestampFromMs(key.createdAt),
+    ...(deactivatedAt === undefined ? {} : { deactivatedAt: timestampFromMs(deactivatedAt) }),
+  };
 }
 
 export function toLease(lease: Lease): MessageInitShape<typeof keyv1.LeaseSchema> {

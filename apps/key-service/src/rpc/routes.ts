@@ -35,7 +35,8 @@ export function routes(keys: KeyUseCases): ServiceImplementation {
       destroySessionKeys: async (request, context) => ({
         destroyed: await keys.destroySessionKeys(serviceName(context), request.sessionIds),
       }),
-      sign: (request, context) => keys.sign(serviceName(context), request.purpose, request.message),
+      sign: (request, context) =>
+        keys.sign(serviceName(context), request.purpose, request.message, request.algorithm),
       listPublicKeys: async (request) => {
         // The number first: the directory may hold more than it says, never less.
         const lastNumber = await keys.lastNumber();
