@@ -142,7 +142,7 @@ function problemOf(error: unknown): TokenProblem {
 /** Of claims whose signature, type, issuer and times are right. */
 function accessToken(claims: JWTPayload, digest: string, nowMs: number): AccessToken | TokenProblem {
   const { sub = '', exp = 0, iat = 0, jti, aud } = claims;
-  const { tenant, sid, client_id: clientId, scope = '', cnf, amr } = claims;
+  const { tenant, sid, client_id: clientId, scope = '', cnf, method } = claims;
   if (iat * MS > nowMs + SKEW_MS) return 'not_yet';
   if (exp <= iat || exp - iat > MAX_LIFE_S) return 'claims';
   if (parsePrincipalId(sub) === undefined || !isText(jti, 256)) return 'claims';
@@ -155,7 +155,7 @@ function accessToken(claims: JWTPayload, digest: string, nowMs: number): AccessT
   const keyThumbprint = thumbprintOf(cnf);
   if (keyThumbprint === 'unknown') return 'claims';
   return Object.freeze({
-    principal: freezePrincipal({ id: sub, tenant, method: methodOf(amr) }),
+    principal: freezePrincipal({ id: sub, tenant, method: methodOf(method) }),
     sessionId: sid,
     clientId,
     scopes: new Set(scope === '' ? [] : scope.split(' ')),
@@ -177,10 +177,7 @@ function thumbprintOf(cnf: unknown): string | undefined {
   return typeof jkt === 'string' && THUMBPRINT.test(jkt) ? jkt : 'unknown';
 }
 
-/** How the session was opened, where the token says it (RFC 8176). */
-function methodOf(amr: unknown): string {
-  const said = Array.isArray(amr)
-    ? (amr as readonly unknown[]).find((each) => METHODS.has(String(each)))
-    : undefined;
-  return typeof said === 'string' ? said : 'oauth';
+/** How the principal proved itself when the session was opened. */
+function methodOf(method: unknown): string {
+  return typeof method === 'string' && METHODS.has(method) ? method : 'oauth';
 }

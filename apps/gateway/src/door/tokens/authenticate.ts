@@ -141,7 +141,8 @@ export function authenticator(ports: AuthenticatePorts): Authenticate {
     if (!token.audiences.has(resource.url)) return refusal('audience', 401, scheme, 'invalid_token');
     const { keyThumbprint } = token;
     // RFC 9449 section 7.2: a bound token without its proof is no bearer token.
-    if (keyThumbprint !== undefined && scheme === 'Bearer') return refusal('bound', 401, 'DPoP', 'invalid_token');
+    if (keyThumbprint !== undefined && scheme === 'Bearer')
+      return refusal('bound', 401, 'DPoP', 'invalid_token');
     if (keyThumbprint === undefined && (scheme === 'DPoP' || !ports.allowsBearer))
       return refusal('unbound', 401, scheme, 'invalid_token');
     if (keyThumbprint !== undefined) {
@@ -168,6 +169,8 @@ function refusal(
 ): Refusal {
   const description =
     DESCRIPTIONS[cause] ??
-    (cause.startsWith('proof_') ? 'The DPoP proof is not good for this request.' : 'The access token is not good.');
+    (cause.startsWith('proof_')
+      ? 'The DPoP proof is not good for this request.'
+      : 'The access token is not good.');
   return { kind: 'refused', cause, status, scheme, error, description };
 }

@@ -19,5 +19,10 @@ export type Resource = {
 export function resourceOf(publicOrigin: string, route: string | undefined): Resource {
   const path = route === undefined ? '/mcp' : `/mcp/${route}`;
   // RFC 9728 section 3.1: the well-known part comes before the resource's own path.
-  return { route, path, url: `${publicOrigin}${path}`, metadataUrl: `${publicOrigin}${METADATA_PATH}${path}` };
+  return {
+    route,
+    path,
+    url: `${publicOrigin}${path}`,
+    metadataUrl: `${publicOrigin}${METADATA_PATH}${path}`,
+  };
 }
