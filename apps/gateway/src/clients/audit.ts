@@ -14,6 +14,8 @@ import { auditLabel } from '../domain/label.ts';
 import type { Opening } from '../app/open-session.ts';
 import type { ResumeEntry } from '../app/resume-session.ts';
 import type { RejectionEntry } from '../app/rejections.ts';
+import type { CallRecords } from '../door/guarded/ports.ts';
+import { callRecords } from './call-records.ts';
 
 export type GatewayRecords = {
   decisions(live: LiveSession, messages: readonly MessageDecision[]): Promise<void>;
@@ -21,6 +23,8 @@ export type GatewayRecords = {
   opening(opening: Opening): Promise<void>;
   resume(resume: ResumeEntry): Promise<void>;
   rejection(entry: RejectionEntry): Promise<void>;
+  /** Of the Model Context Protocol door. */
+  readonly calls: CallRecords;
 };
 
 /** Of those who are nobody yet. */
@@ -84,5 +88,6 @@ export function gatewayRecords(
           interval: { fromMs: Math.trunc(fromMs), toMs: Math.trunc(toMs) },
         }),
       ),
+    calls: callRecords(trail, context),
   };
 }

@@ -1,4 +1,6 @@
 export { guardedServer } from './guarded.ts';
+export { guardedMetrics } from './measure.ts';
+export { memoryPins, type MemoryPins } from './memory-pins.ts';
 export type {
   CallDecision,
   CallOutcome,

@@ -74,7 +74,10 @@ export type PinVerdict = 'pinned' | 'changed' | 'waiting';
 
 /** Which definitions are approved. Everything is synchronous and in memory. */
 export type Pins = {
-  /** One verdict for each, in order. */
+  /**
+   * One verdict for each, in order. Of a tool that has no pin yet the route's mode answers: `first-use` pins it, here and
+   * at once, until the bundle says what is pinned; `approve` lets it wait.
+   */
   check(route: string, tools: readonly Pick<SeenTool, 'name' | 'digest'>[]): readonly PinVerdict[];
   /** The digest pinned for a tool, if any. */
   current(route: string, tool: string): string | undefined;

@@ -1,0 +1,198 @@
+/**
+ * What a route's tools are to each caller, so that a call cannot dodge the pin: before a tool is called its definition has
+ * been seen under the same caller within the last minute, in a list that the caller asked for or that is asked for here.
+ */
+import {
+  isObject,
+  isResponse,
+  META,
+  metaOf,
+  toolDigest,
+  type JsonObject,
+  type JsonValue,
+} from '@sallyport/model-context';
+import { UpstreamFailure, type Caller, type MessageCall, type ModelContextServer } from '../ports.ts';
+import type { GuardedPorts, PinVerdict, SeenTool } from './ports.ts';
+
+export type Definitions = {
+  /** Of a list that passes; undefined when it is none. One verdict for each, in order. */
+  listed(caller: Caller, tools: readonly JsonValue[]): readonly PinVerdict[] | undefined;
+  /**
+   * Of a tool to be called; waits only where it has not been seen lately. `call` is the upstream's: its session is asked.
+   * Rejects with `UpstreamFailure`.
+   */
+  verdict(call: MessageCall, tool: string): PinVerdict | 'unknown' | Promise<PinVerdict | 'unknown'>;
+  /** `tools/list_changed`: everything is asked for again. */
+  changed(): void;
+};
+
+const SEEN_FOR_MS = 60_000;
+/** A tool that is not listed is looked for this often. */
+const MISSING_FOR_MS = 5_000;
+const LOOK_UP_MS = 5_000;
+const MAX_PAGES = 32;
+const MAX_CALLERS = 4_096;
+const MAX_TOOLS = 4_096;
+const MAX_DIGESTS = 4_096;
+const MAX_DIGESTED_LENGTH = 16 * 1024;
+const MAX_REPORTED = 16_384;
+
+type Known = {
+  readonly tools: Map<string, { readonly digest: string; readonly seenAtMs: number }>;
+  askedAtMs: number;
+  asking?: Promise<void>;
+};
+
+export function createDefinitions(
+  upstream: Pick<ModelContextServer, 'send'>,
+  { route, pins, monotonic, onProblem }: Pick<GuardedPorts, 'route' | 'pins' | 'monotonic' | 'onProblem'>,
+): Definitions {
+  const callers = new Map<string, Known>();
+  const digests = new Map<string, string>();
+  const reported = new Set<string>();
+  let asked = 0;
+
+  function knownTo({ principal }: Caller): Known {
+    const name = `${principal.tenant}\0${principal.id}`;
+    const known = callers.get(name) ?? { tools: new Map(), askedAtMs: -Infinity };
+    // The one used last is the last to go.
+    callers.delete(name);
+    callers.set(name, known);
+    dropOldest(callers, MAX_CALLERS);
+    return known;
+  }
+
+  /** Spelling a definition costs a tenth of its canonical form: what was digested as it is spelt is looked up. */
+  function digestOf(definition: JsonObject): string {
+    const spelling = JSON.stringify(definition);
+    const known = digests.get(spelling);
+    if (known !== undefined) return known;
+    const digest = toolDigest(definition);
+    if (spelling.length <= MAX_DIGESTED_LENGTH) {
+      digests.set(spelling, digest);
+      dropOldest(digests, MAX_DIGESTS);
+    }
+    return digest;
+  }
+
+  function listed(caller: Caller, tools: readonly JsonValue[]): readonly PinVerdict[] | undefined {
+    const seen: SeenTool[] = [];
+    const names = new Set<string>();
+    for (const definition of tools) {
+      const name = isObject(definition) ? definition['name'] : undefined;
+      // Two of one name: nobody could say which of them is approved, nor which is called.
+      if (!isObject(definition) || typeof name !== 'string' || names.has(name)) return undefined;
+      names.add(name);
+      seen.push({ name, digest: digestOf(definition), definition });
+    }
+    const verdicts = pins.check(route, seen);
+    const known = knownTo(caller);
+    const seenAtMs = monotonic();
+    for (const { name, digest } of seen) {
+      known.tools.delete(name);
+      known.tools.set(name, { digest, seenAtMs });
+    }
+    dropOldest(known.tools, MAX_TOOLS);
+    report(seen, verdicts);
+    return verdicts;
+  }
+
+  /** Once for each digest. */
+  function report(seen: readonly SeenTool[], verdicts: readonly PinVerdict[]): void {
+    const fresh = seen.filter(({ name, digest }) => !reported.has(`${digest}\0${name}`));
+    if (fresh.length === 0) return;
+    for (const { name, digest } of fresh) reported.add(`${digest}\0${name}`);
+    for (const oldest of reported) {
+      if (reported.size <= MAX_REPORTED) break;
+      reported.delete(oldest);
+    }
+    for (const [index, { name, digest }] of seen.entries()) {
+      const verdict = verdicts[index] ?? 'waiting';
+      if (verdict !== 'pinned' && fresh.some((tool) => tool.name === name))
+        onProblem('a tool is held back', { route, tool: name, state: verdict, digest });
+    }
+    pins.observe(route, fresh);
+  }
+
+  /** Undefined: not seen lately. */
+  function seenVerdict(known: Known, tool: string): PinVerdict | undefined {
+    const seen = known.tools.get(tool);
+    if (seen === undefined || monotonic() - seen.seenAtMs >= SEEN_FOR_MS) return undefined;
+    return pins.check(route, [{ name: tool, digest: seen.digest }])[0] ?? 'waiting';
+  }
+
+  /** One question for all who wait. */
+  async function lookUp(call: MessageCall, known: Known, tool: string): Promise<PinVerdict | 'unknown'> {
+    known.asking ??= askAll(call).finally(() => {
+      known.askedAtMs = monotonic();
+      delete known.asking;
+    });
+    await known.asking;
+    // Not `known`: it may have been forgotten meanwhile.
+    return seenVerdict(knownTo(call.caller), tool) ?? 'unknown';
+  }
+
+  async function askAll(call: MessageCall): Promise<void> {
+    // Not the caller's own signal: others may wait for the same answer.
+    const signal = AbortSignal.timeout(LOOK_UP_MS);
+    let cursor: string | undefined;
+    for (let page = 0; page < MAX_PAGES; page += 1) {
+      const result = await askPage(call, signal, cursor);
+      if (result === undefined) return;
+      const tools = result['tools'];
+      if (!Array.isArray(tools) || listed(call.caller, tools as readonly JsonValue[]) === undefined)
+        throw new UpstreamFailure('malformed', 'its list of tools is none', { isWithoutEffect: true });
+      const next = result['nextCursor'];
+      if (typeof next !== 'string') return;
+      cursor = next;
+    }
+  }
+
+  /** Undefined when the server says that it cannot. */
+  async function askPage(
+    call: MessageCall,
+    signal: AbortSignal,
+    cursor: string | undefined,
+  ): Promise<JsonObject | undefined> {
+    asked += 1;
+    const id = `sallyport-tools-${String(asked)}`;
+    const { [META.progressToken]: _, ...meta } = metaOf(call.message) ?? {};
+    const params = {
+      ...(Object.keys(meta).length === 0 ? {} : { _meta: meta }),
+      ...(cursor === undefined ? {} : { cursor }),
+    };
+    const { caller, revision, sessionId, traceparent } = call;
+    const exchange = await upstream.send({
+      ...{ caller, revision, signal },
+      ...(sessionId === undefined ? {} : { sessionId }),
+      ...(traceparent === undefined ? {} : { traceparent }),
+      message: { jsonrpc: '2.0', id, method: 'tools/list', params },
+    });
+    let result: JsonObject | undefined;
+    for await (const { message } of exchange.messages) {
+      if (message === undefined || !isResponse(message) || message.id !== id || !('result' in message))
+        continue;
+      result ??= message.result;
+    }
+    return result;
+  }
+
+  return {
+    listed,
+    verdict(call, tool) {
+      const known = knownTo(call.caller);
+      const verdict = seenVerdict(known, tool);
+      if (verdict !== undefined) return verdict;
+      const isMissing = !known.tools.has(tool) && monotonic() - known.askedAtMs < MISSING_FOR_MS;
+      return isMissing && known.asking === undefined ? 'unknown' : lookUp(call, known, tool);
+    },
+    changed: () => callers.clear(),
+  };
+}
+
+function dropOldest<K>(map: Map<K, unknown>, max: number): void {
+  for (const oldest of map.keys()) {
+    if (map.size <= max) break;
+    map.delete(oldest);
+  }
+}
