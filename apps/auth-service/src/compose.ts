@@ -23,12 +23,14 @@ import { eventRecorder, failureRecorder } from './clients/audit.ts';
 import { revocationAnnouncer } from './clients/bus.ts';
 import { chainVerifier, readAnchors } from './clients/certificates.ts';
 import { checkKeys, keyClient, sealUnder, tokenKeys } from './clients/keys.ts';
+import { composeOAuth, OAUTH_DOMAIN_KEY, type OAuthParts } from './compose-oauth.ts';
 import type { AuthServiceConfig } from './config.ts';
 import { FAILURE_INTERVAL_MS, MAX_HASHES_AT_A_TIME, MAX_HASHES_WAITING } from './domain/limits.ts';
 import { PASSWORD_DOMAIN_KEY } from './domain/password.ts';
 import { measured } from './rpc/measured.ts';
 import { routes } from './rpc/routes.ts';
 import { migrations } from './store/migrations.ts';
+import { postgresOAuth } from './store/postgres-oauth.ts';
 import { postgresStore } from './store/postgres.ts';
 import type { AuthSchema } from './store/rows.ts';
 
@@ -41,6 +43,7 @@ export interface Overrides {
   readonly authorizePrincipal?: AuthorizePrincipal;
   readonly startAuditTrail?: (options: AuditTrailOptions) => Promise<Trail>;
   readonly failureIntervalMs?: number;
+  readonly metadataFetch?: OAuthParts['fetch'];
 }
 
 const NAME = 'auth-service';
@@ -67,7 +70,7 @@ export async function composeAuthService(
   runtime: ServiceRuntime,
   { database: host }: { readonly database: DatabaseHost },
   overrides: Overrides = {},
-): Promise<ComposedService> {
+): Promise<ComposedService & { readonly httpPort?: number }> {
   const { identity, trust, bus, clock, log, metrics, tracer } = runtime;
   const { trustDomain, sessionLifetimeMs } = config;
   const anchors = readAnchors(config.anchorsPem);
@@ -197,16 +200,37 @@ export async function composeAuthService(
     }),
   );
 
+  const { oauth } = config;
+  const signIns =
+    oauth &&
+    building.use(
+      await composeOAuth({
+        config: { ...config, oauth },
+        runtime,
+        auth,
+        store: postgresOAuth(database),
+        passwordSetAt: async (principal) => (await store.passwords.find(principal))?.setAt,
+        seal: sealUnder(keyCalls, OAUTH_DOMAIN_KEY),
+        policy: policyCalls,
+        tenant: TENANT,
+        fetch: overrides.metadataFetch,
+      }),
+    );
+  if (signIns !== undefined)
+    building.use(startUpkeep([{ name: 'sign-ins', run: () => signIns.sweep() }], SWEEP_INTERVAL_MS, log));
+
   const running = building.move();
   return {
     name: NAME,
     port: server.port,
+    ...(signIns === undefined ? {} : { httpPort: signIns.port }),
     readiness: {
       database: () => database.check(),
       audit: () => trail.ready(),
       'key-service': async () => {
         await checkKeys(keyCalls, CHECK_DEADLINE_MS);
         await prepare();
+        await signIns?.ready();
       },
     },
     [Symbol.asyncDispose]: () => running.disposeAsync(),

@@ -1,5 +1,16 @@
 /** What auth-service is told. Every key but the listener's and the lifetime has to be given: none has a safe guess. */
-import { duration, object, optional, path, port, string, type Infer } from '@sallyport/service/config';
+import {
+  boolean,
+  duration,
+  integer,
+  list,
+  object,
+  optional,
+  path,
+  port,
+  string,
+  type Infer,
+} from '@sallyport/service/config';
 import {
   databaseConfig,
   probesConfig,
@@ -13,6 +24,36 @@ import { MAX_SESSION_LIFETIME_MS } from './domain/limits.ts';
 const MINUTE_MS = 60_000;
 /** RFC 6454 section 6.2, of https. */
 const ORIGIN = /^https:\/\/[a-z0-9.-]+(?::[0-9]{1,5})?$|^https:\/\/\[[0-9a-f:]+\](?::[0-9]{1,5})?$/u;
+
+const HOST_NAME = /^[a-z0-9.-]{1,253}$|^[0-9a-f:]{2,39}$/u;
+
+/** Where people sign in and programs get tokens (docs/adr/0081). */
+const oauthFields = object({
+  /** Where the gateway forwards `/oauth`, `/signin` and the metadata to. */
+  httpPort: port({ env: 'SALLYPORT_HTTP_PORT', allowZero: true }),
+  /** Programs may register themselves (RFC 7591): for those that cannot publish a document about themselves. */
+  allowDynamicRegistration: boolean({ default: false }),
+  maxRegisteredClients: integer({ default: 1000, min: 1, max: 100_000 }),
+  registeredClientLifetimeMs: duration({
+    default: 30 * 24 * 60 * MINUTE_MS,
+    min: MINUTE_MS,
+    max: 366 * 24 * 60 * MINUTE_MS,
+  }),
+  /** Hosts of clients' metadata documents that may have private addresses. */
+  allowPrivateMetadataHosts: list(string({ pattern: HOST_NAME }), { maxItems: 64 }),
+  /** PEM of the authorities that the hosts of metadata documents end in; absent: those of the public web. */
+  metadataCaFile: optional(trustRootsFile()),
+  /** Programs that the operator knows. */
+  clients: list(
+    object({
+      clientId: string({ pattern: /^[A-Za-z0-9._~-]{1,128}$/u }),
+      name: string({ maxLength: 128 }),
+      redirectUris: list(string({ maxLength: 1024 }), { minItems: 1, maxItems: 16 }),
+    }),
+    { maxItems: 1000 },
+  ),
+});
+export type OAuthConfig = Infer<typeof oauthFields>;
 
 const fields = {
   host: string({ env: 'SALLYPORT_HOST', default: '127.0.0.1' }),
@@ -29,6 +70,8 @@ const fields = {
    * resources that they are for. Absent: no tokens.
    */
   publicOrigin: optional(string({ env: 'SALLYPORT_PUBLIC_ORIGIN', pattern: ORIGIN })),
+  /** Absent: nobody signs in here, and there are no tokens but those of channel sessions. */
+  oauth: optional(oauthFields),
   /** How long a session may live, however long its credential is good. */
   sessionLifetimeMs: duration({ default: 12 * 60 * MINUTE_MS, min: MINUTE_MS, max: MAX_SESSION_LIFETIME_MS }),
 };
@@ -39,8 +82,9 @@ export const authServiceConfig = object({
   /** PEM of the certificate authorities that clients' and gateways' chains must end in. */
   anchorsPem: string({ pattern: /-----BEGIN CERTIFICATE-----/u }),
 });
-export type AuthServiceConfig = Omit<Infer<typeof authServiceConfig>, 'publicOrigin'> & {
+export type AuthServiceConfig = Omit<Infer<typeof authServiceConfig>, 'publicOrigin' | 'oauth'> & {
   readonly publicOrigin?: string | undefined;
+  readonly oauth?: OAuthConfig | undefined;
 };
 
 /** The file of an auth-service process: the same keys, the anchors in a file of their own, and those of every process. */

@@ -48,6 +48,26 @@ export type IssueAccessToken = (
 /** The public keys as a JWK set (RFC 7517), as it is served. */
 export type PublicKeys = () => Promise<{ readonly keys: readonly Readonly<Record<string, unknown>>[] }>;
 
+/** What an access token of ours says, while it is good; undefined for everything else. */
+export type InspectToken = (token: string) => Promise<InspectedToken | undefined>;
+export type InspectedToken = {
+  readonly principal: string;
+  readonly tenant: string;
+  readonly clientId: string;
+  readonly audience: readonly string[];
+  readonly scopes: readonly string[];
+  /** Hex. */
+  readonly sessionId: string;
+  readonly issuedAtMs: number;
+  readonly notAfterMs: number;
+  /** Thumbprint of the key that must prove each use. */
+  readonly jkt: string | undefined;
+  readonly tokenId: string;
+};
+
+/** When the password that `principal` signs in with now was set; undefined when there is none. */
+export type PasswordSetAt = (principal: string) => Promise<number | undefined>;
+
 /** Whether policy gives `principal` the action `tokens.read`. Rejects when policy cannot say. */
 export type MayReadTokens = (principal: string) => Promise<boolean>;
 
@@ -98,6 +118,8 @@ export type OAuthPorts = {
   readonly verifyPassword: VerifyPassword;
   readonly sessions: TokenSessions;
   readonly issueAccessToken: IssueAccessToken;
+  readonly inspectToken: InspectToken;
   readonly publicKeys: PublicKeys;
+  readonly passwordSetAt: PasswordSetAt;
   readonly mayReadTokens: MayReadTokens;
 };

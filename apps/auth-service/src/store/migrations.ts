@@ -1,5 +1,6 @@
 /** The schema. Forward only: a migration that was released never changes. */
 import type { Migration } from '@sallyport/service/database';
+import { oauthMigration } from './oauth-schema.ts';
 
 export const migrations: readonly Migration[] = [
   {
@@ -92,4 +93,5 @@ export const migrations: readonly Migration[] = [
       );
     `,
   },
+  oauthMigration,
 ];

@@ -2,6 +2,7 @@
 import type { ColumnType, Generated, Selectable } from 'kysely';
 import type { AuthEvent } from '../domain/events.ts';
 import type { Psk } from '../domain/psk.ts';
+import type { OAuthSchema } from './oauth-schema.ts';
 import type { Ended, Ending, Method, Session, SessionKind } from '../domain/session.ts';
 
 interface PskTable {
@@ -65,7 +66,7 @@ interface OutboxTable {
   readonly event: ColumnType<AuthEvent, AuthEvent, never>;
 }
 
-export interface AuthSchema {
+export interface AuthSchema extends OAuthSchema {
   readonly psk: PskTable;
   readonly decoy: DecoyTable;
   readonly session: SessionTable;

@@ -1,0 +1,48 @@
+/** Errors, each with what to do next, and signing out. */
+import { html, Html } from './html.ts';
+import { page, type Page } from './page.ts';
+
+const NEXT: Readonly<Record<string, string>> = {
+  invalid_client:
+    'The program that sent you here is not known, or what it says of itself could not be read. Set it up again, or ask its makers.',
+  invalid_redirect_uri:
+    'The program that sent you here asked for the answer to go where it may not. Do not go on; set it up again.',
+  invalid_request:
+    'The program that sent you here asked in a way that cannot be answered. Start again from there; if it happens again, tell its makers.',
+  invalid_target:
+    'The program that sent you here asked for something that is not here. Check the address that you gave it.',
+  session_not_found:
+    'This page was open for too long, or in another window, or cookies are blocked. Go back to the program and connect again.',
+  forbidden:
+    'The form was not sent from the page that we gave you. Go back to the program and connect again.',
+  not_found: 'There is nothing at this address. Go back to the program and connect again.',
+  temporarily_unavailable: 'Something that this service needs is not there right now. Try again in a moment.',
+};
+const OTHERWISE =
+  'Go back to the program that sent you here and connect again. If it happens again, tell the operator of this service.';
+
+export function errorPage(status: number, code: string): Page {
+  const known = code in NEXT ? code : status >= 500 ? 'temporarily_unavailable' : 'invalid_request';
+  const title = status >= 500 ? 'This does not work right now' : 'This cannot go on';
+  return page({
+    title,
+    status,
+    content: html`<p>${NEXT[code] ?? (status >= 500 ? NEXT['temporarily_unavailable'] : OTHERWISE)}</p>
+      <p class="note">For whoever looks into it: <code>${known}</code></p>`,
+  });
+}
+
+/** `form`: the library's, with its own token against forgery, and the id that its buttons name. */
+export function signOutPage(form: string): Page {
+  return page({
+    title: 'Sign out?',
+    content: html`<p>Programs that you allowed to stay signed in are signed out too.</p>
+      ${new Html(form)}
+      <button class="main" type="submit" form="op.logoutForm" name="logout" value="yes">Sign out</button>
+      <button type="submit" form="op.logoutForm">Stay signed in</button>`,
+  });
+}
+
+export function signedOutPage(): Page {
+  return page({ title: 'Signed out', content: html`<p>You can close this window.</p>` });
+}

@@ -1,0 +1,224 @@
+/**
+ * `/signin/<id>`: signing in, and saying yes or no to a client. The provider keeps the interaction, bound to the browser by
+ * a cookie; here it is shown and answered.
+ */
+import type { KeyObject } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { SallyportError } from '@sallyport/service/errors';
+import { errors, type Provider } from 'oidc-provider';
+import type { OAuthPorts } from '../oauth/ports.ts';
+import { OFFLINE_SCOPE, parseResources } from '../oauth/scopes.ts';
+import { csrfToken, isCsrfToken } from './csrf.ts';
+import { consentPage } from './pages/consent-page.ts';
+import { formTarget, type Page } from './pages/page.ts';
+import { errorPage } from './pages/plain-pages.ts';
+import { signInPage, type SignInView } from './pages/sign-in-page.ts';
+import { readForm } from './request.ts';
+
+export type SignInOutcome =
+  'signed_in' | 'refused' | 'throttled' | 'unavailable' | 'allowed' | 'denied' | 'forged';
+
+export type SignInParts = {
+  readonly issuer: string;
+  readonly provider: Provider;
+  readonly csrfKey: KeyObject;
+  readonly ports: Pick<OAuthPorts, 'verifyPassword' | 'sessions'>;
+  readonly staticClients: ReadonlySet<string>;
+  readonly onOutcome: (outcome: SignInOutcome) => void;
+};
+
+type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
+type Exchange = {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Where the browser came from. */
+  readonly source: string;
+};
+
+/** The page to show, or undefined when the response has been sent. */
+export async function signIn(parts: SignInParts, exchange: Exchange, uid: string): Promise<Page | undefined> {
+  const { provider } = parts;
+  const { request, response } = exchange;
+  let interaction: Interaction;
+  try {
+    interaction = await provider.interactionDetails(request, response);
+  } catch (error) {
+    if (error instanceof errors.SessionNotFound) return errorPage(400, 'session_not_found');
+    throw error;
+  }
+  // The cookie decides; the address must agree, so that a link to somebody else's page shows nothing.
+  if (interaction.uid !== uid) return errorPage(400, 'session_not_found');
+  if (request.method === 'GET') return show(parts, interaction);
+  const form = isSameOrigin(request, parts.issuer) ? await readForm(request) : undefined;
+  const step = { uid, prompt: interaction.prompt.name };
+  if (form === undefined || !isCsrfToken(parts.csrfKey, step, form.get('csrf'))) {
+    parts.onOutcome('forged');
+    return errorPage(403, 'forbidden');
+  }
+  switch (`${step.prompt} ${form.get('action') ?? ''}`) {
+    case 'login sign-in':
+      return passwordGiven(parts, exchange, interaction, form);
+    case 'consent allow':
+      return allowed(parts, exchange, interaction);
+    case 'login cancel':
+    case 'consent deny':
+      parts.onOutcome('denied');
+      await provider.interactionFinished(
+        request,
+        response,
+        { error: 'access_denied', error_description: 'the user did not allow it' },
+        { mergeWithLastSubmission: false },
+      );
+      return undefined;
+    default:
+      return errorPage(400, 'invalid_request');
+  }
+}
+
+/** Browsers say where a form comes from; a form from anywhere else is not ours (a second wall behind the token). */
+function isSameOrigin({ headers }: IncomingMessage, issuer: string): boolean {
+  const site = headers['sec-fetch-site'];
+  return (
+    (headers.origin === undefined || headers.origin === issuer) &&
+    (site === undefined || site === 'same-origin')
+  );
+}
+
+type Named = {
+  readonly name: string;
+  readonly id: string;
+  readonly redirectUri: string;
+  readonly formTargets: readonly string[];
+};
+
+async function clientOf({ provider }: SignInParts, { params }: Interaction): Promise<Named> {
+  const id = String(params['client_id']);
+  const redirectUri = String(params['redirect_uri']);
+  const client = await provider.Client.find(id);
+  const target = formTarget(redirectUri);
+  return {
+    id,
+    name: client?.clientName ?? hostOf(id) ?? 'a client without a name',
+    redirectUri,
+    formTargets: target === undefined ? [] : [target],
+  };
+}
+
+const hostOf = (clientId: string): string | undefined => URL.parse(clientId)?.host;
+
+async function show(parts: SignInParts, interaction: Interaction): Promise<Page> {
+  if (interaction.prompt.name === 'login') return signInPage(await signInView(parts, interaction));
+  if (interaction.prompt.name !== 'consent') return errorPage(400, 'invalid_request');
+  const { params, uid } = interaction;
+  const client = await clientOf(parts, interaction);
+  return consentPage({
+    action: `/signin/${uid}`,
+    csrf: csrfToken(parts.csrfKey, { uid, prompt: 'consent' }),
+    username: usernameOf(interaction) ?? '',
+    clientName: client.name,
+    clientId: client.id,
+    clientKind: parts.staticClients.has(client.id)
+      ? 'configured'
+      : client.id.startsWith('https://')
+        ? 'document'
+        : 'registered',
+    redirectUri: client.redirectUri,
+    resources: parseResources(parts.issuer, params['resource']),
+    scopes: scopesOf(interaction),
+    formTargets: client.formTargets,
+  });
+}
+
+async function signInView(
+  parts: SignInParts,
+  interaction: Interaction,
+  problem?: SignInView['problem'],
+): Promise<SignInView> {
+  const { uid } = interaction;
+  const client = await clientOf(parts, interaction);
+  return {
+    action: `/signin/${uid}`,
+    csrf: csrfToken(parts.csrfKey, { uid, prompt: 'login' }),
+    clientName: client.name,
+    formTargets: client.formTargets,
+    username: usernameOf(interaction),
+    problem,
+  };
+}
+
+async function passwordGiven(
+  parts: SignInParts,
+  { request, response, source }: Exchange,
+  interaction: Interaction,
+  form: URLSearchParams,
+): Promise<Page | undefined> {
+  const again = async (problem: NonNullable<SignInView['problem']>) => {
+    parts.onOutcome(problem);
+    return signInPage(await signInView(parts, interaction, problem));
+  };
+  const expected = interaction.session?.accountId;
+  let user: Awaited<ReturnType<OAuthPorts['verifyPassword']>>;
+  try {
+    user = await parts.ports.verifyPassword({
+      username: form.get('username') ?? '',
+      password: form.get('password') ?? '',
+      sourceAddress: source,
+    });
+  } catch (error) {
+    if (!(error instanceof SallyportError)) throw error;
+    return again(error.reason === 'busy' ? 'throttled' : 'unavailable');
+  }
+  // Who is signed in proves it again, or signs out first: one browser session is never handed to another user.
+  if (user === undefined || (expected !== undefined && expected !== user.principal)) return again('refused');
+  parts.onOutcome('signed_in');
+  await parts.provider.interactionFinished(
+    request,
+    response,
+    { login: { accountId: user.principal, amr: ['pwd'], remember: false } },
+    { mergeWithLastSubmission: false },
+  );
+  return undefined;
+}
+
+async function allowed(
+  parts: SignInParts,
+  { request, response, source }: Exchange,
+  interaction: Interaction,
+): Promise<Page | undefined> {
+  const { provider, ports, issuer } = parts;
+  const principal = interaction.session?.accountId;
+  if (principal === undefined) return errorPage(400, 'session_not_found');
+  const clientId = String(interaction.params['client_id']);
+  const resources = parseResources(issuer, interaction.params['resource']);
+  let session: Awaited<ReturnType<OAuthPorts['sessions']['open']>>;
+  try {
+    session = await ports.sessions.open({ principal, clientId, sourceAddress: source });
+  } catch (error) {
+    if (!(error instanceof SallyportError)) throw error;
+    return errorPage(503, 'temporarily_unavailable');
+  }
+  // The grant is the session, under the same name, and ends with it.
+  const grant = new provider.Grant({
+    accountId: principal,
+    clientId,
+    ...{ jti: session.sessionId, exp: Math.trunc(session.notAfter / 1000) },
+  });
+  const scopes = scopesOf(interaction);
+  const ofResources = scopes.filter((scope) => scope !== OFFLINE_SCOPE).join(' ');
+  for (const resource of resources) grant.addResourceScope(resource, ofResources);
+  if (scopes.includes(OFFLINE_SCOPE)) grant.addOIDCScope(OFFLINE_SCOPE);
+  const grantId = await grant.save();
+  parts.onOutcome('allowed');
+  await provider.interactionFinished(request, response, { consent: { grantId } });
+  return undefined;
+}
+
+function scopesOf({ params }: Interaction): readonly string[] {
+  return String(params['scope'] ?? '')
+    .split(' ')
+    .filter((scope) => scope !== '');
+}
+
+function usernameOf({ session }: Interaction): string | undefined {
+  return session?.accountId?.replace(/^user:/u, '');
+}

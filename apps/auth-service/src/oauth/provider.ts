@@ -1,0 +1,248 @@
+/**
+ * The OAuth 2.1 authorization server: `oidc-provider`, told what it may do. Code flow with PKCE (S256), resources named by
+ * the client (RFC 8707), DPoP (RFC 9449), `iss` in answers (RFC 9207); no ID tokens, no implicit, hybrid or device flow.
+ */
+import { generateKeyPairSync } from 'node:crypto';
+import type { EventEmitter } from 'node:events';
+import { Provider, errors, interactionPolicy, type Configuration } from 'oidc-provider';
+import { adapterFactory, type AdapterPorts } from './adapter.ts';
+import { applyClientPolicy, type RawMetadata } from './client-policy.ts';
+import type { GuardedFetch } from './guarded-fetch.ts';
+import { MAX_DOCUMENT_BYTES } from './guarded-fetch.ts';
+import { PATHS, PROOF_ALGORITHMS } from './metadata.ts';
+import type { OAuthPorts } from './ports.ts';
+import { OFFLINE_SCOPE, parseResources, RESOURCE_SCOPES, SCOPES } from './scopes.ts';
+import type { DerivedKeys } from './secret.ts';
+import { errorPage, signedOutPage, signOutPage } from '../http/pages/plain-pages.ts';
+import type { Page } from '../http/pages/page.ts';
+
+export type ProviderOptions = {
+  /** Public origin, e.g. `https://localhost:8443`. */
+  readonly issuer: string;
+  readonly keys: DerivedKeys;
+  readonly adapter: AdapterPorts;
+  readonly issueAccessToken: OAuthPorts['issueAccessToken'];
+  readonly fetch: GuardedFetch;
+  /** Whether another metadata document may be fetched now. */
+  readonly mayFetch: () => boolean;
+  readonly allowDynamicRegistration: boolean;
+  readonly clients: readonly StaticClient[];
+  /** How long a sign-in lasts at most. */
+  readonly sessionLifetimeMs: number;
+  readonly passwordSetAt: OAuthPorts['passwordSetAt'];
+  readonly onServerError: (error: unknown) => void;
+};
+
+export type StaticClient = {
+  readonly clientId: string;
+  readonly name: string;
+  readonly redirectUris: readonly string[];
+};
+
+/** Cookies: `__Host-` where the path may be `/`, `__Secure-` where the library binds them to one path. */
+export const COOKIE_NAMES = {
+  session: '__Host-sallyport_session',
+  interaction: '__Secure-sallyport_signin',
+  resume: '__Secure-sallyport_resume',
+} as const;
+
+/** From the first page to the last. */
+const INTERACTION_SECONDS = 10 * 60;
+/** RFC 6749 section 4.1.2 recommends ten minutes at most; a client redeems it at once. */
+const CODE_SECONDS = 60;
+
+export function createProvider(options: ProviderOptions): Provider {
+  const provider = new Provider(options.issuer, configuration(options));
+  // Access tokens are issued by the one place that issues them, under keys that rotate without a restart.
+  Object.assign(provider.AccessToken.prototype, {
+    async getValueAndPayload(this: IssuedToken) {
+      const { token, expiresInSeconds } = await options.issueAccessToken(wantedOf(this));
+      this.expiresIn = expiresInSeconds;
+      // Without a payload nothing is stored: the token's session is what is kept.
+      return { value: token };
+    },
+  });
+  provider.on('server_error', (_ctx, error) => options.onServerError(error));
+  // Koa's own: without a listener it writes to standard error.
+  (provider as EventEmitter).on('error', options.onServerError);
+  return provider;
+}
+
+type IssuedToken = {
+  readonly accountId?: string;
+  readonly clientId?: string;
+  readonly grantId?: string;
+  readonly scope?: string;
+  readonly jkt?: string;
+  readonly aud?: string | readonly string[];
+  expiresIn?: number;
+};
+
+function wantedOf({ accountId, clientId, grantId, scope, jkt, aud }: IssuedToken) {
+  if (accountId === undefined || clientId === undefined || grantId === undefined)
+    throw new errors.InvalidGrant('nobody is behind this token');
+  if (aud === undefined) throw new errors.InvalidTarget('resource is missing');
+  if (scope === undefined || scope === '') throw new errors.InvalidScope('no scope was granted', '');
+  return {
+    sessionId: grantId,
+    principal: accountId,
+    clientId,
+    audience: typeof aud === 'string' ? [aud] : aud,
+    scopes: scope.split(' '),
+    thumbprint: jkt,
+  };
+}
+
+function configuration(options: ProviderOptions): Configuration {
+  const { keys } = options;
+  const cookie = { httpOnly: true, sameSite: 'lax', secure: true, signed: true, overwrite: true } as const;
+  return {
+    adapter: adapterFactory(options.adapter),
+    clients: options.clients.map(({ clientId, name, redirectUris }) => ({
+      client_id: clientId,
+      client_name: name,
+      redirect_uris: [...redirectUris],
+      grant_types: ['authorization_code', 'refresh_token'],
+    })),
+    clientDefaults: { id_token_signed_response_alg: 'ES256', token_endpoint_auth_method: 'none' },
+    clientAuthMethods: ['none'],
+    responseTypes: ['code'],
+    scopes: [...SCOPES],
+    // Never signs anything: ID tokens are not issued. The library will not start without a key.
+    jwks: { keys: [unusedKey()] },
+    enabledJWA: {
+      idTokenSigningAlgValues: ['ES256'],
+      dPoPSigningAlgValues: [...PROOF_ALGORITHMS],
+      clientAuthSigningAlgValues: ['ES256', 'EdDSA'],
+    },
+    pkce: { required: () => true },
+    allowOmittingSingleRegisteredRedirectUri: false,
+    acceptQueryParamAccessTokens: false,
+    cookies: { names: COOKIE_NAMES, keys: [keys.cookies], long: { ...cookie, path: '/' }, short: cookie },
+    routes: {
+      authorization: PATHS.authorization,
+      token: PATHS.token,
+      jwks: PATHS.jwks,
+      registration: PATHS.registration,
+      revocation: PATHS.revocation,
+      introspection: PATHS.introspection,
+      end_session: PATHS.signOut,
+    },
+    features: features(options),
+    ttl: {
+      // What it says is overruled by the issued token itself.
+      AccessToken: 600,
+      AuthorizationCode: CODE_SECONDS,
+      Grant: Math.trunc(options.sessionLifetimeMs / 1000),
+      Interaction: INTERACTION_SECONDS,
+      // As long as its token session, which is its grant.
+      RefreshToken: (ctx) => Math.max(1, ctx.oidc.entities.Grant?.remainingTTL ?? CODE_SECONDS),
+      Session: Math.trunc(options.sessionLifetimeMs / 1000),
+    },
+    // Each use of a refresh token gives a new one; a second use ends the session (RFC 9700 section 4.14.2).
+    rotateRefreshToken: true,
+    issueRefreshToken: async (_ctx, client, source) =>
+      client.grantTypeAllowed('refresh_token') && source.scopes.has(OFFLINE_SCOPE),
+    expiresWithSession: async () => false,
+    extraClientMetadata: {
+      properties: ['sallyport_policy'],
+      validator: (_ctx, _key, _value, metadata) => applyClientPolicy(metadata as RawMetadata),
+    },
+    interactions: { policy: promptPolicy(options), url: (_ctx, { uid }) => `/signin/${uid}` },
+    findAccount: async (_ctx, principal) => ({
+      accountId: principal,
+      claims: async () => ({ sub: principal }),
+    }),
+    clientBasedCORS: (_ctx, origin, client) =>
+      (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin),
+    renderError: async (ctx, out) => show(ctx, errorPage(ctx.status, out.error)),
+    fetch: (url, init) =>
+      options.fetch(url instanceof Request ? url.url : url, init?.headers ? { headers: init.headers } : {}),
+    fetchResponseBodyLimits: {
+      'client_id metadata document': MAX_DOCUMENT_BYTES,
+      jwks_uri: MAX_DOCUMENT_BYTES,
+      sector_identifier_uri: MAX_DOCUMENT_BYTES,
+    },
+    // Compared by the gateway and here alike.
+    clockTolerance: 5,
+    discovery: {},
+    claims: {},
+    extraParams: [],
+    formats: { bitsOfOpaqueRandomness: 256 },
+    acrValues: [],
+  };
+}
+
+function features(options: ProviderOptions): NonNullable<Configuration['features']> {
+  const { issuer, keys } = options;
+  return {
+    devInteractions: { enabled: false },
+    userinfo: { enabled: false },
+    claimsParameter: { enabled: false },
+    pushedAuthorizationRequests: { enabled: false },
+    requestObjects: { enabled: false },
+    clientCredentials: { enabled: false },
+    deviceFlow: { enabled: false },
+    // Both are answered by this service: access tokens are JWTs, which the library leaves alone.
+    revocation: { enabled: false },
+    introspection: { enabled: false },
+    dPoP: { enabled: true, nonceSecret: keys.dpopNonces, requireNonce: () => false },
+    clientIdMetadataDocument: {
+      enabled: true,
+      ack: 'draft-02',
+      allowFetch: async () => options.mayFetch(),
+      allowClient: async () => true,
+      cacheDuration: { min: 30, max: 3600 },
+    },
+    registration: {
+      enabled: options.allowDynamicRegistration,
+      initialAccessToken: false,
+      issueRegistrationAccessToken: false,
+    },
+    resourceIndicators: {
+      enabled: true,
+      // Asked for when a request names none, and when a token request names none of several.
+      defaultResource: async (_ctx, _client, oneOf) => oneOf ?? [...parseResources(issuer, undefined)],
+      useGrantedResource: async () => true,
+      getResourceServerInfo: async (_ctx, resource) => {
+        const [audience = ''] = parseResources(issuer, resource);
+        return { scope: RESOURCE_SCOPES.join(' '), audience, accessTokenFormat: 'jwt' };
+      },
+    },
+    rpInitiatedLogout: {
+      enabled: true,
+      logoutSource: async (ctx, form) => show(ctx, signOutPage(form)),
+      postLogoutSuccessSource: async (ctx) => show(ctx, signedOutPage()),
+    },
+  };
+}
+
+/** The library's own prompts, and one reason more to sign in again: the password was changed or removed since. */
+function promptPolicy({ passwordSetAt }: ProviderOptions): interactionPolicy.DefaultPolicy {
+  const policy = interactionPolicy.base();
+  const { Check } = interactionPolicy;
+  policy.get('login')?.checks.add(
+    new Check('password_changed', 'the password of this sign-in is no longer good', async ({ oidc }) => {
+      const { session, result } = oidc;
+      if (session?.accountId === undefined || result?.login !== undefined) return Check.NO_NEED_TO_PROMPT;
+      const setAt = await passwordSetAt(session.accountId);
+      const isCurrent = setAt !== undefined && setAt / 1000 <= (session.loginTs ?? 0) + 1;
+      return isCurrent ? Check.NO_NEED_TO_PROMPT : Check.REQUEST_PROMPT;
+    }),
+  );
+  return policy;
+}
+
+function show(
+  ctx: { status: number; body: unknown; set(headers: Record<string, string>): void },
+  page: Page,
+): void {
+  ctx.status = page.status;
+  ctx.set({ ...page.headers });
+  ctx.body = page.body;
+}
+
+function unusedKey() {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return { ...privateKey.export({ format: 'jwk' }), use: 'sig', alg: 'ES256', kid: 'unused' };
+}
