@@ -46,6 +46,11 @@ export type MessageCall = Call & {
   readonly parameterHeaders?: Readonly<Record<string, string>>;
   /** Hex SHA-256 of the body as received, for the record. Absent: the record has that of the message as it is written here. */
   readonly requestDigest?: string;
+  /**
+   * The client takes a stream up again itself: one that the server closes in order, with an event id and without the
+   * response (2025-11-25 "Sending Messages", 6), ends like that here. Otherwise, and when it breaks, it is taken up below.
+   */
+  readonly clientResumes?: boolean;
 };
 
 export type ListenCall = Call & {

@@ -29,7 +29,7 @@ export function messageHeaders(message: RouteRequest): Record<string, string> {
 }
 
 /** A client's text: passed on if it is what it should be. */
-function traceHeader(text: string | undefined): Record<string, string> {
+export function traceHeader(text: string | undefined): Record<string, string> {
   return text === undefined || parseTraceparent(text) === undefined ? {} : { traceparent: text };
 }
 
@@ -38,7 +38,7 @@ function contentType(text: string): string {
 }
 
 /** These are ours and plain already; should one ever not be, it is made so. */
-function visible(text: string): string {
+export function visible(text: string): string {
   return /^[\x21-\x7e]+$/u.test(text) ? text : encoded(text);
 }
 
