@@ -54,3 +54,6 @@ const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
 export function oneLine(text: string): string {
   return text.replaceAll(UNPRINTABLE, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
 }
+
+/** One word of a POSIX shell (IEEE 1003.1 section 2.2.2). */
+export const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;

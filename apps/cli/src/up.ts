@@ -22,7 +22,12 @@ import { openTelemetry } from '@sallyport/service/telemetry';
 import { routesOf, type EmbeddedConfig } from './config.ts';
 import { CommandFailed } from './exit.ts';
 import { startFailure } from './start-failure.ts';
-import { ensureDevelopmentPsk, pinLogKey, readLogFindings } from './state/first-start.ts';
+import {
+  ensureDevelopmentPasswords,
+  ensureDevelopmentPsk,
+  pinLogKey,
+  readLogFindings,
+} from './state/first-start.ts';
 import { ensureIdentities, type EmbeddedIdentities } from './state/identities.ts';
 import { takeStateFolder } from './state/take.ts';
 import { firstBindings, readConfig, type RunningSystem, type UpOptions } from './up-options.ts';
@@ -70,6 +75,7 @@ export async function up(options: UpOptions): Promise<RunningSystem | undefined>
     lifecycle.started();
     logFindings = await settled(lifecycle, options.signal, () => readLogFindings(home, identities.trust));
     await ensureDevelopmentPsk(home, identities.trust);
+    await ensureDevelopmentPasswords(home, identities.trust);
     await pinLogKey(home, identities.trust);
     isSetUp = true;
   } catch (error) {

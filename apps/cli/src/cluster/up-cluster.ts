@@ -11,7 +11,12 @@ import type { LocalServer } from '@sallyport/service/local-servers';
 import type { EmbeddedConfig } from '../config.ts';
 import { CommandFailed } from '../exit.ts';
 import { startFailure } from '../start-failure.ts';
-import { ensureDevelopmentPsk, pinLogKey, readLogFindings } from '../state/first-start.ts';
+import {
+  ensureDevelopmentPasswords,
+  ensureDevelopmentPsk,
+  pinLogKey,
+  readLogFindings,
+} from '../state/first-start.ts';
 import type { Home } from '../state/home.ts';
 import { ensureIdentities } from '../state/identities.ts';
 import { takeStateFolder } from '../state/take.ts';
@@ -140,13 +145,15 @@ async function ready(
     isTolerated: ({ service }: Replica, check: string) => service === 'audit-service' && check === 'log',
   };
   // While the gateways come up: it needs none of them.
-  const makePsk = async (): Promise<void> => {
+  const makeCredentials = async (): Promise<void> => {
     const judges = replicas.filter(
       ({ service }) => service === 'auth-service' || service === 'policy-service',
     );
-    if ((await untilReady(judges, within)).length === 0) await ensureDevelopmentPsk(home, trust);
+    if ((await untilReady(judges, within)).length > 0) return;
+    await ensureDevelopmentPsk(home, trust);
+    await ensureDevelopmentPasswords(home, trust);
   };
-  const [open] = await Promise.all([untilReady(replicas, within), makePsk()]);
+  const [open] = await Promise.all([untilReady(replicas, within), makeCredentials()]);
   if (open.length > 0) {
     if (options.signal.aborted) throw new CommandFailed('Interrupted while starting.');
     throw notReady(open);

@@ -17,13 +17,32 @@ describe('what a ready system prints', () => {
       'https://localhost:8443/readyz',
       'localhost:8444 (gRPC)',
       resolve('.sallyport/ca.pem'),
-      '--as admin    user:admin       roles: admin, auditor, sender',
-      '--as alice    user:alice       roles: sender',
+      '--as admin    user:admin       roles: admin, auditor, sender, context-user',
+      '--as alice    user:alice       roles: sender, context-user',
       '--as guest    user:guest       roles: guest',
       '--psk batch   workload:batch   roles: sender',
+      '  server            https://localhost:8443/mcp/everything\n',
+      `sign in as        alice, password in ${resolve('.sallyport/identities/alice.password')}`,
+      'npx sallyport token --as alice --audience everything\n',
+      `NODE_EXTRA_CA_CERTS='${resolve('.sallyport/ca.pem')}' npx mcp-remote https://localhost:8443/mcp/everything`,
     ]) {
       expect(text).toContain(part);
     }
+  });
+
+  test('a configuration that clients read, as JSON on one line', () => {
+    const line = readyText(locateHome({}), '1.2')
+      .split('\n')
+      .find((each) => each.includes('mcpServers'));
+    expect(JSON.parse(line ?? '')).toEqual({
+      mcpServers: {
+        sallyport: {
+          command: 'npx',
+          args: ['mcp-remote', 'https://localhost:8443/mcp/everything'],
+          env: { NODE_EXTRA_CA_CERTS: resolve('.sallyport/ca.pem') },
+        },
+      },
+    });
   });
 
   const homes: readonly [string, Record<string, string>, string][] = [

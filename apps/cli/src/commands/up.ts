@@ -3,11 +3,13 @@ import { relative } from 'node:path';
 import type { Command } from 'commander';
 import { CommandFailed, UsageError } from '../exit.ts';
 import { table } from '../output.ts';
+import { quoted } from '../format.ts';
 import type { RunningCluster } from '../cluster/up-cluster.ts';
 import { DEFAULT_PORT_BASE, type Home } from '../state/home.ts';
 import { DEVELOPMENT_PRINCIPALS, DEVELOPMENT_PSK } from '../state/identities.ts';
 import type { RunningSystem, UpOptions } from '../up-options.ts';
 import type { CommandContext, Run } from './context.ts';
+import { modelContextLines } from './up-model-context.ts';
 
 type Options = {
   config?: string;
@@ -174,6 +176,8 @@ export function readyText(
     `  npx sallyport audit query --since 5m${flags}`,
     `  npx sallyport audit verify${flags}`,
     '',
+    ...modelContextLines(home, flags),
+    '',
     'Ctrl-C stops it.',
   ].join('\n');
 }
@@ -187,6 +191,3 @@ function commandFlags(home: Home): string {
     (isDefaultPort ? '' : ` --port-base ${home.ports.https}`)
   );
 }
-
-/** One word of a POSIX shell (IEEE 1003.1 section 2.2.2). */
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;

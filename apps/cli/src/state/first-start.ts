@@ -1,12 +1,13 @@
-/** Calls that `up` makes on itself: a first start's pre-shared key, the pinned key of the audit log, what is wrong with it. */
+/** Calls that `up` makes on itself: a first start's pre-shared key and passwords, the pinned key of the audit log, what is wrong with it. */
+import { randomBytes } from 'node:crypto';
 import { auditv1, authv1 } from '@sallyport/proto';
 import { grpcClient } from '@sallyport/service/grpc';
-import type { Identity, Trust } from '@sallyport/service/identity';
+import type { Trust } from '@sallyport/service/identity';
 import { pskFileText } from '../commands/psk.ts';
 import { addressOf, requireIdentity } from '../connect.ts';
 import { readIfPresent, writePrivate } from './files.ts';
 import type { Home } from './home.ts';
-import { DEVELOPMENT_PSK } from './identities.ts';
+import { DEVELOPMENT_PRINCIPALS, DEVELOPMENT_PSK, DEVELOPMENT_SIGN_INS } from './identities.ts';
 
 const DEADLINE_MS = 10_000;
 
@@ -14,14 +15,7 @@ const DEADLINE_MS = 10_000;
 export async function ensureDevelopmentPsk(home: Home, trust: Trust): Promise<void> {
   const file = home.pskFile(DEVELOPMENT_PSK.name);
   if ((await readIfPresent(file)) !== undefined) return;
-  const identity: Identity = await requireIdentity(home, 'admin');
-  await using client = grpcClient(authv1.AuthService, {
-    address: addressOf(home, 'auth-service'),
-    expectedServer: 'auth-service',
-    identity,
-    trust,
-    deadlineMs: DEADLINE_MS,
-  });
+  await using client = await authService(home, trust);
   const made = await client.createPsk({
     principal: DEVELOPMENT_PSK.principal,
     lifetimeDays: 365,
@@ -29,6 +23,28 @@ export async function ensureDevelopmentPsk(home: Home, trust: Trust): Promise<vo
   });
   await writePrivate(file, pskFileText(DEVELOPMENT_PSK.principal, made));
 }
+
+/** Passwords for the sign-in page: random, and the file is where to find one. */
+export async function ensureDevelopmentPasswords(home: Home, trust: Trust): Promise<void> {
+  for (const { name, principal } of DEVELOPMENT_PRINCIPALS) {
+    if (!(DEVELOPMENT_SIGN_INS as readonly string[]).includes(name)) continue;
+    const file = home.passwordFile(name);
+    if ((await readIfPresent(file)) !== undefined) continue;
+    const password = randomBytes(15).toString('base64url');
+    await using client = await authService(home, trust);
+    await client.setPassword({ principal, password });
+    await writePrivate(file, `${password}\n`);
+  }
+}
+
+const authService = async (home: Home, trust: Trust) =>
+  grpcClient(authv1.AuthService, {
+    address: addressOf(home, 'auth-service'),
+    expectedServer: 'auth-service',
+    identity: await requireIdentity(home, 'admin'),
+    trust,
+    deadlineMs: DEADLINE_MS,
+  });
 
 /**
  * Writes the audit log's verifier key beside the trust root on first start, and never again: from then on a log signed

@@ -36,6 +36,8 @@ export type Home = {
   /** Certificate and key of one of Sallyport's own services. */
   serviceFiles(name: string): IdentityFiles;
   pskFile(name: string): string;
+  /** What a user types at the sign-in page. */
+  passwordFile(name: string): string;
   spoolFolder(service: string): string;
 };
 
@@ -63,6 +65,7 @@ export function locateHome(
     identityFiles: (name) => filesOf(at('identities'), name),
     serviceFiles: (name) => filesOf(at('services'), name),
     pskFile: (name) => at('identities', `${name}.psk.json`),
+    passwordFile: (name) => at('identities', `${name}.password`),
     spoolFolder: (service) => at('spool', service),
   };
 }

@@ -38,6 +38,9 @@ export const DEVELOPMENT_PSK = {
   roles: ['sender', 'context-user'],
 } as const;
 
+/** Who of them may sign in at the sign-in page, for stock clients of the Model Context Protocol. */
+export const DEVELOPMENT_SIGN_INS = ['alice', 'guest'] as const;
+
 export type EmbeddedIdentities = {
   readonly trust: Trust;
   readonly services: Readonly<Record<ServiceName, Identity>>;
