@@ -1,0 +1,59 @@
+/** A Sallyport of its own with servers behind its Model Context Protocol door, and what a test does at it. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { runCommand, type Ran } from './command-line.ts';
+import type { AccessToken } from './credential-shim.ts';
+import { freePortBase } from './ports.ts';
+import { eventually, startSystem } from './running-system.ts';
+import { temporaryHome } from './temporary-home.ts';
+
+export type Door = AsyncDisposable & {
+  readonly caFile: string;
+  readonly ca: string;
+  url(route: string): string;
+  /** A bearer token for one route. */
+  token(route: string, as?: string): Promise<AccessToken>;
+  sallyport(...args: string[]): Promise<Ran>;
+  /** Rejects unless the command succeeds. */
+  done(...args: string[]): Promise<Record<string, unknown>[]>;
+  /** Records of what has ended, once there are at least so many. */
+  records(count: number, ...filter: string[]): Promise<Record<string, unknown>[]>;
+};
+
+/** `servers` as they are written in `sallyport.yaml`; none means the demonstration. */
+export async function startDoor(
+  servers: Readonly<Record<string, unknown>>,
+  profile: 'embedded' | 'cluster' = 'embedded',
+): Promise<Door> {
+  await using stack = new AsyncDisposableStack();
+  const home = stack.use(await temporaryHome(await freePortBase()));
+  const modelContext = { servers, allowBearerTokens: true };
+  await writeFile(home.configFile, JSON.stringify({ modelContext }), { mode: 0o600 });
+  stack.use(await startSystem(home, { profile }));
+  const flags = ['--home', home.folder, '--port-base', String(home.ports.https)];
+  const sallyport = (...args: string[]): Promise<Ran> => runCommand([...args, ...flags]);
+  const done = async (...args: string[]): Promise<Record<string, unknown>[]> => {
+    const ran = await sallyport(...args, '--json');
+    if (ran.code !== 0) throw new Error(`${args.join(' ')}: ${ran.code}\n${ran.out}${ran.err}`);
+    return ran.json();
+  };
+  const ca = await readFile(home.caFile, 'utf8');
+  const owned = stack.move();
+  return {
+    caFile: home.caFile,
+    ca,
+    url: (route) => `https://localhost:${home.ports.https}/mcp/${route}`,
+    async token(route, as = 'alice') {
+      const [token] = await done('token', '--as', as, '--audience', route);
+      return token as AccessToken;
+    },
+    sallyport,
+    done,
+    records: (count, ...filter) =>
+      eventually(`${count} records of ${filter.join(' ')}`, async () => {
+        const found = await done('audit', 'query', ...filter);
+        const ended = found.filter(({ decision, outcome }) => decision === 'deny' || outcome !== undefined);
+        return ended.length >= count ? ended : undefined;
+      }),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
