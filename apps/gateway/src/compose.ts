@@ -43,6 +43,7 @@ import { configProblems, DEFAULT_POLICY_MAX_AGE_MS, type GatewayConfig } from '.
 import { memoryReplayGuard } from './guard/memory.ts';
 import type { SharedGuardFactory } from './guard/redis.ts';
 import { buildRoutes } from './routes/build.ts';
+import { tokenDestination } from './routes/token.ts';
 import { routeMeters } from './routes/measure.ts';
 import { routes } from './rpc/routes.ts';
 
@@ -185,10 +186,16 @@ export async function composeGateway(
       onProblem: (error) => log.error('rejected frames could not be recorded', { error }),
     }),
   );
+  const tokens = tokenDestination(config.door, {
+    auth,
+    now,
+    origin: () => config.door?.publicOrigin ?? `https://localhost:${http.port}`,
+  });
   const destinations = building.use(
     buildRoutes(config.routes, {
       ...{ log, monotonic, meters: routeMeters(metrics) },
       random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS,
+      builtIn: tokens,
     }),
   );
   const outcomes = createOutcomes({

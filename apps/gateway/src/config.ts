@@ -1,7 +1,10 @@
 /** What a gateway must be told. Addresses are `host:port`; who answers there is proved by SPIFFE name. */
 import { ADDRESS } from '@sallyport/service/process';
+import { doorProblems, type DoorConfig } from './door/config.ts';
 import { DESTINATION, routeProblems, type RouteConfig } from './routes/config.ts';
+import { TOKEN_DESTINATION } from './routes/token.ts';
 
+export type { DoorConfig } from './door/config.ts';
 export type { RouteConfig } from './routes/config.ts';
 
 export type GatewayConfig = {
@@ -27,6 +30,8 @@ export type GatewayConfig = {
   };
   /** By destination. */
   readonly routes: Readonly<Record<string, RouteConfig>>;
+  /** The Model Context Protocol door, on the HTTPS port. Absent: there is none. */
+  readonly door?: DoorConfig;
 };
 
 /** As often as revocation is checked again (PROTOCOL.md "Session lifetime"). */
@@ -61,9 +66,11 @@ export function configProblems(config: GatewayConfig): string[] {
   bounded(config.spoolMaxBytes, SPOOL_BYTES, 'spoolMaxBytes');
   for (const [name, route] of Object.entries(config.routes)) {
     const key = `routes.${name}`;
+    demand(name !== TOKEN_DESTINATION, key, 'named otherwise: that destination is built in');
     demand(DESTINATION.test(name), key, 'named with 1 to 255 printable characters and no blanks');
     problems.push(...routeProblems(key, route));
   }
+  if (config.door !== undefined) problems.push(...doorProblems(config.door));
   return problems;
 }
 

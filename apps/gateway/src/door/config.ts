@@ -1,5 +1,6 @@
 /** What the Model Context Protocol door must be told. */
 import { ADDRESS } from '@sallyport/service/process';
+import { upstreamProblems, type ServersConfig } from './upstream/config.ts';
 
 export type DoorConfig = {
   /** `https://host[:port]`, as clients reach it. Default: `https://localhost:` and the HTTPS port. */
@@ -16,6 +17,12 @@ export type DoorConfig = {
   readonly maxBodyBytes?: number;
   /** Requests and streams under way. Default 8,192; beyond it 503 with Retry-After. */
   readonly maxConcurrent?: number;
+  /** By route: a path segment each (`ROUTE_NAME`). */
+  readonly servers?: ServersConfig;
+  /** Holds a folder for each principal of a server that runs here. Default: beside the last good policy bundle. */
+  readonly workDirectory?: string;
+  /** Where the commands of servers that run here are looked up, and all that those inherit. */
+  readonly path?: string;
 };
 
 export const DOOR_BODY_BYTES = { default: 1024 * 1024, min: 1024, max: 16 * 1024 * 1024 } as const;
@@ -53,6 +60,14 @@ export function doorProblems(door: DoorConfig): string[] {
     'authHttpAddress',
     'host:port',
   );
+  for (const [route, server] of Object.entries(door.servers ?? {})) {
+    demand(
+      ROUTE_NAME.test(route),
+      `servers.${route}`,
+      'named with a-z, 0-9, "_" and "-", 63 characters at most',
+    );
+    problems.push(...upstreamProblems(`door.servers.${route}`, server));
+  }
   within(door.maxBodyBytes, DOOR_BODY_BYTES, 'maxBodyBytes');
   within(door.maxConcurrent, DOOR_CONCURRENT, 'maxConcurrent');
   return problems;

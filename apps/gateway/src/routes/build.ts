@@ -16,12 +16,17 @@ export type Routes = AsyncDisposable & {
   troubled(): readonly { readonly destination: string; readonly state: BreakerState }[];
 };
 
-export type BuildPorts = Omit<AttemptsPorts, 'meter'> & { readonly meters: RouteMeters; readonly log: Log };
+export type BuildPorts = Omit<AttemptsPorts, 'meter'> & {
+  readonly meters: RouteMeters;
+  readonly log: Log;
+  /** Destinations of the gateway itself. */
+  readonly builtIn?: Readonly<Record<string, Route>>;
+};
 
 /** From a configuration without problems. Throws `TypeError` for files that cannot be used. */
 export function buildRoutes(config: Readonly<Record<string, RouteConfig>>, ports: BuildPorts): Routes {
   const { meters, log, monotonic, random } = ports;
-  const byName = new Map<string, Route>();
+  const byName = new Map<string, Route>(Object.entries(ports.builtIn ?? {}));
   const remote = new Map<string, RemoteRoute>();
   const closing = new AsyncDisposableStack();
   const connections = closing.use(natsConnections(log, monotonic));
