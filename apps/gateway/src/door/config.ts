@@ -18,7 +18,7 @@ export type DoorConfig = {
   /** Requests and streams under way. Default 8,192; beyond it 503 with Retry-After. */
   readonly maxConcurrent?: number;
   /** By route: a path segment each (`ROUTE_NAME`). */
-  readonly servers?: ServersConfig;
+  readonly servers: ServersConfig;
   /** Holds a folder for each principal of a server that runs here. Default: beside the last good policy bundle. */
   readonly workDirectory?: string;
   /** Where the commands of servers that run here are looked up, and all that those inherit. */
@@ -60,7 +60,7 @@ export function doorProblems(door: DoorConfig): string[] {
     'authHttpAddress',
     'host:port',
   );
-  for (const [route, server] of Object.entries(door.servers ?? {})) {
+  for (const [route, server] of Object.entries(door.servers)) {
     demand(
       ROUTE_NAME.test(route),
       `servers.${route}`,

@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { errors, jwtVerify, type JWTPayload } from 'jose';
 import { freezePrincipal, type Principal } from '@sallyport/policy-engine';
 import { parsePrincipalId } from '@sallyport/service/identity';
-import { TOKEN_ALGORITHMS, type TokenKeys } from './keys.ts';
+import { TOKEN_ALGORITHMS, type TokenKey, type TokenKeys } from './keys.ts';
 
 export type AccessToken = {
   /** Frozen. */
@@ -46,7 +46,7 @@ export type TokenVerifier = {
 };
 
 export type TokenVerifierOptions = {
-  readonly keys: Pick<TokenKeys, 'find'>;
+  readonly keys: Pick<TokenKeys, 'find' | 'refresh'>;
   readonly issuer: string;
   readonly now: () => number;
   /** Tokens remembered. Default 8,192, some 10 MiB. */
@@ -80,6 +80,14 @@ export function tokenVerifier(options: TokenVerifierOptions): TokenVerifier {
     }
   }
 
+  /** A key may have been made after we were told of the others: the token came faster than its announcement. */
+  async function keyOf(keyId: string): Promise<TokenKey | undefined> {
+    const known = keys.find(keyId);
+    if (known !== undefined) return known;
+    await keys.refresh();
+    return keys.find(keyId);
+  }
+
   return {
     get remembered() {
       return remembered.size;
@@ -97,8 +105,8 @@ export function tokenVerifier(options: TokenVerifierOptions): TokenVerifier {
       try {
         const { payload } = await jwtVerify(
           token,
-          ({ kid, alg }) => {
-            const key = kid === undefined ? undefined : keys.find(kid);
+          async ({ kid, alg }) => {
+            const key = kid === undefined ? undefined : await keyOf(kid);
             if (key === undefined) throw new UnknownKey();
             // A key serves the one algorithm it was made for (RFC 8725 section 3.1).
             if (key.algorithm !== alg) throw new errors.JOSEAlgNotAllowed();

@@ -57,7 +57,7 @@ export type Authenticate = (credentials: Credentials) => Promise<Authentication>
 
 export type AuthenticatePorts = {
   readonly tokens: TokenVerifier;
-  readonly keys: Pick<TokenKeys, 'isCurrent'>;
+  readonly keys: Pick<TokenKeys, 'isCurrent' | 'refresh'>;
   readonly verifyProof: ProofVerifier;
   readonly proofs: ProofGuard;
   readonly nonces: ProofNonces;
@@ -135,6 +135,7 @@ export function authenticator(ports: AuthenticatePorts): Authenticate {
     const [, name = '', presented = ''] = CREDENTIALS.exec(header) ?? [];
     const scheme = name === '' ? undefined : name.toLowerCase() === 'bearer' ? 'Bearer' : 'DPoP';
     if (scheme === undefined) return refusal('scheme', 401, undefined, undefined);
+    if (!keys.isCurrent()) await keys.refresh();
     if (!keys.isCurrent()) return unavailable(scheme);
     const token = await tokens.verify(presented);
     if (typeof token === 'string') return refusal(token, 401, scheme, 'invalid_token');

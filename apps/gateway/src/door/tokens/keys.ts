@@ -3,6 +3,7 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import { ED25519, toBase64url } from '@sallyport/crypto';
 import { keyv1 } from '@sallyport/proto';
 import { followKeys, type Follower, type FollowKeysOptions } from '@sallyport/service/feed';
+import { tokenBucket } from '../../domain/token-bucket.ts';
 
 export const TOKEN_KEY_PURPOSE = 'access-token';
 
@@ -17,6 +18,8 @@ export type TokenKeys = {
   find(keyId: string): TokenKey | undefined;
   /** False while there is nothing to go by: no key was heard of yet, or nobody could say for too long what is compromised. */
   isCurrent(): boolean;
+  /** Asks anew, as often as it may; for a name that is not known yet. Never rejects. */
+  refresh(): Promise<void>;
 };
 
 export type FollowedTokenKeys = TokenKeys & AsyncDisposable & { readonly feed: Follower };
@@ -26,6 +29,8 @@ export type FollowedTokenKeys = TokenKeys & AsyncDisposable & { readonly feed: F
  * No token is made meanwhile, and those that exist live for minutes.
  */
 const BELIEVED_FOR_MS = 60 * 60_000;
+/** Whoever presents names of keys that there are not must not make us ask for each. */
+const ASK = { perSecond: 4, burst: 8 } as const;
 /** NIST SP 800-57 part 1 section 7.2: a deactivated key still verifies what it signed before. */
 const USABLE: ReadonlySet<keyv1.KeyState> = new Set([keyv1.KeyState.ACTIVE, keyv1.KeyState.DEACTIVATED]);
 
@@ -35,6 +40,7 @@ export async function followTokenKeys(
 ): Promise<FollowedTokenKeys> {
   const { onChange, ...rest } = options;
   let known: ReadonlyMap<string, TokenKey> | undefined;
+  const mayAsk = tokenBucket(ASK, () => rest.clock.monotonic());
   const feed = await followKeys({
     deadAfterMs: BELIEVED_FOR_MS,
     ...rest,
@@ -48,6 +54,7 @@ export async function followTokenKeys(
     feed,
     find: (keyId) => known?.get(keyId),
     isCurrent: () => known !== undefined && known.size > 0 && !feed.isDead(),
+    refresh: async () => (mayAsk.take() ? feed.ask() : undefined),
     [Symbol.asyncDispose]: () => feed[Symbol.asyncDispose](),
   };
 }
