@@ -32,6 +32,7 @@ import { createSessionEnds } from './app/session-ends.ts';
 import { createSessions } from './app/sessions.ts';
 import { createShares, type ShareLimits } from './app/shares.ts';
 import { UnderWay } from './app/under-way.ts';
+import { within } from './app/within.ts';
 import { gatewayRecords } from './clients/audit.ts';
 import { followBundleKeys } from './clients/bundle-keys.ts';
 import { checkPolicy, denyWhenStale } from './clients/policy-age.ts';
@@ -39,8 +40,11 @@ import { startPolicyFeed } from './clients/policy-feed.ts';
 import { admitWhileFollowed, followRevocations } from './clients/revocations.ts';
 import { authClient, bytesOf, keyClient } from './clients/services.ts';
 import { sessionRecords } from './clients/session-records.ts';
+import { openDoor, openDoorServers } from './door/compose.ts';
+import { memoryPins } from './door/guarded/index.ts';
 import { configProblems, DEFAULT_POLICY_MAX_AGE_MS, type GatewayConfig } from './config.ts';
 import { memoryReplayGuard } from './guard/memory.ts';
+import { memoryProofGuard } from './guard/proofs.ts';
 import type { SharedGuardFactory } from './guard/redis.ts';
 import { buildRoutes } from './routes/build.ts';
 import { tokenDestination } from './routes/token.ts';
@@ -60,7 +64,7 @@ export type GatewayParts = {
   /** What `/metrics` shows, where the process hosts more than the gateway. */
   readonly metrics?: Pick<Metrics, 'exposition'>;
   /** What already listens on `httpsPort`, where the process has it from its first moment on. */
-  readonly probes?: Pick<Probes, 'port'>;
+  readonly probes?: Pick<Probes, 'port' | 'handle'>;
   /** The cluster profile's: `redisReplayGuard(target)`. Absent, this process keeps its replay state to itself. */
   readonly guard?: SharedGuardFactory;
 };
@@ -171,6 +175,7 @@ export async function composeGateway(
   const underWay = new UnderWay(MAX_UNDER_WAY);
   const shared = sharedGuard === undefined ? undefined : building.use(await sharedGuard({ clock, log }));
   const guard = overrides.guard ?? shared?.guard ?? memoryReplayGuard({ clock });
+  const proofs = shared?.proofs ?? memoryProofGuard({ clock });
   const onDefect = (error: unknown): void => log.error('a defect of the gateway', { error });
   const measure = pipelineMetrics(metrics, {
     sessions: () => sessions.size,
@@ -186,6 +191,17 @@ export async function composeGateway(
       onProblem: (error) => log.error('rejected frames could not be recorded', { error }),
     }),
   );
+  const decide = denyWhenStale(engine.decide.bind(engine), () => holder.current, maxAgeMs);
+  const doorServers =
+    config.door === undefined
+      ? undefined
+      : building.use(
+          await openDoorServers(config.door, {
+            ...{ runtime, decide, keys, records: records.calls, pins: memoryPins('first-use') },
+            policyRevision: () => String(holder.revision),
+            bundleDirectory: config.bundleDirectory,
+          }),
+        );
   const tokens = tokenDestination(config.door, {
     auth,
     now,
@@ -206,7 +222,6 @@ export async function composeGateway(
     onDefect,
   });
   const giveUp = new AbortController();
-  const decide = denyWhenStale(engine.decide.bind(engine), () => holder.current, maxAgeMs);
   const revoked = revokedSessions();
   const revocations = building.use(
     await followRevocations({
@@ -364,6 +379,18 @@ export async function composeGateway(
         metrics: { ...metrics, ...shown },
       }),
     );
+  const door =
+    config.door === undefined || doorServers === undefined
+      ? undefined
+      : building.use(
+          await openDoor(config.door, {
+            ...{ runtime, probes: http, servers: doorServers, proofs, keys, meter, revoked, revocations },
+            recordRejection: (entry) => records.rejection(entry),
+            ...(overrides.rejectionIntervalMs === undefined
+              ? {}
+              : { rejectionIntervalMs: overrides.rejectionIntervalMs }),
+          }),
+        );
   // Disposed first: no new work, then what is under way ends, then the sessions and their carriers do.
   building.defer(async () => {
     server.setServing(false);
@@ -393,20 +420,17 @@ export async function composeGateway(
           .map(({ destination, state }) => `${destination}: circuit ${state.replace('_', '-')}`)
           .join(', ') || undefined,
       audit: () => trail.ready(),
+      ...(door === undefined
+        ? {}
+        : {
+            door: async () => [door.note(), doorServers?.trouble()].filter(Boolean).join(', ') || undefined,
+          }),
       ...(shared === undefined ? {} : { guard: () => shared.ready() }),
       auth: () => auth.waitForReady(READY_WITHIN_MS),
       key: () => keys.waitForReady(READY_WITHIN_MS),
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
-}
-
-/** Resolves when `work` does, or after `ms`. */
-async function within(ms: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
-  await Promise.race([work, late]);
-  clearTimeout(timer);
 }
 
 /** The process's signing key, vouched for anew long before its delegation ends. */
