@@ -21,7 +21,7 @@ const START_TIMEOUT_MS = 90_000;
 const STOP_TIMEOUT_MS = 15_000;
 // proc(5): utime and stime are fields 14 and 15, in clock ticks, of which Linux has 100 a second on every platform.
 const TICKS_PER_SECOND = 100;
-const PORTS = 6;
+const PORTS = 7;
 
 /**
  * In the cluster profile one gateway is measured, with servers and the other services in processes of their own. Throws,

@@ -10,6 +10,8 @@ export const modelContextConfig = object({
   publicOrigin: optional(string({ maxLength: 512 })),
   /** Of web pages that may use the door. */
   allowedOrigins: list(string({ maxLength: 512 })),
+  /** Clients may register themselves (RFC 7591), as most do that publish nothing about themselves. Default: as above. */
+  allowDynamicRegistration: optional(boolean()),
   /** By route. Default: the official demonstration server as `everything`. */
   servers: serversSchema,
 });
@@ -36,3 +38,7 @@ export function serversOf({ servers }: Pick<ModelContextConfig, 'servers'>): Ser
   if (written.length === 0) return demonstration();
   return Object.fromEntries(written.map(([route, server]) => [route, serverConfigOf(server)]));
 }
+
+/** Where clients reach the door: issuer of tokens and origin of what they are for. */
+export const publicOriginOf = (config: Pick<ModelContextConfig, 'publicOrigin'>, httpsPort: number): string =>
+  config.publicOrigin ?? `https://localhost:${httpsPort}`;

@@ -21,6 +21,7 @@ import type { ServiceRuntime } from '@sallyport/service/runtime';
 import { openTelemetry } from '@sallyport/service/telemetry';
 import { routesOf, type EmbeddedConfig } from './config.ts';
 import { CommandFailed } from './exit.ts';
+import { publicOriginOf, serversOf } from './model-context.ts';
 import { startFailure } from './start-failure.ts';
 import {
   ensureDevelopmentPasswords,
@@ -36,6 +37,13 @@ const HOST = '127.0.0.1';
 const LEASE_MS = 60 * 60 * 1000;
 const SESSION_LIFETIME_MS = 12 * 60 * 60 * 1000;
 const CHECKPOINT_INTERVAL_MS = 100;
+const OAUTH_DEFAULTS = {
+  maxRegisteredClients: 1_000,
+  registeredClientLifetimeMs: 30 * 24 * 60 * 60 * 1000,
+  allowPrivateMetadataHosts: [],
+  metadataCaFile: undefined,
+  clients: [],
+};
 
 /** Starts everything and resolves when all of it is ready; undefined when only the configuration was to be checked. */
 export async function up(options: UpOptions): Promise<RunningSystem | undefined> {
@@ -110,6 +118,7 @@ async function startServices(parts: Parts): Promise<void> {
   const { home } = parts.options;
   const { ports } = home;
   const address = (port: number): string => `${HOST}:${port}`;
+  const publicOrigin = publicOriginOf(config.modelContext, ports.https);
   const at = {
     keyAddress: address(ports.key),
     policyAddress: address(ports.policy),
@@ -167,6 +176,12 @@ async function startServices(parts: Parts): Promise<void> {
         anchorsPem: identities.trust.caPem,
         trustDomain: identities.trust.trustDomain,
         sessionLifetimeMs: SESSION_LIFETIME_MS,
+        publicOrigin,
+        oauth: {
+          ...OAUTH_DEFAULTS,
+          httpPort: ports.signIn,
+          allowDynamicRegistration: config.modelContext.allowDynamicRegistration ?? true,
+        },
       },
       runtime,
       { database },
@@ -201,6 +216,15 @@ async function startServices(parts: Parts): Promise<void> {
         revocations: { deadAfterMs: config.revocations.deadAfter },
         ...(config.spool.maxBytes === undefined ? {} : { spoolMaxBytes: config.spool.maxBytes }),
         routes: { ...routesOf(config), echo: { kind: 'echo' } },
+        door: {
+          publicOrigin,
+          allowedOrigins: config.modelContext.allowedOrigins,
+          // Stock clients send tokens that are bound to no key; `doctor` says so.
+          allowBearerTokens: config.modelContext.allowBearerTokens ?? true,
+          authHttpAddress: address(ports.signIn),
+          servers: serversOf(config.modelContext),
+          workDirectory: home.serversFolder,
+        },
       },
       runtime,
       {

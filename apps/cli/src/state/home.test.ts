@@ -25,6 +25,7 @@ describe('the ports', () => {
       key: 9003,
       policy: 9004,
       audit: 9005,
+      signIn: 9006,
     });
   });
 
@@ -32,13 +33,13 @@ describe('the ports', () => {
     ['by default', {}, {}, DEFAULT_PORT_BASE],
     ['an empty variable counts as unset', { SALLYPORT_PORT_BASE: '' }, {}, DEFAULT_PORT_BASE],
     ['--port-base wins', { SALLYPORT_PORT_BASE: '9000' }, { portBase: '9100' }, 9100],
-    ['the last that leaves room', {}, { portBase: '65530' }, 65_530],
+    ['the last that leaves room', {}, { portBase: '65529' }, 65_529],
   ];
   test.each(bases)('%s', (_, env, given, base) => expect(locateHome(env, given).ports.https).toBe(base));
 
-  test.each(['0', '-1', '65531', '70000', '8443.5', 'http', '1e3x'])('"%s" is refused', (portBase) => {
+  test.each(['0', '-1', '65530', '70000', '8443.5', 'http', '1e3x'])('"%s" is refused', (portBase) => {
     expect(() => locateHome({}, { portBase })).toThrow(UsageError);
-    expect(() => locateHome({}, { portBase })).toThrow(/SALLYPORT_PORT_BASE.*65530/);
+    expect(() => locateHome({}, { portBase })).toThrow(/SALLYPORT_PORT_BASE.*65529/);
   });
 });
 

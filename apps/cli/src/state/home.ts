@@ -5,7 +5,7 @@ import { UsageError } from '../exit.ts';
 export const DEFAULT_PORT_BASE = 8443;
 
 /** Offsets from the base; the services follow the two doors (DESIGN.md section 11). */
-const PORT_OFFSETS = { https: 0, channel: 1, auth: 2, key: 3, policy: 4, audit: 5 } as const;
+const PORT_OFFSETS = { https: 0, channel: 1, auth: 2, key: 3, policy: 4, audit: 5, signIn: 6 } as const;
 
 export type Ports = Readonly<Record<keyof typeof PORT_OFFSETS, number>>;
 
@@ -25,6 +25,8 @@ export type Home = {
   readonly rootKeyFile: string;
   readonly auditLogFolder: string;
   readonly bundleFolder: string;
+  /** A folder for each principal of each server that runs here. */
+  readonly serversFolder: string;
   /** Of the cluster profile: its processes, its servers, their passwords. */
   readonly clusterFolder: string;
   /** Where the processes of the running cluster are; there only while it runs. */
@@ -59,6 +61,7 @@ export function locateHome(
     rootKeyFile: at('root.key'),
     auditLogFolder: at('audit-log'),
     bundleFolder: at('bundle'),
+    serversFolder: at('servers'),
     clusterFolder: at('cluster'),
     endpointsFile: at('cluster', 'endpoints.json'),
     clientFolder: at('client'),
@@ -89,5 +92,6 @@ function portsFrom(text: string | undefined): Ports {
     key: base + PORT_OFFSETS.key,
     policy: base + PORT_OFFSETS.policy,
     audit: base + PORT_OFFSETS.audit,
+    signIn: base + PORT_OFFSETS.signIn,
   };
 }
