@@ -10,6 +10,7 @@ import { addPolicyCommands } from './commands/policy.ts';
 import { addPskCommands } from './commands/psk.ts';
 import { addSendCommand } from './commands/send.ts';
 import { addSessionsCommands } from './commands/sessions.ts';
+import { addTokenCommands } from './commands/token.ts';
 import { addUpCommand } from './commands/up.ts';
 import { CommandFailed, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, UsageError } from './exit.ts';
 import { createOutput, type Output } from './output.ts';
@@ -72,6 +73,7 @@ export function buildProgram(invocation: Invocation, output: Output): Command {
     addPolicyCommands,
     addKeysCommands,
     addSessionsCommands,
+    addTokenCommands,
     addPskCommands,
     addDoctorCommand,
   ];

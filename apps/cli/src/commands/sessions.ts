@@ -9,7 +9,9 @@ import { table } from '../output.ts';
 import type { CommandContext, Run } from './context.ts';
 
 export function addSessionsCommands(program: Command, run: Run): void {
-  const sessions = program.command('sessions').description('Sessions of the secure channel');
+  const sessions = program
+    .command('sessions')
+    .description('Sessions of the secure channel, and of access tokens');
   sessions
     .command('list')
     .description('List sessions, newest first')
@@ -49,6 +51,9 @@ async function listSessions(context: CommandContext, options: ListOptions): Prom
     principal: session.principal,
     tenant: session.tenant,
     method: session.method,
+    // Of services that are older than tokens: they have channels only.
+    kind: session.kind === '' ? 'channel' : session.kind,
+    clientId: session.clientId === '' ? undefined : session.clientId,
     state: session.state,
     openedAt: timeText(session.openedAt),
     notAfter: timeText(session.notAfter),
@@ -60,8 +65,15 @@ async function listSessions(context: CommandContext, options: ListOptions): Prom
     for (const row of flat) context.output.result(row, '');
     return;
   }
-  const cells = flat.map((row) => [row.sessionId, row.principal, row.method, row.state, row.openedAt ?? '']);
-  context.output.result({}, table(['SESSION', 'PRINCIPAL', 'METHOD', 'STATE', 'OPENED'], cells));
+  const cells = flat.map((row) => [
+    row.sessionId,
+    row.principal,
+    row.kind,
+    row.method,
+    row.state,
+    row.openedAt ?? '',
+  ]);
+  context.output.result({}, table(['SESSION', 'PRINCIPAL', 'KIND', 'METHOD', 'STATE', 'OPENED'], cells));
 }
 
 async function revokeSessions(
