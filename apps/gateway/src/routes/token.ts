@@ -10,7 +10,7 @@ import { SallyportError, type Reason } from '@sallyport/service/errors';
 import type { ServiceCalls } from '@sallyport/service/grpc';
 import { timestampMs } from '@bufbuild/protobuf/wkt';
 import type { Route, RouteResult } from '../app/ports.ts';
-import type { DoorConfig } from '../door/config.ts';
+import { ROUTE_NAME, type DoorConfig } from '../door/config.ts';
 import { resourceOf } from '../door/tokens/resource.ts';
 
 export const TOKEN_DESTINATION = 'sallyport.token';
@@ -21,12 +21,12 @@ export function tokenDestination(
   ports: Pick<TokenRoutePorts, 'auth' | 'now'> & { readonly origin: () => string },
 ): Readonly<Record<string, Route>> {
   if (door === undefined) return {};
-  const resource = (route?: string): string => resourceOf(ports.origin(), route).url;
   return {
     [TOKEN_DESTINATION]: tokenRoute({
       ...ports,
       allowsBearer: door.allowBearerTokens,
-      defaultAudience: () => [resource(), ...Object.keys(door.servers).map(resource)],
+      resource: (route) => resourceOf(ports.origin(), route).url,
+      routes: Object.keys(door.servers),
     }),
   };
 }
@@ -35,13 +35,16 @@ export type TokenRoutePorts = {
   readonly auth: Pick<ServiceCalls<typeof authv1.AuthService>, 'issueToken'>;
   /** Tokens that are bound to no key are given only where the door takes them. */
   readonly allowsBearer: boolean;
-  /** For who names none: `<origin>/mcp` and each route's. */
-  readonly defaultAudience: () => readonly string[];
+  /** The resource of a route; undefined: of all routes together. */
+  readonly resource: (route?: string) => string;
+  /** For who names none: all routes together, and each of these. */
+  readonly routes: readonly string[];
   readonly now: () => number;
 };
 
 /** What is asked for; every member may be left out. */
 export type TokenRequest = {
+  /** Resources by URL, or routes by name; a list of them too. */
   readonly audience?: string | readonly string[];
   readonly scopes?: readonly string[];
   readonly dpop_jkt?: string;
@@ -80,7 +83,7 @@ export function tokenRoute(ports: TokenRoutePorts): Route {
           error_description:
             'bearer tokens are not allowed here: name the key that the token is to be bound to (dpop_jkt)',
         });
-      const named = typeof audience === 'string' ? [audience] : (audience ?? ports.defaultAudience());
+      const named = audienceOf(ports, audience);
       const sessionId = fromHex(evidence.sessionId);
       if (sessionId === undefined) throw new TypeError('a session id of ours is no hex');
       try {
@@ -100,6 +103,16 @@ export function tokenRoute(ports: TokenRoutePorts): Route {
       }
     },
   };
+}
+
+/** auth-service says what is a resource; here names become URLs. */
+function audienceOf(
+  { resource, routes }: TokenRoutePorts,
+  audience: TokenRequest['audience'],
+): readonly string[] {
+  if (audience === undefined) return [resource(), ...routes.map((route) => resource(route))];
+  const named = typeof audience === 'string' ? [audience] : audience;
+  return named.map((each) => (ROUTE_NAME.test(each) ? resource(each) : each));
 }
 
 /** An empty body asks for what there is by default. */
