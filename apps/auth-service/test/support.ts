@@ -117,6 +117,7 @@ export function testApp(
     readonly clock?: ManualClock;
     readonly psks?: PskStore;
     readonly trustDomain?: string;
+    readonly publicOrigin?: string;
   } = {},
 ): TestApp {
   const {
@@ -173,7 +174,7 @@ export function testApp(
     passwordSeal: keys,
     // Cheap: that of the platform has a test of its own.
     hashPassword: async ({ password, salt }) => sha256(salt, password),
-    publicOrigin: PUBLIC_ORIGIN,
+    publicOrigin: parts.publicOrigin ?? PUBLIC_ORIGIN,
   });
   return { auth, tokenKeys, ...app };
 }

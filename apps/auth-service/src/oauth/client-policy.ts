@@ -5,7 +5,6 @@
  * secrets are not given out. Responses go to https, or to a loopback address (RFC 8252 section 7.3).
  */
 import { errors, type ClientMetadata } from 'oidc-provider';
-import { knownScopes } from './scopes.ts';
 
 const MAX_REDIRECT_URIS = 16;
 const MAX_URI_CHARACTERS = 1024;
@@ -64,14 +63,13 @@ export function applyClientPolicy(metadata: RawMetadata): void {
   metadata['token_endpoint_auth_method'] = 'none';
   // Loopback redirects of native clients match on any port (RFC 8252 section 7.3), and their consent is asked for every time.
   metadata['application_type'] = (uris as string[]).some(isLoopbackRedirect) ? 'native' : 'web';
-  const scope = typeof metadata['scope'] === 'string' ? knownScopes(metadata['scope']).join(' ') : '';
-  if (scope === '') delete metadata['scope'];
-  else metadata['scope'] = scope;
   for (const unused of UNUSED) delete metadata[unused];
 }
 
 /** Of no use to a public client here; two of them would make us fetch something. */
 const UNUSED = [
+  // What a client may ask for is decided when it asks, and by whoever it asks.
+  'scope',
   'client_secret',
   'client_secret_expires_at',
   'jwks',

@@ -11,7 +11,7 @@ import type { GuardedFetch } from './guarded-fetch.ts';
 import { MAX_DOCUMENT_BYTES } from './guarded-fetch.ts';
 import { PATHS, PROOF_ALGORITHMS } from './metadata.ts';
 import type { OAuthPorts } from './ports.ts';
-import { OFFLINE_SCOPE, parseResources, RESOURCE_SCOPES, SCOPES } from './scopes.ts';
+import { OFFLINE_SCOPE, parseResources, RESOURCE_SCOPES } from './scopes.ts';
 import type { DerivedKeys } from './secret.ts';
 import { errorPage, signedOutPage, signOutPage } from '../http/pages/plain-pages.ts';
 import type { Page } from '../http/pages/page.ts';
@@ -107,7 +107,8 @@ function configuration(options: ProviderOptions): Configuration {
     clientDefaults: { id_token_signed_response_alg: 'ES256', token_endpoint_auth_method: 'none' },
     clientAuthMethods: ['none'],
     responseTypes: ['code'],
-    scopes: [...SCOPES],
+    // Those of the resources are theirs: named by `getResourceServerInfo`.
+    scopes: [OFFLINE_SCOPE],
     // Never signs anything: ID tokens are not issued. The library will not start without a key.
     jwks: { keys: [unusedKey()] },
     enabledJWA: {

@@ -1,6 +1,6 @@
 /** The consent page: which client, as whom, for what, and where the answer goes. Everything on it is escaped. */
 import { isLoopbackRedirect } from '../../oauth/client-policy.ts';
-import { html, type Html } from './html.ts';
+import { markup, type Html } from './html.ts';
 import { page, type Page } from './page.ts';
 
 export type ConsentView = {
@@ -31,11 +31,11 @@ const KIND_TEXT = {
 
 export function consentPage(view: ConsentView): Page {
   const { redirectUri } = view;
-  const items = (texts: readonly string[]): readonly Html[] => texts.map((text) => html`<li>${text}</li>`);
+  const items = (texts: readonly string[]): readonly Html[] => texts.map((text) => markup`<li>${text}</li>`);
   return page({
     title: `Let ${view.clientName} act for you?`,
     formTargets: view.formTargets,
-    content: html`<p>
+    content: markup`<p>
         You are signed in as <strong>${view.username}</strong>. If you allow it, this client may:
       </p>
       <ul>
@@ -43,7 +43,7 @@ export function consentPage(view: ConsentView): Page {
       </ul>
       <dl>
         <dt>at</dt>
-        ${view.resources.map((resource) => html`<dd><code>${resource}</code></dd>`)}
+        ${view.resources.map((resource) => markup`<dd><code>${resource}</code></dd>`)}
         <dt>Client</dt>
         <dd>${view.clientName}, ${KIND_TEXT[view.clientKind]}</dd>
         <dt>Client id</dt>
@@ -53,7 +53,7 @@ export function consentPage(view: ConsentView): Page {
       </dl>
       ${
         isLoopbackRedirect(redirectUri)
-          ? html`<p class="warn">
+          ? markup`<p class="warn">
               That is a program on this computer. Only allow it if you have just started it yourself: any
               program here could ask under this name.
             </p>`

@@ -25,7 +25,7 @@ export function escapeHtml(text: string): string {
 type Part = string | Html | undefined | readonly Html[];
 
 /** Attribute values are to be quoted in the template. */
-export function html(template: TemplateStringsArray, ...parts: readonly Part[]): Html {
+export function markup(template: TemplateStringsArray, ...parts: readonly Part[]): Html {
   let text = template[0] ?? '';
   for (const [index, part] of parts.entries()) text += written(part) + (template[index + 1] ?? '');
   return new Html(text);

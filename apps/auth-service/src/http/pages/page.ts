@@ -1,6 +1,6 @@
 /** A page: its frame, its style, and the headers that keep everything else out of it. No scripts, no images, no fonts. */
 import { createHash } from 'node:crypto';
-import { html, Html } from './html.ts';
+import { markup, Html } from './html.ts';
 
 export type Page = {
   readonly status: number;
@@ -38,7 +38,7 @@ export function page(options: {
   readonly formTargets?: readonly string[];
 }): Page {
   const { title, content, status = 200, formTargets = [] } = options;
-  const body = html`<!doctype html>
+  const body = markup`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />

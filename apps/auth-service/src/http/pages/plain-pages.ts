@@ -1,5 +1,5 @@
 /** Errors, each with what to do next, and signing out. */
-import { html, Html } from './html.ts';
+import { markup, Html } from './html.ts';
 import { page, type Page } from './page.ts';
 
 const NEXT: Readonly<Record<string, string>> = {
@@ -27,7 +27,7 @@ export function errorPage(status: number, code: string): Page {
   return page({
     title,
     status,
-    content: html`<p>${NEXT[code] ?? (status >= 500 ? NEXT['temporarily_unavailable'] : OTHERWISE)}</p>
+    content: markup`<p>${NEXT[code] ?? (status >= 500 ? NEXT['temporarily_unavailable'] : OTHERWISE)}</p>
       <p class="note">For whoever looks into it: <code>${known}</code></p>`,
   });
 }
@@ -36,7 +36,7 @@ export function errorPage(status: number, code: string): Page {
 export function signOutPage(form: string): Page {
   return page({
     title: 'Sign out?',
-    content: html`<p>Programs that you allowed to stay signed in are signed out too.</p>
+    content: markup`<p>Programs that you allowed to stay signed in are signed out too.</p>
       ${new Html(form)}
       <button class="main" type="submit" form="op.logoutForm" name="logout" value="yes">Sign out</button>
       <button type="submit" form="op.logoutForm">Stay signed in</button>`,
@@ -44,5 +44,5 @@ export function signOutPage(form: string): Page {
 }
 
 export function signedOutPage(): Page {
-  return page({ title: 'Signed out', content: html`<p>You can close this window.</p>` });
+  return page({ title: 'Signed out', content: markup`<p>You can close this window.</p>` });
 }

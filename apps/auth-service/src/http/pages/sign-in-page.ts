@@ -1,5 +1,5 @@
 /** The sign-in page: a user name and a password, for a named client. */
-import { html } from './html.ts';
+import { markup } from './html.ts';
 import { page, type Page } from './page.ts';
 
 export type SignInView = {
@@ -23,7 +23,7 @@ export function signInPage(view: SignInView): Page {
   const { username, problem } = view;
   const name =
     username === undefined
-      ? html`<input
+      ? markup`<input
           type="text"
           id="username"
           name="username"
@@ -34,7 +34,7 @@ export function signInPage(view: SignInView): Page {
           required
           autofocus
         />`
-      : html`<input
+      : markup`<input
           type="text"
           id="username"
           name="username"
@@ -46,10 +46,10 @@ export function signInPage(view: SignInView): Page {
     title: 'Sign in',
     status: problem === undefined ? 200 : STATUS[problem],
     formTargets: view.formTargets,
-    content: html`<p>
+    content: markup`<p>
         to go on to <strong>${view.clientName}</strong>. Only sign in if you have just started this yourself.
       </p>
-      ${problem === undefined ? undefined : html`<p role="alert" id="problem">${PROBLEMS[problem]}</p>`}
+      ${problem === undefined ? undefined : markup`<p role="alert" id="problem">${PROBLEMS[problem]}</p>`}
       <form method="post" action="${view.action}">
         <input type="hidden" name="csrf" value="${view.csrf}" />
         <label for="username">User name</label>
