@@ -24,6 +24,14 @@ const expectAuthService =
       ? undefined
       : new Error('another server');
 
+let registrations = 0;
+/** Registrations come from everywhere, so that one test's do not count for the next. */
+function sourceOf(path = ''): string {
+  if (!path.startsWith('/oauth/register')) return '192.0.2.7';
+  registrations += 1;
+  return `198.51.${registrations >> 8}.${registrations & 255}`;
+}
+
 export async function startTestGateway(authority: TestAuthority): Promise<TestGateway> {
   const { ca, trust } = authority;
   const leaf = await issue({
@@ -44,7 +52,7 @@ export async function startTestGateway(authority: TestAuthority): Promise<TestGa
         port: target.port,
         method: request.method,
         path: request.url,
-        headers: { ...request.headers, 'x-forwarded-for': '192.0.2.7', ...gateway.extra },
+        headers: { ...request.headers, 'x-forwarded-for': sourceOf(request.url), ...gateway.extra },
         ca: trust.caPem,
         cert: target.cert,
         key: target.key,
