@@ -5,7 +5,8 @@ import { memoryLog } from '@sallyport/service/testing';
 import { fromHex } from '@sallyport/crypto';
 import { expect, test } from 'vitest';
 import type { GuardSession, ReplayGuard } from '../app/ports.ts';
-import { admitWhileFollowed, followRevocations } from './revocations.ts';
+import { revokedSessions } from '../app/revoked-sessions.ts';
+import { admitWhileFollowed, followRevocations, mayMissRevocations } from './revocations.ts';
 
 const clock = systemClock();
 const idOf = (n: number): string => n.toString(16).padStart(32, '0');
@@ -51,4 +52,32 @@ test('the guard is asked only while somebody can say what is revoked', async () 
   await expect(admit(session, [])).resolves.toEqual({ kind: 'refused', cause: 'expired' });
   isDead = true;
   await expect(admit(session, [])).rejects.toMatchObject({ reason: 'unavailable' });
+});
+
+test('a gateway that has just started takes no token until it knows what was revoked before', async () => {
+  let answer: (() => void) | undefined;
+  const asked = new Promise<void>((resolve) => (answer = resolve));
+  await using bus = memoryBus({ clock });
+  const sessionId = fromHex(idOf(7)) ?? new Uint8Array();
+  const revoked = revokedSessions();
+  await using feed = await followRevocations({
+    auth: {
+      listRevocations: async ({ afterNumber = 0n }: { readonly afterNumber?: bigint }) => {
+        await asked;
+        const revocations = afterNumber < 1n ? [{ number: 1n, sessionId, cause: 'test' }] : [];
+        return { revocations, lastNumber: 1n } as unknown as authv1.ListRevocationsResponse;
+      },
+    },
+    bus,
+    clock,
+    log: memoryLog(),
+    sessions: { find: () => undefined },
+    guard: { revoke: async () => undefined },
+    revoked,
+  });
+  expect(feed.isDead()).toBe(false);
+  expect(mayMissRevocations(feed)).toBe(true);
+  answer?.();
+  await expect.poll(() => mayMissRevocations(feed)).toBe(false);
+  expect(revoked.has(idOf(7))).toBe(true);
 });

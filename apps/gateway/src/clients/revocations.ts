@@ -60,6 +60,15 @@ function revokedOf(payload: Uint8Array): eventsv1.SessionRevoked | undefined {
   }
 }
 
+/**
+ * Whether a session that is not in `RevokedSessions` may be revoked all the same: nobody can say, or what was revoked before
+ * this process started was not read through yet. Access tokens ask this: unlike a channel's session they live in no record
+ * that remembers, so a gateway that has just started would take one that was revoked while it was away.
+ */
+export function mayMissRevocations(feed: Pick<Follower, 'status'>): boolean {
+  return feed.status().state !== 'following';
+}
+
 /** The guard's `admit`, while somebody can say what is revoked; undecided otherwise, which is refused retryably. */
 export function admitWhileFollowed<G extends Pick<ReplayGuard, 'admit'>>(
   guard: G,

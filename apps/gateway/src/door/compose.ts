@@ -11,6 +11,7 @@ import type { Probes } from '@sallyport/service/process';
 import type { ServiceRuntime } from '@sallyport/service/runtime';
 import { startRejections, type RejectionEntry } from '../app/rejections.ts';
 import type { RevokedSessions } from '../app/revoked-sessions.ts';
+import { mayMissRevocations } from '../clients/revocations.ts';
 import { DOOR_BODY_BYTES, DOOR_CONCURRENT, type DoorConfig } from './config.ts';
 import { guardedMetrics, type GuardedPorts } from './guarded/index.ts';
 import { sealedHandles } from './handles.ts';
@@ -91,7 +92,7 @@ export type DoorParts = {
   readonly keys: Pick<KeyCalls, 'listPublicKeys'>;
   readonly meter: FeedMeter;
   readonly revoked: Pick<RevokedSessions, 'has' | 'onRevoked'>;
-  readonly revocations: Pick<Follower, 'isDead'>;
+  readonly revocations: Pick<Follower, 'isDead' | 'status'>;
   readonly recordRejection: (entry: RejectionEntry) => Promise<void>;
   /** Default 1,000. */
   readonly rejectionIntervalMs?: number;
@@ -158,7 +159,7 @@ export async function openDoor(config: DoorConfig, parts: DoorParts): Promise<Op
         proofs: parts.proofs,
         nonces: proofNonces(now),
         isRevoked: (sessionId) => revoked.has(sessionId),
-        isFeedDead: () => revocations.isDead(),
+        isFeedDead: () => mayMissRevocations(revocations),
         onProof: (verdict) => measure?.proof(verdict),
         onProblem: (error) => log.debug('a proof could not be looked up', { error }),
       }),
