@@ -177,8 +177,13 @@ async function inspectToken(context: CommandContext, accessToken: string): Promi
     client.introspectToken({ accessToken }),
   );
   if (!token.active) {
-    context.output.result({ active: false }, 'Not a token of ours that is good now.');
-    return;
+    context.output.result({ active: false }, 'Not good.');
+    throw new CommandFailed(
+      'That is not a token of ours that is good now: ended, revoked, or of somebody else.',
+      {
+        code: 'inactive',
+      },
+    );
   }
   const value = {
     active: true,
