@@ -123,10 +123,10 @@ export function createDefinitions(
 
   /** One question for all who wait. */
   async function lookUp(call: MessageCall, known: Known, tool: string): Promise<PinVerdict | 'unknown'> {
-    known.asking ??= askAll(call).finally(() => {
-      known.askedAtMs = monotonic();
-      delete known.asking;
-    });
+    known.asking ??= askAll(call)
+      // What could not be asked is asked again at once.
+      .then(() => void (known.askedAtMs = monotonic()))
+      .finally(() => delete known.asking);
     await known.asking;
     // Not `known`: it may have been forgotten meanwhile.
     return seenVerdict(knownTo(call.caller), tool) ?? 'unknown';

@@ -341,7 +341,7 @@ export function guardedServer(upstream: ModelContextServer, ports: GuardedPorts)
     if (exchange.status >= 400) return taken(passage, true, () => Promise.resolve(plain));
     const stream: Stream = {
       ...{ call, asked, passage, sessionId: forward.sessionId },
-      ...(of === undefined ? {} : { request: { id: of.id, method: of.method } }),
+      ...(of === undefined ? {} : { request: { id: of.id, method: of.method }, isResumed: true }),
     };
     return { ...plain, messages: streams(stream, exchange) };
   }

@@ -47,6 +47,8 @@ export type Stream = {
   readonly sessionId: string | undefined;
   /** Whose response ends it, as the client asked it; absent where none may come. */
   readonly request?: Pick<Request, 'id' | 'method' | 'params'>;
+  /** It resumes another, and what has not come can be asked for again. */
+  readonly isResumed?: boolean;
   readonly asked: Asked;
   readonly passage: Passage;
 };
@@ -75,7 +77,7 @@ export function createStreams(
     const { passage, request } = stream;
     const isSession = eraOf(stream.call.revision) === 'session';
     let isAnswered = false;
-    let isResumable = false;
+    let isResumable = stream.isResumed === true;
     try {
       for await (const event of exchange.messages) {
         const { message } = event;
