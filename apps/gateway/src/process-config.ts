@@ -1,8 +1,13 @@
 /** The file of a gateway process, and what `composeGateway` is given of it. */
 import { readFileSync } from 'node:fs';
 import {
+  boolean,
+  bytes,
   checked,
+  integer,
+  list,
   object,
+  optional,
   path,
   port,
   record,
@@ -22,12 +27,28 @@ import {
 } from '@sallyport/service/process';
 import { policyMaxAge, revocationsDeadAfter, spoolMaxBytes } from './bounds.ts';
 import type { GatewayConfig } from './config.ts';
+import { DOOR_BODY_BYTES, DOOR_CONCURRENT, type DoorConfig } from './door/config.ts';
+import { serverConfigOf, serversSchema } from './door/upstream/schema.ts';
 import type { RedisTarget } from './guard/redis-target.ts';
 import { DESTINATION } from './routes/config.ts';
 import { routeConfigOf, routeSchema } from './routes/schema.ts';
 
 /** By destination. */
 const routes = record(routeSchema, { keyPattern: DESTINATION });
+
+/** The Model Context Protocol door, on the HTTPS port. Absent: there is none. */
+const modelContext = object({
+  publicOrigin: optional(string({ env: 'SALLYPORT_PUBLIC_ORIGIN', maxLength: 512 })),
+  issuer: optional(string({ maxLength: 512 })),
+  allowedOrigins: list(string({ maxLength: 512 })),
+  allowBearerTokens: boolean({ default: false }),
+  authHttpAddress: optional(serviceAddress('auth-service')),
+  maxBody: optional(bytes({ min: DOOR_BODY_BYTES.min, max: DOOR_BODY_BYTES.max })),
+  maxConcurrent: optional(integer({ min: DOOR_CONCURRENT.min, max: DOOR_CONCURRENT.max })),
+  /** Folders of the servers that run here, one for each principal. Default: beside the last good policy bundle. */
+  workDirectory: optional(path()),
+  servers: serversSchema,
+});
 
 const fields = {
   /** Of the secure channel. */
@@ -51,6 +72,7 @@ const fields = {
   policy: object({ maxAge: policyMaxAge }),
   revocations: object({ deadAfter: revocationsDeadAfter }),
   routes,
+  modelContext: optional(modelContext),
 };
 
 /** What the gateway shows in the channel's handshake: an Ed25519 certificate of its own name. */
@@ -78,6 +100,24 @@ export function gatewayConfig(config: GatewayProcessConfig): GatewayConfig {
     revocations: { deadAfterMs: config.revocations.deadAfter },
     routes: Object.fromEntries(
       Object.entries(config.routes).map(([name, route]) => [name, routeConfigOf(route)]),
+    ),
+    ...(config.modelContext === undefined ? {} : { door: doorOf(config.modelContext) }),
+  };
+}
+
+function doorOf(written: Infer<typeof modelContext>): DoorConfig {
+  const { publicOrigin, issuer, authHttpAddress, maxBody, maxConcurrent, workDirectory } = written;
+  return {
+    allowedOrigins: written.allowedOrigins,
+    allowBearerTokens: written.allowBearerTokens,
+    ...(publicOrigin === undefined ? {} : { publicOrigin }),
+    ...(issuer === undefined ? {} : { issuer }),
+    ...(authHttpAddress === undefined ? {} : { authHttpAddress }),
+    ...(maxBody === undefined ? {} : { maxBodyBytes: maxBody }),
+    ...(maxConcurrent === undefined ? {} : { maxConcurrent }),
+    ...(workDirectory === undefined ? {} : { workDirectory }),
+    servers: Object.fromEntries(
+      Object.entries(written.servers).map(([route, server]) => [route, serverConfigOf(server)]),
     ),
   };
 }
