@@ -1,7 +1,7 @@
 /** The Model Context Protocol door of a deployment on one machine: what stands in `sallyport.yaml`, and what follows from it. */
 import { createRequire } from 'node:module';
 import { boolean, list, object, optional, string, type Infer } from '@sallyport/service/config';
-import { serverConfigOf, serversSchema } from '@sallyport/gateway/servers';
+import { serverConfigOf, serversSchema, type WrittenServer } from '@sallyport/gateway/servers';
 
 export const modelContextConfig = object({
   /** Tokens that are bound to no key, as stock clients send them. Default: in the embedded profile, and nowhere else. */
@@ -30,6 +30,16 @@ export function demonstration() {
   return {
     [DEMONSTRATION_ROUTE]: { kind: 'stdio', command: process.execPath, args: [main, 'stdio'] },
   } as const;
+}
+
+/** As they are written in a gateway's own file, by `write`. */
+export function writtenServers(
+  { servers }: Pick<ModelContextConfig, 'servers'>,
+  write: (server: WrittenServer) => unknown,
+): Readonly<Record<string, unknown>> {
+  const written = Object.entries(servers);
+  if (written.length === 0) return demonstration();
+  return Object.fromEntries(written.map(([route, server]) => [route, write(server)]));
 }
 
 /** As the gateway takes them. */

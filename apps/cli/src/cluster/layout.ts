@@ -18,6 +18,8 @@ export type Replica = {
   readonly port: number;
   /** Of `/healthz`, `/readyz` and `/metrics`. */
   readonly probesPort: number;
+  /** Of auth-service's pages, where the gateways forward to. */
+  readonly signInPort?: number;
 };
 
 export const HOST = '127.0.0.1';
@@ -53,6 +55,7 @@ export async function layOut(home: Home, replicas: Replicas): Promise<readonly R
         configFile: join(folder, 'config.yaml'),
         port: isFirst ? home.ports[PORT_OF[service]] : await free(),
         probesPort: isFirst && service === 'gateway' ? home.ports.https : await free(),
+        ...(service === 'auth-service' ? { signInPort: isFirst ? home.ports.signIn : await free() } : {}),
       });
     }
   }
@@ -64,7 +67,21 @@ export const ofService = (replicas: readonly Replica[], service: ServiceName): r
 
 /** Every replica of a service, as configurations write it; `first` turns the list, so that work is shared. */
 export function addressesOf(replicas: readonly Replica[], service: ServiceName, first = 1): string {
-  const all = ofService(replicas, service).map(({ port }) => `${HOST}:${port}`);
-  const at = (first - 1) % all.length;
-  return [...all.slice(at), ...all.slice(0, at)].join(',');
+  return turned(
+    ofService(replicas, service).map(({ port }) => port),
+    first,
+  );
+}
+
+/** As `addressesOf`, of auth-service's pages. */
+export function signInAddresses(replicas: readonly Replica[], first: number): string {
+  return turned(
+    replicas.flatMap(({ signInPort }) => (signInPort === undefined ? [] : [signInPort])),
+    first,
+  );
+}
+
+function turned(ports: readonly number[], first: number): string {
+  const at = (first - 1) % ports.length;
+  return [...ports.slice(at), ...ports.slice(0, at)].map((port) => `${HOST}:${port}`).join(',');
 }

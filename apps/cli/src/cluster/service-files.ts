@@ -7,8 +7,9 @@ import type { Home } from '../state/home.ts';
 import { DEVELOPMENT_TRUST_DOMAIN } from '../state/identities.ts';
 import { firstBindings } from '../up-options.ts';
 import type { Backends } from './backends.ts';
-import { addressesOf, HOST, type Replica } from './layout.ts';
-import { writtenRoute } from './written-route.ts';
+import { publicOriginOf, writtenServers } from '../model-context.ts';
+import { addressesOf, HOST, signInAddresses, type Replica } from './layout.ts';
+import { writtenRoute, writtenServer } from './written-route.ts';
 
 export type Deployment = {
   readonly home: Home;
@@ -75,11 +76,18 @@ function gateway({ home, config, replicas }: Deployment, { folder, number, port,
     revocations: { deadAfter: `${config.revocations.deadAfter}ms` },
     ...(config.spool.maxBytes === undefined ? {} : { spoolMaxBytes: config.spool.maxBytes }),
     routes: { ...Object.fromEntries(routes), echo: { kind: 'echo' } },
+    modelContext: {
+      publicOrigin: publicOriginOf(config.modelContext, home.ports.https),
+      allowedOrigins: config.modelContext.allowedOrigins,
+      allowBearerTokens: config.modelContext.allowBearerTokens ?? false,
+      authHttpAddress: signInAddresses(replicas, number),
+      servers: writtenServers(config.modelContext, writtenServer),
+    },
   };
 }
 
 /** The keys that only this service has. */
-function own({ home, replicas }: Deployment, replica: Replica): Readonly<Record<string, unknown>> {
+function own({ home, config, replicas }: Deployment, replica: Replica): Readonly<Record<string, unknown>> {
   const keyAddress = addressesOf(replicas, 'key-service', replica.number);
   const policyAddress = addressesOf(replicas, 'policy-service', replica.number);
   switch (replica.service) {
@@ -95,6 +103,11 @@ function own({ home, replicas }: Deployment, replica: Replica): Readonly<Record<
         policyAddress,
         anchorsFile: home.caFile,
         trustDomain: DEVELOPMENT_TRUST_DOMAIN,
+        publicOrigin: publicOriginOf(config.modelContext, home.ports.https),
+        oauth: {
+          httpPort: replica.signInPort,
+          allowDynamicRegistration: config.modelContext.allowDynamicRegistration ?? false,
+        },
       };
     case 'audit-service':
       return {

@@ -1,4 +1,5 @@
-/** A route as it stands in a gateway's own file, again: quantities get their units back, paths are absolute by now. */
+/** What stands in a gateway's own file, again: quantities get their units back, paths are absolute by now. */
+import type { WrittenServer } from '@sallyport/gateway/servers';
 import type { WrittenRoute } from '../config.ts';
 
 /** Keys whose numbers are milliseconds, and those whose numbers are bytes. */
@@ -9,11 +10,22 @@ const DURATIONS: ReadonlySet<string> = new Set([
   'bodyTimeout',
   'window',
   'open',
+  'idleTimeout',
+  'totalTimeout',
+  'startTimeout',
+  'requestIdle',
+  'idleEnd',
+  'lifetime',
 ]);
-const SIZES: ReadonlySet<string> = new Set(['maxResponse']);
+const SIZES: ReadonlySet<string> = new Set(['maxResponse', 'maxMessage', 'maxExchange', 'maxMemory']);
 
 export function writtenRoute(route: WrittenRoute): Readonly<Record<string, unknown>> {
   return mapping(route);
+}
+
+/** A server of the Model Context Protocol. */
+export function writtenServer(server: WrittenServer): Readonly<Record<string, unknown>> {
+  return mapping(server);
 }
 
 function mapping(value: object): Readonly<Record<string, unknown>> {
