@@ -40,6 +40,7 @@ import { startPolicyFeed } from './clients/policy-feed.ts';
 import { admitWhileFollowed, followRevocations } from './clients/revocations.ts';
 import { authClient, bytesOf, keyClient } from './clients/services.ts';
 import { sessionRecords } from './clients/session-records.ts';
+import { channelDestinations } from './door/channel/destinations.ts';
 import { openDoor, openDoorServers } from './door/compose.ts';
 import { memoryPins } from './door/guarded/index.ts';
 import { configProblems, DEFAULT_POLICY_MAX_AGE_MS, type GatewayConfig } from './config.ts';
@@ -207,11 +208,12 @@ export async function composeGateway(
     now,
     origin: () => config.door?.publicOrigin ?? `https://localhost:${http.port}`,
   });
+  const modelContext = building.use(channelDestinations(doorServers));
   const destinations = building.use(
     buildRoutes(config.routes, {
       ...{ log, monotonic, meters: routeMeters(metrics) },
       random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS,
-      builtIn: tokens,
+      builtIn: { ...tokens, ...modelContext.byName },
     }),
   );
   const outcomes = createOutcomes({

@@ -24,15 +24,16 @@ const METHOD_NOT_ALLOWED = 405;
 const FIRST_ERROR = 400;
 
 /**
- * A transport to the server that the gateway knows as `route`. The channel stays the caller's: closing the transport ends the
+ * A transport to the server that the gateway knows as `route`; undefined = all that it has, as one. The channel stays the caller's: closing the transport ends the
  * server's session, not the channel's. `send` rejects with `ChannelError`, or `Error` when the gateway refused the message.
  */
 export function clientTransport(
   channel: Pick<Channel, 'request' | 'closedBy'>,
-  route: string,
+  route: string | undefined,
   { timeoutMs = DEFAULT_TIMEOUT_MS }: ClientTransportOptions = {},
 ): ModelContextTransport {
-  const destination = `${MODEL_CONTEXT_DESTINATION}${route}`;
+  const destination =
+    route === undefined ? MODEL_CONTEXT_DESTINATION.slice(0, -1) : `${MODEL_CONTEXT_DESTINATION}${route}`;
   const ended = new AbortController();
   let session: string | undefined;
   let revision: string | undefined;

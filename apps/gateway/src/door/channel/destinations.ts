@@ -1,0 +1,25 @@
+/** The second door's servers as destinations of the secure channel: `mcp/<route>`, and `mcp` for all of them together. */
+import { MODEL_CONTEXT_DESTINATION } from '@sallyport/channel';
+import type { Route } from '../../app/ports.ts';
+import type { DoorServers } from '../http/index.ts';
+import { createChannelFace } from './face.ts';
+
+/** With a wait as long as docs/protocol.md section 13 has it; a client asks again within a minute or means to ask no more. */
+const BOUNDS = { maxPerSession: 64, waitMs: 20_000, keepMs: 60_000, maxPieceBytes: 512 * 1024 } as const;
+
+export type ChannelDestinations = Disposable & { readonly byName: Readonly<Record<string, Route>> };
+
+export function channelDestinations(servers: DoorServers | undefined): ChannelDestinations {
+  const face = createChannelFace(BOUNDS);
+  const each = [...(servers?.routes ?? [])].map(
+    ([route, server]) => [`${MODEL_CONTEXT_DESTINATION}${route}`, face.route(server)] as const,
+  );
+  const together = servers?.federated;
+  return {
+    byName: {
+      ...Object.fromEntries(each),
+      ...(together === undefined ? {} : { [MODEL_CONTEXT_DESTINATION.slice(0, -1)]: face.route(together) }),
+    },
+    [Symbol.dispose]: () => face[Symbol.dispose](),
+  };
+}
