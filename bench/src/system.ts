@@ -1,15 +1,20 @@
 /** A Sallyport of its own for a measurement: started in a fresh state folder, its processor time read, then stopped. */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 export type Profile = 'embedded' | 'cluster';
 
 export type MeasuredSystem = AsyncDisposable & {
   readonly home: string;
   readonly channelAddress: string;
+  /** Of its HTTPS port. */
+  readonly origin: string;
+  /** One command to its end: what it says with `--json`, line by line. Rejects when it fails. */
+  command(...args: string[]): Promise<unknown[]>;
   /** User and system time so far of the process that the gateway runs in, all threads, in seconds. */
   cpuSeconds(): Promise<number>;
   /** The same by thread name: `main`, and what Node calls its others. */
@@ -27,8 +32,10 @@ const PORTS = 7;
  * In the cluster profile one gateway is measured, with servers and the other services in processes of their own. Throws,
  * with what the process wrote, when it does not become ready. Linux only: reads /proc.
  */
-export async function startSystem(profile: Profile): Promise<MeasuredSystem> {
+export async function startSystem(profile: Profile, configuration?: object): Promise<MeasuredSystem> {
   const home = await mkdtemp(join(tmpdir(), 'sallyport-bench-'));
+  if (configuration !== undefined)
+    await writeFile(join(home, 'sallyport.yaml'), JSON.stringify(configuration), { mode: 0o600 });
   const base = await freePortBase();
   const args = ['up', '--profile', profile, '--json', '--home', home, '--port-base', String(base)];
   const child = spawn(process.execPath, [CLI, ...args], {
@@ -47,6 +54,15 @@ export async function startSystem(profile: Profile): Promise<MeasuredSystem> {
   return {
     home,
     channelAddress: `localhost:${base + 1}`,
+    origin: `https://localhost:${base}`,
+    async command(...given) {
+      const where = ['--json', '--home', home, '--port-base', String(base)];
+      const { stdout } = await promisify(execFile)(process.execPath, [CLI, ...given, ...where]);
+      return stdout
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line): unknown => JSON.parse(line));
+    },
     cpuSeconds: async () => (await readStat(`/proc/${pid}/stat`)).seconds,
     async cpuSecondsByThread() {
       const threads = await readdir(`/proc/${pid}/task`);

@@ -5,6 +5,7 @@
  */
 import { median, quantile } from '../signature-bound.ts';
 import type { Profile } from '../system.ts';
+import { gateways } from './gateway.ts';
 import { load, type Load } from './load.ts';
 import { directHttp, directStdio, mcpProxy, supergateway, type Target } from './targets.ts';
 
@@ -56,7 +57,8 @@ export async function benchTools(options: ToolsBenchOptions): Promise<ToolsBench
   await using stack = new AsyncDisposableStack();
   const http = stack.use(await directHttp());
   const targets: Target[] = [http, stack.use(directStdio())];
-  targets.push(stack.use(await mcpProxy()), stack.use(await supergateway()));
+  const gateway = stack.use(await gateways(options.profile, http.url));
+  targets.push(...gateway.targets, stack.use(await mcpProxy()), stack.use(await supergateway()));
   const taken = new Map<Target, Samples>(targets.map((target) => [target, new Map()]));
   for (const target of targets) await measure(target, CONCURRENCIES[0], WARM_UP_MS);
   for (let round = 0; round < options.rounds; round += 1) {

@@ -9,8 +9,12 @@ export type Caller = AsyncDisposable & {
   call(text: string): Promise<number>;
 };
 
-/** The headers of one request; made before its time is taken, since making them is no work of what is measured. */
-export type Credential = (method: 'POST', url: string) => Promise<Readonly<Record<string, string>>>;
+export type Credential = {
+  /** Of one request; made before its time is taken, since making them is no work of what is measured. */
+  headers(method: 'POST' | 'DELETE', url: string): Promise<Readonly<Record<string, string>>>;
+  /** What later proofs must bear (RFC 9449 section 8). */
+  takeNonce(nonce: string): void;
+};
 
 export type HttpTarget = { readonly url: string; readonly ca?: string; readonly credential?: Credential };
 
@@ -52,18 +56,23 @@ export async function openHttpSession(pool: Pool, { url, credential }: HttpTarge
   let sessionId: string | undefined;
   let nextId = 1;
 
-  async function post(message: object): Promise<{ body: string; type: string; ms: number }> {
+  async function post(message: object, isAgain = false): Promise<{ body: string; type: string; ms: number }> {
     const headers = {
       'content-type': 'application/json',
       accept: 'application/json, text/event-stream',
       ...(sessionId === undefined ? {} : { 'mcp-session-id': sessionId, 'mcp-protocol-version': REVISION }),
-      ...(await credential?.('POST', url)),
+      ...(await credential?.headers('POST', url)),
     };
     const payload = JSON.stringify(message);
     const startedAt = performance.now();
     const response = await pool.request({ path, method: 'POST', headers, body: payload });
     const body = await response.body.text();
     const ms = performance.now() - startedAt;
+    const nonce = response.headers['dpop-nonce'];
+    if (response.statusCode === 401 && typeof nonce === 'string' && !isAgain) {
+      credential?.takeNonce(nonce);
+      return post(message, true);
+    }
     if (response.statusCode >= 300) throw new Error(`${url}: ${response.statusCode} ${body.slice(0, 500)}`);
     const given = response.headers['mcp-session-id'];
     if (typeof given === 'string') sessionId = given;
@@ -82,7 +91,7 @@ export async function openHttpSession(pool: Pool, { url, credential }: HttpTarge
     },
     async [Symbol.asyncDispose]() {
       if (sessionId === undefined) return;
-      const headers = { 'mcp-session-id': sessionId, ...(await credential?.('POST', url)) };
+      const headers = { 'mcp-session-id': sessionId, ...(await credential?.headers('DELETE', url)) };
       await pool.request({ path, method: 'DELETE', headers }).then(({ body }) => body.dump(), ignore);
     },
   };
