@@ -15,6 +15,7 @@ import { grpcClient, startGrpcServer, type AuthorizePrincipal } from '@sallyport
 import { bundleFeed, feedMeter, followKeys, startHeartbeat } from '@sallyport/service/feed';
 import type { ComposedService, ServiceRuntime } from '@sallyport/service/runtime';
 import { decide } from './app/decide.ts';
+import { floodGate } from './app/flood-gate.ts';
 import type { Sleep } from './app/ports.ts';
 import { createPublisher, type Publisher } from './app/publish.ts';
 import { renewBundle } from './app/renew-bundle.ts';
@@ -24,7 +25,8 @@ import { busAnnouncer, followAnnouncements } from './clients/announce.ts';
 import { changeRecorder } from './clients/audit.ts';
 import { signedBundles } from './clients/bundles.ts';
 import { activeBundleKey, bundlePurpose, type KeyCalls } from './clients/bundle-key.ts';
-import { readPolicyModule, type PolicyModule } from './clients/policy-module.ts';
+import { contentDigest, readPolicyModule, type PolicyModule } from './clients/policy-module.ts';
+import { driftRecorder } from './clients/tool-findings.ts';
 import type { PolicyServiceConfig } from './config.ts';
 import { parseBinding, type Binding } from './domain/binding.ts';
 import { routes } from './rpc/routes.ts';
@@ -65,6 +67,7 @@ export async function composePolicyService(
   const now = () => Math.trunc(clock.now());
   const initial = initialBindings(config);
   const module = overrides.module ?? (await readPolicyModule());
+  const pinning = config.toolPinning ?? 'first-use';
   await using building = new AsyncDisposableStack();
 
   const database = building.use(await host.forService<Schema>(name));
@@ -90,7 +93,13 @@ export async function composePolicyService(
       reader: store.policy,
       changes: store.changes,
       publications: store.publications,
-      bundles: signedBundles({ keys, wasm: module.wasm, tenant, monotonicMs: () => clock.monotonic() }),
+      bundles: signedBundles({
+        keys,
+        wasm: module.wasm,
+        tenant,
+        pinning,
+        monotonicMs: () => clock.monotonic(),
+      }),
       record: changeRecorder(trail, identity.spiffeId, tenant),
       announce: busAnnouncer(bus),
       now,
@@ -118,7 +127,17 @@ export async function composePolicyService(
       ),
   });
 
-  await start({ policy: store.policy, now, log }, module.digest, initial);
+  const drifts = metrics.counter({
+    name: 'tool_changes_total',
+    help: 'Definitions of known tools that were seen for the first time.',
+  });
+  metrics.gauge({
+    name: 'tools_waiting',
+    help: 'Tools with a definition that nobody has approved or rejected.',
+    collect: () => store.tools.waiting().catch(() => undefined),
+  });
+
+  await start({ policy: store.policy, now, log }, contentDigest(module, pinning), initial);
   await publisher.start();
   building.use(
     await followAnnouncements(bus, (revision) => {
@@ -177,6 +196,19 @@ export async function composePolicyService(
           reports: store.reports,
           inForce: publisher.inForce,
           now,
+          tools: store.tools,
+          observe: {
+            writer: store.policy,
+            tools: store.tools,
+            publisher,
+            checkRecorder: () => trail.ready(),
+            recordDrift: driftRecorder(trail, identity.spiffeId, tenant),
+            pinning,
+            mayDrift: floodGate(() => clock.monotonic()),
+            onDrift: () => drifts.add({}),
+            log,
+            now,
+          },
           write: {
             writer: store.policy,
             publisher,

@@ -1,5 +1,5 @@
 /** What policy-service is told. */
-import { list, object, path, port, string } from '@sallyport/service/config';
+import { list, object, oneOf, path, port, string } from '@sallyport/service/config';
 import {
   databaseConfig,
   probesConfig,
@@ -23,6 +23,8 @@ const fields = {
   keyAddress: serviceAddress('key-service'),
   /** Who holds which built-in role on an empty database. Ignored for ever after. */
   builtIn: list(binding, { maxItems: 100 }),
+  /** What becomes of tools behind the Model Context Protocol door that nobody decided about. */
+  toolPinning: oneOf(['first-use', 'approve'], { default: 'first-use' }),
 };
 
 /** What policy-service reads from the deployment's file. Nothing that security depends on has a default. */
@@ -44,4 +46,6 @@ export type PolicyServiceConfig = {
   readonly spoolDirectory: string;
   readonly keyAddress: string;
   readonly builtIn?: readonly { readonly principal: string; readonly role: string }[];
+  /** `first-use` when absent. */
+  readonly toolPinning?: 'first-use' | 'approve';
 };

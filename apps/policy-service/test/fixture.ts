@@ -69,7 +69,7 @@ export async function emptyDatabase(host: DatabaseHost): Promise<void> {
   await using database = await host.forService<Schema>('policy-service');
   await database.migrate(migrations);
   await database.transaction(async (tx) => {
-    for (const table of ['role', 'binding', 'policy_change', 'bundle', 'instance_report'] as const) {
+    for (const table of ['role', 'binding', 'policy_change', 'bundle', 'instance_report', 'tool'] as const) {
       await tx.deleteFrom(table).execute();
     }
     await tx.updateTable('policy_state').set({ revision: 0n, announced: 0n, content_digest: '' }).execute();

@@ -50,6 +50,8 @@ export function stateWith(roles: readonly Role[], bindings: readonly Binding[] =
     contentDigest: '',
     roles: new Map(roles.map((each) => [each.name, each])),
     bindings: new Map(),
+    roleRevisions: new Map(),
+    tools: new Map(),
   };
   return applied(
     empty,
@@ -146,7 +148,7 @@ export async function bench(
     reader: store.policy,
     changes: store.changes,
     publications: store.publications,
-    bundles: signedBundles({ keys, wasm: module.wasm, tenant: 'default', monotonicMs: () => 0 }),
+    bundles: signedBundles({ keys, wasm: module.wasm, tenant: 'default', pinning: 'first-use', monotonicMs: () => 0 }),
     record: async (change) => void recorded.push(change),
     announce: async (revision) => void announced.push(revision),
     now,

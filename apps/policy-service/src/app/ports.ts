@@ -1,7 +1,10 @@
 /** What the use cases ask of the world. Adapters: `store/`, `clients/`. */
+import type { JsonObject } from '@sallyport/policy-engine';
 import type { InstanceReport } from '../domain/instance.ts';
 import type { Change, Planner, PolicyState } from '../domain/policy-state.ts';
 import type { Refusal } from '../domain/result.ts';
+import type { RouteName, Sighting, ToolRecord, ToolRef } from '../domain/tool.ts';
+import type { StoredTool } from '../domain/tool-record.ts';
 
 /** Who makes a change: an authenticated principal, or the service itself at start. */
 export type Actor =
@@ -79,6 +82,33 @@ export interface InstanceReports {
   prune(beforeMs: number): Promise<void>;
 }
 
+export type ToolFilter = {
+  readonly route: RouteName | undefined;
+  /** Only those that wait for somebody. */
+  readonly changedOnly: boolean;
+  /** The one before the first; in the order of route, then tool, unit by unit. */
+  readonly after: { readonly route: string; readonly tool: string } | undefined;
+  readonly limit: number;
+};
+
+/** Tools beyond what the policy says of them: definitions, when and by whom they were seen. */
+export interface ToolRecords {
+  get(ref: ToolRef): Promise<StoredTool | undefined>;
+  /** Those that are known, in no order. */
+  find(refs: readonly ToolRef[]): Promise<readonly ToolRecord[]>;
+  list(filter: ToolFilter): Promise<readonly ToolRecord[]>;
+  /**
+   * Notes that known tools were seen again (`storedAfterSighting`); unknown ones are left out. No revision: a candidate
+   * is not in the bundle. Never between the read and the write of a plan.
+   */
+  sight(
+    sightings: readonly Sighting[],
+    by: { readonly instance: string; readonly atMs: number },
+  ): Promise<void>;
+  /** How many wait for somebody. */
+  waiting(): Promise<number>;
+}
+
 export type AccessRequest = {
   readonly principal: string;
   readonly tenant: string;
@@ -86,6 +116,8 @@ export type AccessRequest = {
   readonly method: string;
   readonly action: string;
   readonly resource: { readonly kind: string; readonly name: string };
+  /** Of a call; `'any'`: could some be allowed? Absent: it is not a call. */
+  readonly arguments?: JsonObject | 'any';
 };
 
 export type Access = {

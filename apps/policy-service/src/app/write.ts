@@ -5,7 +5,14 @@
  * the answer is `unavailable` and says that the change is stored: an administrator who took a right away must not
  * believe that it is gone while it is not. Repeating the request is safe; it stores nothing twice (docs/adr/0020).
  */
-import { SallyportError, invalidArgument, notFound, tooLarge, unavailable } from '@sallyport/service/errors';
+import {
+  SallyportError,
+  conflict,
+  invalidArgument,
+  notFound,
+  tooLarge,
+  unavailable,
+} from '@sallyport/service/errors';
 import type { Planner } from '../domain/policy-state.ts';
 import type { Refusal } from '../domain/result.ts';
 import type { Actor, CheckRecorder, PolicyWriter, Sleep } from './ports.ts';
@@ -67,6 +74,8 @@ export function refusalError(refusal: Refusal): SallyportError {
       return notFound(refusal.message, options);
     case 'inconsistent':
       return new SallyportError('policy_invalid', refusal.message, options);
+    case 'conflict':
+      return conflict(refusal.message, options);
     case 'too-large':
       return tooLarge(refusal.message, options);
   }

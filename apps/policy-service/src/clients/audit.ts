@@ -4,11 +4,17 @@
  *
  * The event's id comes from the stored change, so that one recorded twice, after a crash in between, is seen as one.
  */
-import { entityManagementEvent, type AuditEvent, type EntityManagementInput } from '@sallyport/audit-log';
+import {
+  boundedTarget,
+  entityManagementEvent,
+  type AuditEvent,
+  type EntityManagementInput,
+} from '@sallyport/audit-log';
 import type { Actor, LoggedChange, RecordChange } from '../app/ports.ts';
 import type { Binding } from '../domain/binding.ts';
-import type { Change } from '../domain/policy-state.ts';
+import type { Change, ToolChange } from '../domain/policy-state.ts';
 import type { Role } from '../domain/role.ts';
+import { toolKey } from '../domain/tool.ts';
 
 export type AuditSink = {
   record(event: AuditEvent, options: { readonly useReserve: boolean }): Promise<void>;
@@ -16,7 +22,7 @@ export type AuditSink = {
 
 type Described = {
   readonly activity: EntityManagementInput['activity'];
-  readonly type: 'role' | 'binding' | 'policy';
+  readonly type: 'role' | 'binding' | 'policy' | 'tool';
   readonly id: string;
   readonly action: string;
   readonly before: object | undefined;
@@ -96,7 +102,28 @@ function describe(change: Change): Described {
       return policyChange('built-in', 'policy.install', { digest: change.before }, { digest: change.after });
     case 'bundle-key-replaced':
       return policyChange('bundle-key', 'policy.sign', { key: change.before }, { key: change.after });
+    case 'tool-found':
+      return toolChange(change, 'create', undefined, {
+        digest: change.digest,
+        pinned: change.isPinned,
+        seen_by: change.seenBy,
+      });
+    case 'tool-approved':
+      return toolChange(change, 'activate', { pinned: change.before }, { pinned: change.after });
+    case 'tool-rejected':
+      return toolChange(change, 'deactivate', { digest: change.digest, pinned: change.wasPinned }, undefined);
   }
+}
+
+/** Digests only: a definition is a stranger's text, and up to 64 KiB of it. */
+function toolChange(
+  change: ToolChange,
+  activity: Described['activity'],
+  before: object | undefined,
+  after: object | undefined,
+): Described {
+  const action = change.kind === 'tool-found' ? 'tools.observe' : 'tools.write';
+  return { activity, type: 'tool', id: boundedTarget(toolKey(change)), action, before, after };
 }
 
 function policyChange(id: string, action: string, before: object, after: object): Described {

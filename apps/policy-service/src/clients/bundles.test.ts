@@ -10,7 +10,7 @@ import { readPolicyModule } from './policy-module.ts';
 
 const module = await readPolicyModule();
 const bundlesWith = (keys = fakeKeys()) =>
-  signedBundles({ keys, wasm: module.wasm, tenant: 'default', monotonicMs: () => 0 });
+  signedBundles({ keys, wasm: module.wasm, tenant: 'default', pinning: 'first-use', monotonicMs: () => 0 });
 const state = stateWith(module.roles, [binding('user:alice', 'sender')]);
 
 test('what is built opens and decides', async () => {

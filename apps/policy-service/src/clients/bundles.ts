@@ -1,7 +1,16 @@
 /** Signed bundles by packages/policy-engine: what a gateway would refuse never leaves here. */
 import type { KeyObject } from 'node:crypto';
 import { ED25519 } from '@sallyport/crypto';
-import { PolicyEngine, buildBundle, verifyBundle, type RoleTable } from '@sallyport/policy-engine';
+import {
+  PolicyEngine,
+  buildBundle,
+  verifyBundle,
+  type Permission,
+  type RoleTable,
+  type ToolPin,
+  type ToolPinning,
+  type ToolPins,
+} from '@sallyport/policy-engine';
 import type { Bundles, Evaluate, Publication } from '../app/ports.ts';
 import { bindingsOf, type PolicyState } from '../domain/policy-state.ts';
 import { activeBundleKey, signWith, type KeyCalls } from './bundle-key.ts';
@@ -10,6 +19,7 @@ export type BundlesOptions = {
   readonly keys: KeyCalls;
   readonly wasm: Uint8Array;
   readonly tenant: string;
+  readonly pinning: ToolPinning;
   /** Never goes back; milliseconds. */
   readonly monotonicMs: () => number;
 };
@@ -23,6 +33,7 @@ export function signedBundles(options: BundlesOptions): Bundles {
         wasm: options.wasm,
         roles: roleTable(state),
         bindings: bindingsOf(state).map((binding) => ({ tenant: options.tenant, ...binding })),
+        toolPins: toolPinsOf(state, options.pinning),
       };
       const sign = (message: Uint8Array) => signWith(options.keys, key, message);
       const bundle = await buildBundle(content, { keyId: key.keyId, sign });
@@ -45,8 +56,13 @@ export function signedBundles(options: BundlesOptions): Bundles {
 }
 
 function evaluator(engine: PolicyEngine): Evaluate {
-  return ({ principal, tenant, method, action, resource }) => {
-    const answer = engine.decide({ principal: { id: principal, tenant, method }, action, resource });
+  return ({ principal, tenant, method, action, resource, arguments: given }) => {
+    const answer = engine.decide({
+      principal: { id: principal, tenant, method },
+      action,
+      resource,
+      ...(given === undefined ? {} : { arguments: given }),
+    });
     return {
       allowed: answer.decision === 'allow',
       reasons: answer.reasons,
@@ -59,8 +75,21 @@ function evaluator(engine: PolicyEngine): Evaluate {
 
 function roleTable(state: PolicyState): RoleTable {
   return Object.fromEntries(
-    [...state.roles.values()].map(({ name, inherits, permissions }) => [name, { inherits, permissions }]),
+    [...state.roles.values()].map(({ name, inherits, permissions }) => [
+      name,
+      { inherits, permissions: permissions as readonly Permission[] },
+    ]),
   );
+}
+
+function toolPinsOf(state: PolicyState, mode: ToolPinning): ToolPins {
+  const routes = new Map<string, Map<string, ToolPin>>();
+  for (const { route, tool, pinned } of state.tools.values()) {
+    const tools = routes.get(route) ?? new Map<string, ToolPin>();
+    tools.set(tool, pinned === '' ? { kind: 'unapproved' } : { kind: 'pinned', digest: pinned });
+    routes.set(route, tools);
+  }
+  return { mode, routes };
 }
 
 function keysOf(publication: Publication): ReadonlyMap<string, KeyObject> {

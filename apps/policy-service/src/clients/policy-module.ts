@@ -2,6 +2,7 @@
 import { sha256, toHex, utf8 } from '@sallyport/crypto';
 import { builtInRoles, readPolicyWasm } from '@sallyport/policies';
 import { parseRole, type Role } from '../domain/role.ts';
+import type { ToolPinning } from '../domain/tool.ts';
 
 export type PolicyModule = {
   readonly wasm: Uint8Array;
@@ -9,6 +10,11 @@ export type PolicyModule = {
   /** SHA-256 over module and roles, hex: another digest means that every gateway needs a new bundle. */
   readonly digest: string;
 };
+
+/** Under `approve`, bundles are others than under `first-use`. */
+export function contentDigest(module: PolicyModule, pinning: ToolPinning): string {
+  return pinning === 'first-use' ? module.digest : toHex(sha256(utf8(`${module.digest} tools: ${pinning}`)));
+}
 
 /** Throws when the checkout is incomplete or a shipped role is not one. */
 export async function readPolicyModule(): Promise<PolicyModule> {

@@ -4,9 +4,19 @@
  * A pattern is `*`, an exact name, or dot-separated segments followed by `.*`, which stands for one or more further
  * segments. A star anywhere else is refused rather than taken literally: it would silently grant nothing.
  */
-import { accept, quoted, refuse, type Result } from './result.ts';
+import { parseCondition, type Condition } from './condition.ts';
+import { limits } from './limits.ts';
+import { accept, all, quoted, refuse, type Result } from './result.ts';
 
-export type Permission = { readonly action: string; readonly resource: string };
+export type Permission = {
+  readonly action: string;
+  readonly resource: string;
+  /** Only for calls whose arguments meet all of these. Absent: for everything; never empty. */
+  readonly when?: readonly Condition[];
+};
+
+/** A permission as a caller writes it. */
+export type PermissionInput = Omit<Permission, 'when'> & { readonly when?: readonly unknown[] };
 
 /** `message.send`: each segment begins with a letter. */
 const actionPattern = /^[a-z][a-z0-9-]*(?:\.[a-z][a-z0-9-]*)*(?:\.\*)?$/;
@@ -30,7 +40,7 @@ function parsePattern(
   );
 }
 
-export function parsePermission(input: Permission, field: string): Result<Permission> {
+export function parsePermission(input: PermissionInput, field: string): Result<Permission> {
   const action = parsePattern(
     input.action,
     actionPattern,
@@ -47,5 +57,16 @@ export function parsePermission(input: Permission, field: string): Result<Permis
     `${field}.resource`,
   );
   if (!resource.ok) return resource;
-  return accept({ action: action.value, resource: resource.value });
+  const { when = [] } = input;
+  if (when.length > limits.conditionsPerPermission) {
+    const message = `A permission has at most ${limits.conditionsPerPermission} conditions; this one has ${when.length}.`;
+    return refuse('too-large', `${field}.when`, message);
+  }
+  const conditions = all(when, (condition, i) => parseCondition(condition, `${field}.when[${i}]`));
+  if (!conditions.ok) return conditions;
+  return accept({
+    action: action.value,
+    resource: resource.value,
+    ...(conditions.value.length === 0 ? {} : { when: conditions.value }),
+  });
 }

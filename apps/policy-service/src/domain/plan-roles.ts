@@ -8,10 +8,22 @@ import { cycleThrough, depth } from './role-graph.ts';
 /** How many users of a role a refusal names before it only counts. */
 const namedUsers = 5;
 
-/** Stores `role`, new or changed. */
-export function planPutRole(state: PolicyState, role: Role): Plan {
+/**
+ * Stores `role`, new or changed. With `expected`, only if that is the revision in which the role was last stored; 0n:
+ * only if there is none.
+ */
+export function planPutRole(state: PolicyState, role: Role, expected?: bigint): Plan {
   const before = state.roles.get(role.name);
   if (before?.builtIn === true) return readOnly(role.name);
+  const stored = state.roleRevisions.get(role.name) ?? 0n;
+  if (expected !== undefined && expected !== stored) {
+    const found = before === undefined ? 'there is none now' : `it was stored in revision ${stored}`;
+    return refused(
+      'conflict',
+      'expected_revision',
+      `Role ${quoted(role.name)} is not the one that was read (revision ${expected}): ${found}. Read it again.`,
+    );
+  }
   if (before !== undefined && sameRole(before, role)) return { kind: 'unchanged' };
 
   for (const [index, parent] of role.inherits.entries()) {
@@ -33,6 +45,21 @@ export function planPutRole(state: PolicyState, role: Role): Plan {
   }
 
   const roles = new Map(state.roles).set(role.name, role);
+  if (weight(role) > limits.roleBytes) {
+    return refused(
+      'too-large',
+      'role',
+      `A role may take ${limits.roleBytes} bytes; this one takes ${weight(role)}.`,
+    );
+  }
+  const paths = new Set([...roles.values()].flatMap(argumentsOf));
+  if (paths.size > limits.argumentPaths) {
+    return refused(
+      'too-large',
+      'role.permissions',
+      `All roles together may look at ${limits.argumentPaths} different arguments; this would make ${paths.size}.`,
+    );
+  }
   if (roles.size > limits.roles) {
     return refused(
       'too-large',
@@ -81,9 +108,13 @@ export function planDeleteRole(state: PolicyState, name: RoleName): Plan {
   return { kind: 'change', changes: [{ kind: 'role-deleted', before }] };
 }
 
-/** Bytes of a role in a bundle: its names and patterns are ASCII. */
+const argumentsOf = (role: Role): string[] =>
+  role.permissions.flatMap(({ when = [] }) => when.map(({ argument }) => argument));
+
+/** Bytes of a role in a bundle. */
 function weight(role: Role): number {
-  return JSON.stringify([role.name, { inherits: role.inherits, permissions: role.permissions }]).length;
+  const json = JSON.stringify([role.name, { inherits: role.inherits, permissions: role.permissions }]);
+  return Buffer.byteLength(json, 'utf8');
 }
 
 function readOnly(name: RoleName, field = 'role.name'): Plan {

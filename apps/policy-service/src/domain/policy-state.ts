@@ -4,6 +4,7 @@ import type { PrincipalId, RoleName } from './names.ts';
 import type { Refusal } from './result.ts';
 import type { Role } from './role.ts';
 import type { Roles } from './role-graph.ts';
+import { toolKey, type Sighting, type ToolDigest, type ToolPin, type ToolRef } from './tool.ts';
 
 export type PolicyState = {
   /** 0 = nothing was ever written; then strictly increasing by 1. */
@@ -11,6 +12,10 @@ export type PolicyState = {
   /** Built-in roles included. */
   readonly roles: Roles;
   readonly bindings: ReadonlyMap<PrincipalId, ReadonlySet<RoleName>>;
+  /** In which each role that is not built in was last stored. */
+  readonly roleRevisions: ReadonlyMap<RoleName, bigint>;
+  /** By `toolKey`. */
+  readonly tools: ReadonlyMap<string, ToolPin>;
   /** Digest of the policy module and built-in roles that the revision was made for; empty at revision 0. */
   readonly contentDigest: string;
 };
@@ -22,6 +27,14 @@ export type Change =
   | { readonly kind: 'binding-deleted'; readonly before: Binding }
   /** Another release brought another policy module or other built-in roles. */
   | { readonly kind: 'content-replaced'; readonly before: string; readonly after: string }
+  /** A gateway saw a tool for the first time. History keeps no definition. */
+  | ({ readonly kind: 'tool-found'; readonly isPinned: boolean; readonly seenBy: string } & Sighting)
+  | ({
+      readonly kind: 'tool-approved';
+      readonly before: ToolDigest | '';
+      readonly after: ToolDigest;
+    } & ToolRef)
+  | ({ readonly kind: 'tool-rejected'; readonly digest: ToolDigest; readonly wasPinned: boolean } & ToolRef)
   /** Bundles are signed by another key from here on; the policy itself is the same. */
   | { readonly kind: 'bundle-key-replaced'; readonly before: string; readonly after: string };
 
@@ -43,14 +56,19 @@ export const refused = (kind: Refusal['kind'], field: string, message: string): 
 export function applied(state: PolicyState, changes: readonly Change[]): PolicyState {
   const roles = new Map(state.roles);
   const bindings = new Map(state.bindings);
+  const roleRevisions = new Map(state.roleRevisions);
+  const tools = new Map(state.tools);
+  const revision = state.revision + 1n;
   let { contentDigest } = state;
   for (const change of changes) {
     switch (change.kind) {
       case 'role-put':
         roles.set(change.after.name, change.after);
+        roleRevisions.set(change.after.name, revision);
         break;
       case 'role-deleted':
         roles.delete(change.before.name);
+        roleRevisions.delete(change.before.name);
         break;
       case 'binding-put': {
         const { principal, role } = change.after;
@@ -69,9 +87,42 @@ export function applied(state: PolicyState, changes: readonly Change[]): PolicyS
         break;
       case 'bundle-key-replaced':
         break;
+      case 'tool-found':
+      case 'tool-approved':
+      case 'tool-rejected':
+        tools.set(toolKey(change), pinAfter(tools.get(toolKey(change)), change));
+        break;
     }
   }
-  return { revision: state.revision + 1n, roles, bindings, contentDigest };
+  return { revision, roles, bindings, roleRevisions, tools, contentDigest };
+}
+
+export type ToolChange = Extract<Change, ToolRef>;
+
+/** What the policy says of a tool after `change`. */
+export function pinAfter(before: ToolPin | undefined, change: ToolChange): ToolPin {
+  const { route, tool } = change;
+  switch (change.kind) {
+    case 'tool-found':
+      return change.isPinned
+        ? { route, tool, pinned: change.digest, candidate: '', isCandidateRejected: false }
+        : { route, tool, pinned: '', candidate: change.digest, isCandidateRejected: false };
+    case 'tool-approved':
+      return { route, tool, pinned: change.after, candidate: '', isCandidateRejected: false };
+    case 'tool-rejected': {
+      // A candidate that waits stays the one to be looked at.
+      const candidate = before?.candidate ?? '';
+      return change.wasPinned && candidate !== ''
+        ? { route, tool, pinned: '', candidate, isCandidateRejected: before?.isCandidateRejected ?? false }
+        : {
+            route,
+            tool,
+            pinned: change.wasPinned ? '' : (before?.pinned ?? ''),
+            candidate: change.digest,
+            isCandidateRejected: true,
+          };
+    }
+  }
 }
 
 /** Bindings in the order of principal, then role. */

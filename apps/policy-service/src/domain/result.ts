@@ -1,6 +1,6 @@
 /** A refusal is an expected outcome: a value that says what is wrong, where, and what to do next. */
 export type Refusal = {
-  readonly kind: 'malformed' | 'unknown' | 'inconsistent' | 'too-large';
+  readonly kind: 'malformed' | 'unknown' | 'inconsistent' | 'conflict' | 'too-large';
   /** Path of the offending field in the request, e.g. `role.inherits[2]`. */
   readonly field: string;
   readonly message: string;

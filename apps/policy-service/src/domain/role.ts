@@ -1,6 +1,6 @@
 import { limits } from './limits.ts';
 import { parseRoleName, type RoleName } from './names.ts';
-import { parsePermission, type Permission } from './permission.ts';
+import { parsePermission, type Permission, type PermissionInput } from './permission.ts';
 import { accept, all, quoted, refuse, type Result } from './result.ts';
 
 export type Role = {
@@ -18,7 +18,7 @@ export type Role = {
 export type RoleInput = {
   readonly name: string;
   readonly inherits: readonly string[];
-  readonly permissions: readonly Permission[];
+  readonly permissions: readonly PermissionInput[];
   readonly description: string;
 };
 
@@ -55,7 +55,7 @@ export function parseRole(input: RoleInput, builtIn: boolean, field = 'role'): R
       `${quoted(inherits.value[twiceParent] ?? '')} is listed twice.`,
     );
   }
-  const twice = duplicate(permissions.value, (p) => `${p.action} ${p.resource}`);
+  const twice = duplicate(permissions.value, permissionKey);
   if (twice !== undefined) {
     return refuse('malformed', `${field}.permissions[${twice}]`, 'This permission is listed twice.');
   }
@@ -75,6 +75,9 @@ export function parseRole(input: RoleInput, builtIn: boolean, field = 'role'): R
   });
 }
 
+const permissionKey = ({ action, resource, when = [] }: Permission): string =>
+  JSON.stringify([action, resource, when]);
+
 /** Same content, order of the lists included. */
 export function sameRole(a: Role, b: Role): boolean {
   return JSON.stringify(contentOf(a)) === JSON.stringify(contentOf(b));
@@ -83,7 +86,7 @@ export function sameRole(a: Role, b: Role): boolean {
 const contentOf = (role: Role) => [
   role.name,
   role.inherits,
-  role.permissions.map((p) => [p.action, p.resource]),
+  role.permissions.map(permissionKey),
   role.description,
   role.builtIn,
 ];

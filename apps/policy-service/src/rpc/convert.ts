@@ -8,6 +8,7 @@ import type { Access, AccessRequest, Actor } from '../app/ports.ts';
 import type { BindingInput } from '../domain/binding.ts';
 import type { InstanceReport } from '../domain/instance.ts';
 import type { Role, RoleInput } from '../domain/role.ts';
+import { conditionInput, conditionMessage } from './convert-conditions.ts';
 
 export function required<T>(value: T | undefined, field: string): T {
   if (value === undefined) throw invalidArgument(`${field} is missing.`, { field });
@@ -19,18 +20,27 @@ export function roleInput(role: policyv1.Role): RoleInput {
   return {
     name: role.name,
     inherits: role.inherits,
-    permissions: role.permissions.map(({ action, resource }) => ({ action, resource })),
+    permissions: role.permissions.map(({ action, resource, when }) => ({
+      action,
+      resource,
+      when: when.map(conditionInput),
+    })),
     description: role.description,
   };
 }
 
-export function roleMessage(role: Role): MessageInitShape<typeof policyv1.RoleSchema> {
+export function roleMessage(role: Role, revision: bigint): MessageInitShape<typeof policyv1.RoleSchema> {
   return {
     name: role.name,
     inherits: [...role.inherits],
-    permissions: role.permissions.map(({ action, resource }) => ({ action, resource })),
+    permissions: role.permissions.map(({ action, resource, when = [] }) => ({
+      action,
+      resource,
+      when: when.map(conditionMessage),
+    })),
     description: role.description,
     builtIn: role.builtIn,
+    revision,
   };
 }
 
@@ -49,6 +59,20 @@ export function accessRequest(
     action: request.action,
     resource: { kind: request.resourceKind, name: request.resourceName },
   };
+}
+
+/** The same, and the call's arguments. */
+export function checkRequest(request: policyv1.CheckAccessRequest): AccessRequest {
+  const { call } = request;
+  const asked = accessRequest(request);
+  switch (call.case) {
+    case undefined:
+      return asked;
+    case 'arguments':
+      return { ...asked, arguments: call.value };
+    case 'anyArguments':
+      return call.value ? { ...asked, arguments: 'any' } : asked;
+  }
 }
 
 export function decisionMessage(access: Access): MessageInitShape<typeof policyv1.DecisionSchema> {

@@ -12,25 +12,25 @@ import type { Publisher } from '../app/publish.ts';
 import { putBinding } from '../app/put-binding.ts';
 import { putRole } from '../app/put-role.ts';
 import { reportRevision } from '../app/report-revision.ts';
-import type { WritePorts } from '../app/write.ts';
 import {
   accessRequest,
   actorOf,
   bindingInput,
+  checkRequest,
   decisionMessage,
   instanceMessage,
   required,
   roleInput,
   roleMessage,
 } from './convert.ts';
+import { toolRoutes, type ToolRoutePorts } from './tool-routes.ts';
 
 export type RoutePorts = {
   readonly reader: PolicyReader;
   readonly reports: InstanceReports;
   readonly inForce: Publisher['inForce'];
-  readonly write: WritePorts;
   readonly now: () => number;
-};
+} & ToolRoutePorts;
 
 export function routes(ports: RoutePorts): ServiceImplementation {
   const { reader, inForce, write } = ports;
@@ -42,15 +42,16 @@ export function routes(ports: RoutePorts): ServiceImplementation {
     },
     decide: async (request) => ({ decision: decisionMessage(decide(inForce, accessRequest(request))) }),
     checkAccess: async (request) => {
-      const access = decide(inForce, accessRequest(request));
+      const access = decide(inForce, checkRequest(request));
       return { decision: decisionMessage(access), roles: [...access.roles] };
     },
     listRoles: async () => {
-      const { roles, revision } = await listRoles(reader);
-      return { roles: roles.map(roleMessage), revision };
+      const { roles, roleRevisions, revision } = await listRoles(reader);
+      const messages = roles.map((role) => roleMessage(role, roleRevisions.get(role.name) ?? 0n));
+      return { roles: messages, revision };
     },
-    putRole: async ({ role }, context) => ({
-      revision: await putRole(write, actorOf(context), roleInput(required(role, 'role'))),
+    putRole: async ({ role, expectedRevision }, context) => ({
+      revision: await putRole(write, actorOf(context), roleInput(required(role, 'role')), expectedRevision),
     }),
     deleteRole: async ({ name }, context) => ({ revision: await deleteRole(write, actorOf(context), name) }),
     listBindings: async ({ principal }) => {
@@ -63,6 +64,7 @@ export function routes(ports: RoutePorts): ServiceImplementation {
     deleteBinding: async ({ binding }, context) => ({
       revision: await deleteBinding(write, actorOf(context), bindingInput(required(binding, 'binding'))),
     }),
+    ...toolRoutes(ports),
     getStatus: async () => {
       const { revision, builtAtMs, instances } = await getStatus(ports);
       return {

@@ -55,4 +55,34 @@ create table instance_report (
 );
 `,
   },
+  {
+    id: '0002-tools',
+    up: `
+-- In which revision the role was last stored. That of the roles which are there is not known: 1, and not 0, which means
+-- that there is none.
+alter table role add column revision int8 not null default 1;
+
+-- Tools behind the Model Context Protocol door. The two digests and the rejection are part of the policy and written
+-- under the lock of policy_state; the rest is what people want to know before they approve.
+create table tool (
+  route text collate "C" not null,
+  tool text collate "C" not null,
+  -- Hex; empty = none.
+  pinned text not null,
+  candidate text not null,
+  candidate_rejected boolean not null,
+  -- JSON; empty = none, or too long to be kept.
+  pinned_definition text not null,
+  candidate_definition text not null,
+  first_seen timestamptz not null,
+  last_seen timestamptz not null,
+  seen_by text not null,
+  candidate_seen timestamptz,
+  approved_by text not null,
+  approved_at timestamptz,
+  primary key (route, tool)
+);
+create index tool_waiting on tool (route, tool) where candidate <> '' and not candidate_rejected;
+`,
+  },
 ];

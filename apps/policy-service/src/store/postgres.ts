@@ -4,11 +4,12 @@
  */
 import type { Database } from '@sallyport/service/database';
 import type { Kysely, Transaction } from 'kysely';
-import type { LoggedChange } from '../app/ports.ts';
+import type { Actor, LoggedChange } from '../app/ports.ts';
 import { parseInstanceName } from '../domain/names.ts';
 import { applied, type Change } from '../domain/policy-state.ts';
 import type { Role } from '../domain/role.ts';
-import { changeOf, changeRow, definitionOf, stateOf, type Schema } from './rows.ts';
+import { storeToolChange, toolRecords } from './postgres-tools.ts';
+import { actorName, changeOf, changeRow, definitionOf, stateOf, type Schema } from './rows.ts';
 import type { PolicyStore } from './store.ts';
 
 export function postgresStore(database: Database<Schema>, builtInRoles: readonly Role[]): PolicyStore {
@@ -17,14 +18,18 @@ export function postgresStore(database: Database<Schema>, builtInRoles: readonly
   async function load(tx: Kysely<Schema>, lock: boolean) {
     const one = tx.selectFrom('policy_state').select(['revision', 'content_digest']);
     const row = await (lock ? one.forUpdate() : one).executeTakeFirstOrThrow();
-    const roles = await tx.selectFrom('role').select(['name', 'definition']).execute();
+    const roles = await tx.selectFrom('role').select(['name', 'definition', 'revision']).execute();
     const bindings = await tx.selectFrom('binding').select(['principal', 'role']).execute();
-    return stateOf(row, roles, bindings, builtInRoles);
+    const tools = await tx
+      .selectFrom('tool')
+      .select(['route', 'tool', 'pinned', 'candidate', 'candidate_rejected'])
+      .execute();
+    return stateOf(row, roles, bindings, tools, builtInRoles);
   }
 
   return {
     policy: {
-      // Three statements, one snapshot: roles and bindings must belong to the revision.
+      // Several statements, one snapshot: roles, bindings and pins must belong to the revision.
       read: () => database.transaction((tx) => load(tx, false), { isolation: 'repeatable read' }),
       update: (planner, { actor, atMs }) =>
         database.transaction(async (tx) => {
@@ -33,7 +38,7 @@ export function postgresStore(database: Database<Schema>, builtInRoles: readonly
           if (plan.kind === 'refused') return plan;
           if (plan.kind === 'unchanged') return { kind: 'unchanged', revision: before.revision };
           const state = applied(before, plan.changes);
-          for (const change of plan.changes) await store(tx, change);
+          for (const change of plan.changes) await store(tx, change, state.revision, { actor, atMs });
           await tx
             .updateTable('policy_state')
             .set({ revision: state.revision, content_digest: state.contentDigest })
@@ -112,6 +117,7 @@ export function postgresStore(database: Database<Schema>, builtInRoles: readonly
           .execute();
       },
     },
+    tools: toolRecords(database),
     reports: {
       async put({ instance, revision, reportedAtMs }) {
         const row = { revision, reported_at: new Date(reportedAtMs) };
@@ -138,14 +144,19 @@ export function postgresStore(database: Database<Schema>, builtInRoles: readonly
   };
 }
 
-async function store(tx: Transaction<Schema>, change: Change): Promise<void> {
+async function store(
+  tx: Transaction<Schema>,
+  change: Change,
+  revision: bigint,
+  by: { readonly actor: Actor; readonly atMs: number },
+): Promise<void> {
   switch (change.kind) {
     case 'role-put': {
       const definition = definitionOf(change.after);
       await tx
         .insertInto('role')
-        .values({ name: change.after.name, definition })
-        .onConflict((on) => on.column('name').doUpdateSet({ definition }))
+        .values({ name: change.after.name, definition, revision })
+        .onConflict((on) => on.column('name').doUpdateSet({ definition, revision }))
         .execute();
       return;
     }
@@ -161,6 +172,11 @@ async function store(tx: Transaction<Schema>, change: Change): Promise<void> {
         .where('principal', '=', change.before.principal)
         .where('role', '=', change.before.role)
         .execute();
+      return;
+    case 'tool-found':
+    case 'tool-approved':
+    case 'tool-rejected':
+      await storeToolChange(tx, change, { actor: actorName(by.actor), atMs: by.atMs });
       return;
     case 'content-replaced':
     case 'bundle-key-replaced':

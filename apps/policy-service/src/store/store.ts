@@ -1,4 +1,11 @@
-import type { ChangeLog, InstanceReports, Publications, PolicyReader, PolicyWriter } from '../app/ports.ts';
+import type {
+  ChangeLog,
+  InstanceReports,
+  Publications,
+  PolicyReader,
+  PolicyWriter,
+  ToolRecords,
+} from '../app/ports.ts';
 
 /** One store, by the ports that the use cases take. Every implementation passes `test/contract/store.ts`. */
 export type PolicyStore = {
@@ -6,4 +13,5 @@ export type PolicyStore = {
   readonly changes: ChangeLog;
   readonly publications: Publications;
   readonly reports: InstanceReports;
+  readonly tools: ToolRecords;
 };

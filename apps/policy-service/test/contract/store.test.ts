@@ -30,7 +30,14 @@ for (const { label, skip, title, open } of await testDatabases(table))
 
     const empty = () =>
       database.transaction(async (tx) => {
-        for (const table of ['role', 'binding', 'policy_change', 'bundle', 'instance_report'] as const) {
+        for (const table of [
+          'role',
+          'binding',
+          'policy_change',
+          'bundle',
+          'instance_report',
+          'tool',
+        ] as const) {
           await tx.deleteFrom(table).execute();
         }
         await tx
@@ -62,7 +69,7 @@ for (const { label, skip, title, open } of await testDatabases(table))
     test('refuses to read a damaged role', async () => {
       await empty();
       const definition = { inherits: [], permissions: [{ action: 'a*', resource: '*' }], description: '' };
-      await database.kysely.insertInto('role').values({ name: 'orders', definition }).execute();
+      await database.kysely.insertInto('role').values({ name: 'orders', definition, revision: 1n }).execute();
       await expect(store().policy.read()).rejects.toThrow('role "orders" in the database is damaged');
     });
   });

@@ -5,6 +5,7 @@
  * is a defect of the caller, who must have bounded what came from outside (the channel's parser does).
  */
 import type { AuditEvent, Decision, Outcome } from './event.ts';
+import { boundedTarget } from './operation.ts';
 import { actor, api, authorization, base, endpoint, envelope, session, user } from './parts.ts';
 import type { ActorInput, EventContext, PeerAddress } from './parts.ts';
 import { check } from './values.ts';
@@ -106,7 +107,7 @@ export interface EntityManagementInput {
   readonly activity: keyof typeof ENTITY_ACTIVITY;
   readonly actor: ActorInput;
   readonly entity: {
-    readonly type: 'role' | 'binding' | 'key' | 'policy' | 'session' | 'credential' | 'checkpoint';
+    readonly type: 'role' | 'binding' | 'key' | 'policy' | 'session' | 'credential' | 'checkpoint' | 'tool';
     readonly id: string;
     readonly version?: string;
   };
@@ -196,6 +197,8 @@ export interface FindingInput {
   readonly severity: 'informational' | 'low' | 'medium' | 'high' | 'critical';
   readonly isAlert: boolean;
   readonly actor?: ActorInput;
+  /** What it was found at, `kind:id`; too long a one is cut as a target is. */
+  readonly about?: string;
   readonly gap?: { readonly producer: string; readonly fromSeq: bigint; readonly toSeq: bigint };
 }
 
@@ -219,6 +222,7 @@ export function detectionFindingEvent(context: EventContext, input: FindingInput
       ...(input.actor === undefined ? {} : { actor: actor(input.actor) }),
       unmapped: {
         finding: check.label('finding', input.finding),
+        ...(input.about === undefined ? {} : { about: boundedTarget(input.about) }),
         ...(gap === undefined
           ? {}
           : {

@@ -202,7 +202,12 @@ export interface DetectionFindingData extends Base<2004, 2> {
   readonly finding_info: { readonly uid: string; readonly title: string; readonly desc?: string };
   readonly is_alert: boolean;
   readonly actor?: Actor;
-  readonly unmapped: { readonly finding: string; readonly gap?: SequenceGap };
+  readonly unmapped: {
+    readonly finding: string;
+    /** What it was found at, `kind:id`, where it is no gap. */
+    readonly about?: string;
+    readonly gap?: SequenceGap;
+  };
 }
 
 export type AuditData =

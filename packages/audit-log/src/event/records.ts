@@ -55,7 +55,7 @@ export function recordsOf(event: AuditEvent): AuditRecord[] {
           ...common,
           principal: event.data.actor === undefined ? '' : actorName(event.data.actor),
           action: event.data.unmapped.finding,
-          destination: event.data.unmapped.gap?.producer ?? '',
+          destination: event.data.unmapped.gap?.producer ?? event.data.unmapped.about ?? '',
         },
       ];
     case 'sallyport.audit.call':

@@ -149,7 +149,7 @@ const DATA = {
       is_alert: oneOf(true, false),
       unmapped: object(
         { finding: label },
-        { gap: object({ producer: identifier, from_seq: seq, to_seq: seq }) },
+        { about: name, gap: object({ producer: identifier, from_seq: seq, to_seq: seq }) },
       ),
     },
     { actor },

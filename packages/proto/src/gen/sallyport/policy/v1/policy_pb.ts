@@ -4,18 +4,18 @@
 // @generated from file sallyport/policy/v1/policy.proto (package sallyport.policy.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { ListValue, Timestamp, Value } from "@bufbuild/protobuf/wkt";
+import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import { file_sallyport_common_v1_common } from "../../common/v1/common_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { JsonObject, Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file sallyport/policy/v1/policy.proto.
  */
 export const file_sallyport_policy_v1_policy: GenFile = /*@__PURE__*/
-  fileDesc("CiBzYWxseXBvcnQvcG9saWN5L3YxL3BvbGljeS5wcm90bxITc2FsbHlwb3J0LnBvbGljeS52MSIsChBHZXRCdW5kbGVSZXF1ZXN0EhgKEGN1cnJlbnRfcmV2aXNpb24YASABKAQiNQoRR2V0QnVuZGxlUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQSDgoGYnVuZGxlGAIgASgMIjsKFVJlcG9ydFJldmlzaW9uUmVxdWVzdBIQCghpbnN0YW5jZRgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBCIYChZSZXBvcnRSZXZpc2lvblJlc3BvbnNlIjwKB1N1YmplY3QSEQoJcHJpbmNpcGFsGAEgASgJEg4KBnRlbmFudBgCIAEoCRIOCgZtZXRob2QYAyABKAkifAoNRGVjaWRlUmVxdWVzdBItCgdzdWJqZWN0GAEgASgLMhwuc2FsbHlwb3J0LnBvbGljeS52MS5TdWJqZWN0Eg4KBmFjdGlvbhgCIAEoCRIVCg1yZXNvdXJjZV9raW5kGAMgASgJEhUKDXJlc291cmNlX25hbWUYBCABKAkiUAoIRGVjaXNpb24SDwoHYWxsb3dlZBgBIAEoCBIPCgdyZWFzb25zGAIgAygJEhAKCHJlcXVpcmVzGAMgAygJEhAKCHJldmlzaW9uGAQgASgEIkEKDkRlY2lkZVJlc3BvbnNlEi8KCGRlY2lzaW9uGAEgASgLMh0uc2FsbHlwb3J0LnBvbGljeS52MS5EZWNpc2lvbiKBAQoSQ2hlY2tBY2Nlc3NSZXF1ZXN0Ei0KB3N1YmplY3QYASABKAsyHC5zYWxseXBvcnQucG9saWN5LnYxLlN1YmplY3QSDgoGYWN0aW9uGAIgASgJEhUKDXJlc291cmNlX2tpbmQYAyABKAkSFQoNcmVzb3VyY2VfbmFtZRgEIAEoCSJVChNDaGVja0FjY2Vzc1Jlc3BvbnNlEi8KCGRlY2lzaW9uGAEgASgLMh0uc2FsbHlwb3J0LnBvbGljeS52MS5EZWNpc2lvbhINCgVyb2xlcxgCIAMoCSIuCgpQZXJtaXNzaW9uEg4KBmFjdGlvbhgBIAEoCRIQCghyZXNvdXJjZRgCIAEoCSKDAQoEUm9sZRIMCgRuYW1lGAEgASgJEhAKCGluaGVyaXRzGAIgAygJEjQKC3Blcm1pc3Npb25zGAMgAygLMh8uc2FsbHlwb3J0LnBvbGljeS52MS5QZXJtaXNzaW9uEhMKC2Rlc2NyaXB0aW9uGAQgASgJEhAKCGJ1aWx0X2luGAUgASgIIhIKEExpc3RSb2xlc1JlcXVlc3QiTwoRTGlzdFJvbGVzUmVzcG9uc2USKAoFcm9sZXMYASADKAsyGS5zYWxseXBvcnQucG9saWN5LnYxLlJvbGUSEAoIcmV2aXNpb24YAiABKAQiOQoOUHV0Um9sZVJlcXVlc3QSJwoEcm9sZRgBIAEoCzIZLnNhbGx5cG9ydC5wb2xpY3kudjEuUm9sZSIjCg9QdXRSb2xlUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQiIQoRRGVsZXRlUm9sZVJlcXVlc3QSDAoEbmFtZRgBIAEoCSImChJEZWxldGVSb2xlUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQiKgoHQmluZGluZxIRCglwcmluY2lwYWwYASABKAkSDAoEcm9sZRgCIAEoCSIoChNMaXN0QmluZGluZ3NSZXF1ZXN0EhEKCXByaW5jaXBhbBgBIAEoCSJYChRMaXN0QmluZGluZ3NSZXNwb25zZRIuCghiaW5kaW5ncxgBIAMoCzIcLnNhbGx5cG9ydC5wb2xpY3kudjEuQmluZGluZxIQCghyZXZpc2lvbhgCIAEoBCJCChFQdXRCaW5kaW5nUmVxdWVzdBItCgdiaW5kaW5nGAEgASgLMhwuc2FsbHlwb3J0LnBvbGljeS52MS5CaW5kaW5nIiYKElB1dEJpbmRpbmdSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCJFChREZWxldGVCaW5kaW5nUmVxdWVzdBItCgdiaW5kaW5nGAEgASgLMhwuc2FsbHlwb3J0LnBvbGljeS52MS5CaW5kaW5nIikKFURlbGV0ZUJpbmRpbmdSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCISChBHZXRTdGF0dXNSZXF1ZXN0Io0BChFHZXRTdGF0dXNSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBBIsCghidWlsdF9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASOAoJaW5zdGFuY2VzGAMgAygLMiUuc2FsbHlwb3J0LnBvbGljeS52MS5JbnN0YW5jZVJldmlzaW9uImcKEEluc3RhbmNlUmV2aXNpb24SEAoIaW5zdGFuY2UYASABKAkSEAoIcmV2aXNpb24YAiABKAQSLwoLcmVwb3J0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMpAKCg1Qb2xpY3lTZXJ2aWNlEmkKCUdldEJ1bmRsZRIlLnNhbGx5cG9ydC5wb2xpY3kudjEuR2V0QnVuZGxlUmVxdWVzdBomLnNhbGx5cG9ydC5wb2xpY3kudjEuR2V0QnVuZGxlUmVzcG9uc2UiDaq7GAkKB2dhdGV3YXkSeAoOUmVwb3J0UmV2aXNpb24SKi5zYWxseXBvcnQucG9saWN5LnYxLlJlcG9ydFJldmlzaW9uUmVxdWVzdBorLnNhbGx5cG9ydC5wb2xpY3kudjEuUmVwb3J0UmV2aXNpb25SZXNwb25zZSINqrsYCQoHZ2F0ZXdheRKBAQoGRGVjaWRlEiIuc2FsbHlwb3J0LnBvbGljeS52MS5EZWNpZGVSZXF1ZXN0GiMuc2FsbHlwb3J0LnBvbGljeS52MS5EZWNpZGVSZXNwb25zZSIuqrsYKgoMYXV0aC1zZXJ2aWNlCgtrZXktc2VydmljZQoNYXVkaXQtc2VydmljZRJ0CgtDaGVja0FjY2VzcxInLnNhbGx5cG9ydC5wb2xpY3kudjEuQ2hlY2tBY2Nlc3NSZXF1ZXN0Giguc2FsbHlwb3J0LnBvbGljeS52MS5DaGVja0FjY2Vzc1Jlc3BvbnNlIhKquxgOEgxwb2xpY3kuY2hlY2sSbQoJTGlzdFJvbGVzEiUuc2FsbHlwb3J0LnBvbGljeS52MS5MaXN0Um9sZXNSZXF1ZXN0GiYuc2FsbHlwb3J0LnBvbGljeS52MS5MaXN0Um9sZXNSZXNwb25zZSIRqrsYDRILcG9saWN5LnJlYWQSaAoHUHV0Um9sZRIjLnNhbGx5cG9ydC5wb2xpY3kudjEuUHV0Um9sZVJlcXVlc3QaJC5zYWxseXBvcnQucG9saWN5LnYxLlB1dFJvbGVSZXNwb25zZSISqrsYDhIMcG9saWN5LndyaXRlEnEKCkRlbGV0ZVJvbGUSJi5zYWxseXBvcnQucG9saWN5LnYxLkRlbGV0ZVJvbGVSZXF1ZXN0Gicuc2FsbHlwb3J0LnBvbGljeS52MS5EZWxldGVSb2xlUmVzcG9uc2UiEqq7GA4SDHBvbGljeS53cml0ZRJ2CgxMaXN0QmluZGluZ3MSKC5zYWxseXBvcnQucG9saWN5LnYxLkxpc3RCaW5kaW5nc1JlcXVlc3QaKS5zYWxseXBvcnQucG9saWN5LnYxLkxpc3RCaW5kaW5nc1Jlc3BvbnNlIhGquxgNEgtwb2xpY3kucmVhZBJxCgpQdXRCaW5kaW5nEiYuc2FsbHlwb3J0LnBvbGljeS52MS5QdXRCaW5kaW5nUmVxdWVzdBonLnNhbGx5cG9ydC5wb2xpY3kudjEuUHV0QmluZGluZ1Jlc3BvbnNlIhKquxgOEgxwb2xpY3kud3JpdGUSegoNRGVsZXRlQmluZGluZxIpLnNhbGx5cG9ydC5wb2xpY3kudjEuRGVsZXRlQmluZGluZ1JlcXVlc3QaKi5zYWxseXBvcnQucG9saWN5LnYxLkRlbGV0ZUJpbmRpbmdSZXNwb25zZSISqrsYDhIMcG9saWN5LndyaXRlEm0KCUdldFN0YXR1cxIlLnNhbGx5cG9ydC5wb2xpY3kudjEuR2V0U3RhdHVzUmVxdWVzdBomLnNhbGx5cG9ydC5wb2xpY3kudjEuR2V0U3RhdHVzUmVzcG9uc2UiEaq7GA0SC3BvbGljeS5yZWFkYgZwcm90bzM", [file_google_protobuf_timestamp, file_sallyport_common_v1_common]);
+  fileDesc("CiBzYWxseXBvcnQvcG9saWN5L3YxL3BvbGljeS5wcm90bxITc2FsbHlwb3J0LnBvbGljeS52MSIsChBHZXRCdW5kbGVSZXF1ZXN0EhgKEGN1cnJlbnRfcmV2aXNpb24YASABKAQiNQoRR2V0QnVuZGxlUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQSDgoGYnVuZGxlGAIgASgMIjsKFVJlcG9ydFJldmlzaW9uUmVxdWVzdBIQCghpbnN0YW5jZRgBIAEoCRIQCghyZXZpc2lvbhgCIAEoBCIYChZSZXBvcnRSZXZpc2lvblJlc3BvbnNlIjwKB1N1YmplY3QSEQoJcHJpbmNpcGFsGAEgASgJEg4KBnRlbmFudBgCIAEoCRIOCgZtZXRob2QYAyABKAkifAoNRGVjaWRlUmVxdWVzdBItCgdzdWJqZWN0GAEgASgLMhwuc2FsbHlwb3J0LnBvbGljeS52MS5TdWJqZWN0Eg4KBmFjdGlvbhgCIAEoCRIVCg1yZXNvdXJjZV9raW5kGAMgASgJEhUKDXJlc291cmNlX25hbWUYBCABKAkiUAoIRGVjaXNpb24SDwoHYWxsb3dlZBgBIAEoCBIPCgdyZWFzb25zGAIgAygJEhAKCHJlcXVpcmVzGAMgAygJEhAKCHJldmlzaW9uGAQgASgEIkEKDkRlY2lkZVJlc3BvbnNlEi8KCGRlY2lzaW9uGAEgASgLMh0uc2FsbHlwb3J0LnBvbGljeS52MS5EZWNpc2lvbiLQAQoSQ2hlY2tBY2Nlc3NSZXF1ZXN0Ei0KB3N1YmplY3QYASABKAsyHC5zYWxseXBvcnQucG9saWN5LnYxLlN1YmplY3QSDgoGYWN0aW9uGAIgASgJEhUKDXJlc291cmNlX2tpbmQYAyABKAkSFQoNcmVzb3VyY2VfbmFtZRgEIAEoCRIsCglhcmd1bWVudHMYBSABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0SAASFwoNYW55X2FyZ3VtZW50cxgGIAEoCEgAQgYKBGNhbGwiVQoTQ2hlY2tBY2Nlc3NSZXNwb25zZRIvCghkZWNpc2lvbhgBIAEoCzIdLnNhbGx5cG9ydC5wb2xpY3kudjEuRGVjaXNpb24SDQoFcm9sZXMYAiADKAkiXAoKUGVybWlzc2lvbhIOCgZhY3Rpb24YASABKAkSEAoIcmVzb3VyY2UYAiABKAkSLAoEd2hlbhgDIAMoCzIeLnNhbGx5cG9ydC5wb2xpY3kudjEuQ29uZGl0aW9uIuMBCglDb25kaXRpb24SEAoIYXJndW1lbnQYASABKAkSKAoGZXF1YWxzGAIgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlSAASLAoGb25lX29mGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLkxpc3RWYWx1ZUgAEhEKB2F0X21vc3QYBCABKAFIABISCghhdF9sZWFzdBgFIAEoAUgAEhUKC3N0YXJ0c193aXRoGAYgASgJSAASEAoGd2l0aGluGAcgASgJSAASEAoGYWJzZW50GAggASgISABCCgoIb3BlcmF0b3IilQEKBFJvbGUSDAoEbmFtZRgBIAEoCRIQCghpbmhlcml0cxgCIAMoCRI0CgtwZXJtaXNzaW9ucxgDIAMoCzIfLnNhbGx5cG9ydC5wb2xpY3kudjEuUGVybWlzc2lvbhITCgtkZXNjcmlwdGlvbhgEIAEoCRIQCghidWlsdF9pbhgFIAEoCBIQCghyZXZpc2lvbhgGIAEoBCISChBMaXN0Um9sZXNSZXF1ZXN0Ik8KEUxpc3RSb2xlc1Jlc3BvbnNlEigKBXJvbGVzGAEgAygLMhkuc2FsbHlwb3J0LnBvbGljeS52MS5Sb2xlEhAKCHJldmlzaW9uGAIgASgEIm8KDlB1dFJvbGVSZXF1ZXN0EicKBHJvbGUYASABKAsyGS5zYWxseXBvcnQucG9saWN5LnYxLlJvbGUSHgoRZXhwZWN0ZWRfcmV2aXNpb24YAiABKARIAIgBAUIUChJfZXhwZWN0ZWRfcmV2aXNpb24iIwoPUHV0Um9sZVJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEIiEKEURlbGV0ZVJvbGVSZXF1ZXN0EgwKBG5hbWUYASABKAkiJgoSRGVsZXRlUm9sZVJlc3BvbnNlEhAKCHJldmlzaW9uGAEgASgEIioKB0JpbmRpbmcSEQoJcHJpbmNpcGFsGAEgASgJEgwKBHJvbGUYAiABKAkiKAoTTGlzdEJpbmRpbmdzUmVxdWVzdBIRCglwcmluY2lwYWwYASABKAkiWAoUTGlzdEJpbmRpbmdzUmVzcG9uc2USLgoIYmluZGluZ3MYASADKAsyHC5zYWxseXBvcnQucG9saWN5LnYxLkJpbmRpbmcSEAoIcmV2aXNpb24YAiABKAQiQgoRUHV0QmluZGluZ1JlcXVlc3QSLQoHYmluZGluZxgBIAEoCzIcLnNhbGx5cG9ydC5wb2xpY3kudjEuQmluZGluZyImChJQdXRCaW5kaW5nUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQiRQoURGVsZXRlQmluZGluZ1JlcXVlc3QSLQoHYmluZGluZxgBIAEoCzIcLnNhbGx5cG9ydC5wb2xpY3kudjEuQmluZGluZyIpChVEZWxldGVCaW5kaW5nUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQiEgoQR2V0U3RhdHVzUmVxdWVzdCKNAQoRR2V0U3RhdHVzUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQSLAoIYnVpbHRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjgKCWluc3RhbmNlcxgDIAMoCzIlLnNhbGx5cG9ydC5wb2xpY3kudjEuSW5zdGFuY2VSZXZpc2lvbiJnChBJbnN0YW5jZVJldmlzaW9uEhAKCGluc3RhbmNlGAEgASgJEhAKCHJldmlzaW9uGAIgASgEEi8KC3JlcG9ydGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJUCgxPYnNlcnZlZFRvb2wSDQoFcm91dGUYASABKAkSDAoEdG9vbBgCIAEoCRIOCgZkaWdlc3QYAyABKAwSFwoPZGVmaW5pdGlvbl9qc29uGAQgASgJIlkKE09ic2VydmVUb29sc1JlcXVlc3QSEAoIaW5zdGFuY2UYASABKAkSMAoFdG9vbHMYAiADKAsyIS5zYWxseXBvcnQucG9saWN5LnYxLk9ic2VydmVkVG9vbCIoChRPYnNlcnZlVG9vbHNSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCKLAwoEVG9vbBINCgVyb3V0ZRgBIAEoCRIMCgR0b29sGAIgASgJEi8KBnN0YXR1cxgDIAEoDjIfLnNhbGx5cG9ydC5wb2xpY3kudjEuVG9vbFN0YXR1cxIVCg1waW5uZWRfZGlnZXN0GAQgASgMEhgKEGNhbmRpZGF0ZV9kaWdlc3QYBSABKAwSGgoSY2FuZGlkYXRlX3JlamVjdGVkGAYgASgIEi4KCmZpcnN0X3NlZW4YByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi0KCWxhc3Rfc2VlbhgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHc2Vlbl9ieRgJIAEoCRIyCg5jYW5kaWRhdGVfc2VlbhgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLYXBwcm92ZWRfYnkYCyABKAkSLwoLYXBwcm92ZWRfYXQYDCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wImAKEExpc3RUb29sc1JlcXVlc3QSDQoFcm91dGUYASABKAkSFAoMY2hhbmdlZF9vbmx5GAIgASgIEhMKC2FmdGVyX3JvdXRlGAMgASgJEhIKCmFmdGVyX3Rvb2wYBCABKAkiTwoRTGlzdFRvb2xzUmVzcG9uc2USKAoFdG9vbHMYASADKAsyGS5zYWxseXBvcnQucG9saWN5LnYxLlRvb2wSEAoIaGFzX21vcmUYAiABKAgiLQoOR2V0VG9vbFJlcXVlc3QSDQoFcm91dGUYASABKAkSDAoEdG9vbBgCIAEoCSJzCg9HZXRUb29sUmVzcG9uc2USJwoEdG9vbBgBIAEoCzIZLnNhbGx5cG9ydC5wb2xpY3kudjEuVG9vbBIZChFwaW5uZWRfZGVmaW5pdGlvbhgCIAEoCRIcChRjYW5kaWRhdGVfZGVmaW5pdGlvbhgDIAEoCSJBChJBcHByb3ZlVG9vbFJlcXVlc3QSDQoFcm91dGUYASABKAkSDAoEdG9vbBgCIAEoCRIOCgZkaWdlc3QYAyABKAwiJwoTQXBwcm92ZVRvb2xSZXNwb25zZRIQCghyZXZpc2lvbhgBIAEoBCJAChFSZWplY3RUb29sUmVxdWVzdBINCgVyb3V0ZRgBIAEoCRIMCgR0b29sGAIgASgJEg4KBmRpZ2VzdBgDIAEoDCImChJSZWplY3RUb29sUmVzcG9uc2USEAoIcmV2aXNpb24YASABKAQqjQEKClRvb2xTdGF0dXMSGwoXVE9PTF9TVEFUVVNfVU5TUEVDSUZJRUQQABIWChJUT09MX1NUQVRVU19QSU5ORUQQARIXChNUT09MX1NUQVRVU19DSEFOR0VEEAISFwoTVE9PTF9TVEFUVVNfV0FJVElORxADEhgKFFRPT0xfU1RBVFVTX1JFSkVDVEVEEAQywQ4KDVBvbGljeVNlcnZpY2USaQoJR2V0QnVuZGxlEiUuc2FsbHlwb3J0LnBvbGljeS52MS5HZXRCdW5kbGVSZXF1ZXN0GiYuc2FsbHlwb3J0LnBvbGljeS52MS5HZXRCdW5kbGVSZXNwb25zZSINqrsYCQoHZ2F0ZXdheRJ4Cg5SZXBvcnRSZXZpc2lvbhIqLnNhbGx5cG9ydC5wb2xpY3kudjEuUmVwb3J0UmV2aXNpb25SZXF1ZXN0Gisuc2FsbHlwb3J0LnBvbGljeS52MS5SZXBvcnRSZXZpc2lvblJlc3BvbnNlIg2quxgJCgdnYXRld2F5EoEBCgZEZWNpZGUSIi5zYWxseXBvcnQucG9saWN5LnYxLkRlY2lkZVJlcXVlc3QaIy5zYWxseXBvcnQucG9saWN5LnYxLkRlY2lkZVJlc3BvbnNlIi6quxgqCgxhdXRoLXNlcnZpY2UKC2tleS1zZXJ2aWNlCg1hdWRpdC1zZXJ2aWNlEnQKC0NoZWNrQWNjZXNzEicuc2FsbHlwb3J0LnBvbGljeS52MS5DaGVja0FjY2Vzc1JlcXVlc3QaKC5zYWxseXBvcnQucG9saWN5LnYxLkNoZWNrQWNjZXNzUmVzcG9uc2UiEqq7GA4SDHBvbGljeS5jaGVjaxJtCglMaXN0Um9sZXMSJS5zYWxseXBvcnQucG9saWN5LnYxLkxpc3RSb2xlc1JlcXVlc3QaJi5zYWxseXBvcnQucG9saWN5LnYxLkxpc3RSb2xlc1Jlc3BvbnNlIhGquxgNEgtwb2xpY3kucmVhZBJoCgdQdXRSb2xlEiMuc2FsbHlwb3J0LnBvbGljeS52MS5QdXRSb2xlUmVxdWVzdBokLnNhbGx5cG9ydC5wb2xpY3kudjEuUHV0Um9sZVJlc3BvbnNlIhKquxgOEgxwb2xpY3kud3JpdGUScQoKRGVsZXRlUm9sZRImLnNhbGx5cG9ydC5wb2xpY3kudjEuRGVsZXRlUm9sZVJlcXVlc3QaJy5zYWxseXBvcnQucG9saWN5LnYxLkRlbGV0ZVJvbGVSZXNwb25zZSISqrsYDhIMcG9saWN5LndyaXRlEnYKDExpc3RCaW5kaW5ncxIoLnNhbGx5cG9ydC5wb2xpY3kudjEuTGlzdEJpbmRpbmdzUmVxdWVzdBopLnNhbGx5cG9ydC5wb2xpY3kudjEuTGlzdEJpbmRpbmdzUmVzcG9uc2UiEaq7GA0SC3BvbGljeS5yZWFkEnEKClB1dEJpbmRpbmcSJi5zYWxseXBvcnQucG9saWN5LnYxLlB1dEJpbmRpbmdSZXF1ZXN0Gicuc2FsbHlwb3J0LnBvbGljeS52MS5QdXRCaW5kaW5nUmVzcG9uc2UiEqq7GA4SDHBvbGljeS53cml0ZRJ6Cg1EZWxldGVCaW5kaW5nEikuc2FsbHlwb3J0LnBvbGljeS52MS5EZWxldGVCaW5kaW5nUmVxdWVzdBoqLnNhbGx5cG9ydC5wb2xpY3kudjEuRGVsZXRlQmluZGluZ1Jlc3BvbnNlIhKquxgOEgxwb2xpY3kud3JpdGUScgoMT2JzZXJ2ZVRvb2xzEiguc2FsbHlwb3J0LnBvbGljeS52MS5PYnNlcnZlVG9vbHNSZXF1ZXN0Gikuc2FsbHlwb3J0LnBvbGljeS52MS5PYnNlcnZlVG9vbHNSZXNwb25zZSINqrsYCQoHZ2F0ZXdheRJsCglMaXN0VG9vbHMSJS5zYWxseXBvcnQucG9saWN5LnYxLkxpc3RUb29sc1JlcXVlc3QaJi5zYWxseXBvcnQucG9saWN5LnYxLkxpc3RUb29sc1Jlc3BvbnNlIhCquxgMEgp0b29scy5yZWFkEmYKB0dldFRvb2wSIy5zYWxseXBvcnQucG9saWN5LnYxLkdldFRvb2xSZXF1ZXN0GiQuc2FsbHlwb3J0LnBvbGljeS52MS5HZXRUb29sUmVzcG9uc2UiEKq7GAwSCnRvb2xzLnJlYWQScwoLQXBwcm92ZVRvb2wSJy5zYWxseXBvcnQucG9saWN5LnYxLkFwcHJvdmVUb29sUmVxdWVzdBooLnNhbGx5cG9ydC5wb2xpY3kudjEuQXBwcm92ZVRvb2xSZXNwb25zZSIRqrsYDRILdG9vbHMud3JpdGUScAoKUmVqZWN0VG9vbBImLnNhbGx5cG9ydC5wb2xpY3kudjEuUmVqZWN0VG9vbFJlcXVlc3QaJy5zYWxseXBvcnQucG9saWN5LnYxLlJlamVjdFRvb2xSZXNwb25zZSIRqrsYDRILdG9vbHMud3JpdGUSbQoJR2V0U3RhdHVzEiUuc2FsbHlwb3J0LnBvbGljeS52MS5HZXRTdGF0dXNSZXF1ZXN0GiYuc2FsbHlwb3J0LnBvbGljeS52MS5HZXRTdGF0dXNSZXNwb25zZSIRqrsYDRILcG9saWN5LnJlYWRiBnByb3RvMw", [file_google_protobuf_struct, file_google_protobuf_timestamp, file_sallyport_common_v1_common]);
 
 /**
  * @generated from message sallyport.policy.v1.GetBundleRequest
@@ -234,6 +234,27 @@ export type CheckAccessRequest = Message<"sallyport.policy.v1.CheckAccessRequest
    * @generated from field: string resource_name = 4;
    */
   resourceName: string;
+
+  /**
+   * Of a call: what permissions with conditions look at. Absent: it is not asked about a call.
+   *
+   * @generated from oneof sallyport.policy.v1.CheckAccessRequest.call
+   */
+  call: {
+    /**
+     * @generated from field: google.protobuf.Struct arguments = 5;
+     */
+    value: JsonObject;
+    case: "arguments";
+  } | {
+    /**
+     * Could some arguments be allowed?
+     *
+     * @generated from field: bool any_arguments = 6;
+     */
+    value: boolean;
+    case: "anyArguments";
+  } | { case: undefined; value?: undefined };
 };
 
 /**
@@ -284,6 +305,13 @@ export type Permission = Message<"sallyport.policy.v1.Permission"> & {
    * @generated from field: string resource = 2;
    */
   resource: string;
+
+  /**
+   * Only for calls whose arguments meet all of these. Empty = for everything.
+   *
+   * @generated from field: repeated sallyport.policy.v1.Condition when = 3;
+   */
+  when: Condition[];
 };
 
 /**
@@ -292,6 +320,84 @@ export type Permission = Message<"sallyport.policy.v1.Permission"> & {
  */
 export const PermissionSchema: GenMessage<Permission> = /*@__PURE__*/
   messageDesc(file_sallyport_policy_v1_policy, 10);
+
+/**
+ * What one argument of a call must be. Types are strict, and an argument that is not there meets none but `absent`.
+ *
+ * @generated from message sallyport.policy.v1.Condition
+ */
+export type Condition = Message<"sallyport.policy.v1.Condition"> & {
+  /**
+   * JSON pointer (RFC 6901), e.g. "/amount".
+   *
+   * @generated from field: string argument = 1;
+   */
+  argument: string;
+
+  /**
+   * @generated from oneof sallyport.policy.v1.Condition.operator
+   */
+  operator: {
+    /**
+     * A string, number, boolean or null.
+     *
+     * @generated from field: google.protobuf.Value equals = 2;
+     */
+    value: Value;
+    case: "equals";
+  } | {
+    /**
+     * At least one of such.
+     *
+     * @generated from field: google.protobuf.ListValue one_of = 3;
+     */
+    value: ListValue;
+    case: "oneOf";
+  } | {
+    /**
+     * @generated from field: double at_most = 4;
+     */
+    value: number;
+    case: "atMost";
+  } | {
+    /**
+     * @generated from field: double at_least = 5;
+     */
+    value: number;
+    case: "atLeast";
+  } | {
+    /**
+     * Of a string, unit by unit: not safe for paths.
+     *
+     * @generated from field: string starts_with = 6;
+     */
+    value: string;
+    case: "startsWith";
+  } | {
+    /**
+     * An absolute path at or below this folder, without "..".
+     *
+     * @generated from field: string within = 7;
+     */
+    value: string;
+    case: "within";
+  } | {
+    /**
+     * Always true: there must be no such argument.
+     *
+     * @generated from field: bool absent = 8;
+     */
+    value: boolean;
+    case: "absent";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message sallyport.policy.v1.Condition.
+ * Use `create(ConditionSchema)` to create a new message.
+ */
+export const ConditionSchema: GenMessage<Condition> = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 11);
 
 /**
  * @generated from message sallyport.policy.v1.Role
@@ -323,6 +429,13 @@ export type Role = Message<"sallyport.policy.v1.Role"> & {
    * @generated from field: bool built_in = 5;
    */
   builtIn: boolean;
+
+  /**
+   * In which it was last stored; 0 = built in, or stored before there was this field.
+   *
+   * @generated from field: uint64 revision = 6;
+   */
+  revision: bigint;
 };
 
 /**
@@ -330,7 +443,7 @@ export type Role = Message<"sallyport.policy.v1.Role"> & {
  * Use `create(RoleSchema)` to create a new message.
  */
 export const RoleSchema: GenMessage<Role> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 11);
+  messageDesc(file_sallyport_policy_v1_policy, 12);
 
 /**
  * @generated from message sallyport.policy.v1.ListRolesRequest
@@ -343,7 +456,7 @@ export type ListRolesRequest = Message<"sallyport.policy.v1.ListRolesRequest"> &
  * Use `create(ListRolesRequestSchema)` to create a new message.
  */
 export const ListRolesRequestSchema: GenMessage<ListRolesRequest> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 12);
+  messageDesc(file_sallyport_policy_v1_policy, 13);
 
 /**
  * @generated from message sallyport.policy.v1.ListRolesResponse
@@ -365,7 +478,7 @@ export type ListRolesResponse = Message<"sallyport.policy.v1.ListRolesResponse">
  * Use `create(ListRolesResponseSchema)` to create a new message.
  */
 export const ListRolesResponseSchema: GenMessage<ListRolesResponse> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 13);
+  messageDesc(file_sallyport_policy_v1_policy, 14);
 
 /**
  * @generated from message sallyport.policy.v1.PutRoleRequest
@@ -375,6 +488,14 @@ export type PutRoleRequest = Message<"sallyport.policy.v1.PutRoleRequest"> & {
    * @generated from field: sallyport.policy.v1.Role role = 1;
    */
   role?: Role | undefined;
+
+  /**
+   * The role's `revision` when the caller read it: refused when it was stored or deleted since. 0: refused when there is
+   * such a role. Absent: whatever is there is replaced.
+   *
+   * @generated from field: optional uint64 expected_revision = 2;
+   */
+  expectedRevision?: bigint | undefined;
 };
 
 /**
@@ -382,7 +503,7 @@ export type PutRoleRequest = Message<"sallyport.policy.v1.PutRoleRequest"> & {
  * Use `create(PutRoleRequestSchema)` to create a new message.
  */
 export const PutRoleRequestSchema: GenMessage<PutRoleRequest> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 14);
+  messageDesc(file_sallyport_policy_v1_policy, 15);
 
 /**
  * @generated from message sallyport.policy.v1.PutRoleResponse
@@ -399,7 +520,7 @@ export type PutRoleResponse = Message<"sallyport.policy.v1.PutRoleResponse"> & {
  * Use `create(PutRoleResponseSchema)` to create a new message.
  */
 export const PutRoleResponseSchema: GenMessage<PutRoleResponse> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 15);
+  messageDesc(file_sallyport_policy_v1_policy, 16);
 
 /**
  * @generated from message sallyport.policy.v1.DeleteRoleRequest
@@ -416,7 +537,7 @@ export type DeleteRoleRequest = Message<"sallyport.policy.v1.DeleteRoleRequest">
  * Use `create(DeleteRoleRequestSchema)` to create a new message.
  */
 export const DeleteRoleRequestSchema: GenMessage<DeleteRoleRequest> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 16);
+  messageDesc(file_sallyport_policy_v1_policy, 17);
 
 /**
  * @generated from message sallyport.policy.v1.DeleteRoleResponse
@@ -433,7 +554,7 @@ export type DeleteRoleResponse = Message<"sallyport.policy.v1.DeleteRoleResponse
  * Use `create(DeleteRoleResponseSchema)` to create a new message.
  */
 export const DeleteRoleResponseSchema: GenMessage<DeleteRoleResponse> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 17);
+  messageDesc(file_sallyport_policy_v1_policy, 18);
 
 /**
  * @generated from message sallyport.policy.v1.Binding
@@ -455,7 +576,7 @@ export type Binding = Message<"sallyport.policy.v1.Binding"> & {
  * Use `create(BindingSchema)` to create a new message.
  */
 export const BindingSchema: GenMessage<Binding> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 18);
+  messageDesc(file_sallyport_policy_v1_policy, 19);
 
 /**
  * @generated from message sallyport.policy.v1.ListBindingsRequest
@@ -474,7 +595,7 @@ export type ListBindingsRequest = Message<"sallyport.policy.v1.ListBindingsReque
  * Use `create(ListBindingsRequestSchema)` to create a new message.
  */
 export const ListBindingsRequestSchema: GenMessage<ListBindingsRequest> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 19);
+  messageDesc(file_sallyport_policy_v1_policy, 20);
 
 /**
  * @generated from message sallyport.policy.v1.ListBindingsResponse
@@ -496,7 +617,7 @@ export type ListBindingsResponse = Message<"sallyport.policy.v1.ListBindingsResp
  * Use `create(ListBindingsResponseSchema)` to create a new message.
  */
 export const ListBindingsResponseSchema: GenMessage<ListBindingsResponse> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 20);
+  messageDesc(file_sallyport_policy_v1_policy, 21);
 
 /**
  * @generated from message sallyport.policy.v1.PutBindingRequest
@@ -513,7 +634,7 @@ export type PutBindingRequest = Message<"sallyport.policy.v1.PutBindingRequest">
  * Use `create(PutBindingRequestSchema)` to create a new message.
  */
 export const PutBindingRequestSchema: GenMessage<PutBindingRequest> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 21);
+  messageDesc(file_sallyport_policy_v1_policy, 22);
 
 /**
  * @generated from message sallyport.policy.v1.PutBindingResponse
@@ -530,7 +651,7 @@ export type PutBindingResponse = Message<"sallyport.policy.v1.PutBindingResponse
  * Use `create(PutBindingResponseSchema)` to create a new message.
  */
 export const PutBindingResponseSchema: GenMessage<PutBindingResponse> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 22);
+  messageDesc(file_sallyport_policy_v1_policy, 23);
 
 /**
  * @generated from message sallyport.policy.v1.DeleteBindingRequest
@@ -547,7 +668,7 @@ export type DeleteBindingRequest = Message<"sallyport.policy.v1.DeleteBindingReq
  * Use `create(DeleteBindingRequestSchema)` to create a new message.
  */
 export const DeleteBindingRequestSchema: GenMessage<DeleteBindingRequest> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 23);
+  messageDesc(file_sallyport_policy_v1_policy, 24);
 
 /**
  * @generated from message sallyport.policy.v1.DeleteBindingResponse
@@ -564,7 +685,7 @@ export type DeleteBindingResponse = Message<"sallyport.policy.v1.DeleteBindingRe
  * Use `create(DeleteBindingResponseSchema)` to create a new message.
  */
 export const DeleteBindingResponseSchema: GenMessage<DeleteBindingResponse> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 24);
+  messageDesc(file_sallyport_policy_v1_policy, 25);
 
 /**
  * @generated from message sallyport.policy.v1.GetStatusRequest
@@ -577,7 +698,7 @@ export type GetStatusRequest = Message<"sallyport.policy.v1.GetStatusRequest"> &
  * Use `create(GetStatusRequestSchema)` to create a new message.
  */
 export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 25);
+  messageDesc(file_sallyport_policy_v1_policy, 26);
 
 /**
  * @generated from message sallyport.policy.v1.GetStatusResponse
@@ -604,7 +725,7 @@ export type GetStatusResponse = Message<"sallyport.policy.v1.GetStatusResponse">
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 26);
+  messageDesc(file_sallyport_policy_v1_policy, 27);
 
 /**
  * @generated from message sallyport.policy.v1.InstanceRevision
@@ -631,7 +752,424 @@ export type InstanceRevision = Message<"sallyport.policy.v1.InstanceRevision"> &
  * Use `create(InstanceRevisionSchema)` to create a new message.
  */
 export const InstanceRevisionSchema: GenMessage<InstanceRevision> = /*@__PURE__*/
-  messageDesc(file_sallyport_policy_v1_policy, 27);
+  messageDesc(file_sallyport_policy_v1_policy, 28);
+
+/**
+ * @generated from message sallyport.policy.v1.ObservedTool
+ */
+export type ObservedTool = Message<"sallyport.policy.v1.ObservedTool"> & {
+  /**
+   * @generated from field: string route = 1;
+   */
+  route: string;
+
+  /**
+   * @generated from field: string tool = 2;
+   */
+  tool: string;
+
+  /**
+   * SHA-256 of name, title, description, inputSchema, outputSchema and annotations in canonical form (RFC 8785).
+   *
+   * @generated from field: bytes digest = 3;
+   */
+  digest: Uint8Array;
+
+  /**
+   * The definition as JSON, at most 64 KiB; empty when it is longer.
+   *
+   * @generated from field: string definition_json = 4;
+   */
+  definitionJson: string;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.ObservedTool.
+ * Use `create(ObservedToolSchema)` to create a new message.
+ */
+export const ObservedToolSchema: GenMessage<ObservedTool> = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 29);
+
+/**
+ * @generated from message sallyport.policy.v1.ObserveToolsRequest
+ */
+export type ObserveToolsRequest = Message<"sallyport.policy.v1.ObserveToolsRequest"> & {
+  /**
+   * As in ReportRevisionRequest.
+   *
+   * @generated from field: string instance = 1;
+   */
+  instance: string;
+
+  /**
+   * At most 100.
+   *
+   * @generated from field: repeated sallyport.policy.v1.ObservedTool tools = 2;
+   */
+  tools: ObservedTool[];
+};
+
+/**
+ * Describes the message sallyport.policy.v1.ObserveToolsRequest.
+ * Use `create(ObserveToolsRequestSchema)` to create a new message.
+ */
+export const ObserveToolsRequestSchema: GenMessage<ObserveToolsRequest> = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 30);
+
+/**
+ * @generated from message sallyport.policy.v1.ObserveToolsResponse
+ */
+export type ObserveToolsResponse = Message<"sallyport.policy.v1.ObserveToolsResponse"> & {
+  /**
+   * The newest stored revision: it has the pins that follow from this.
+   *
+   * @generated from field: uint64 revision = 1;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.ObserveToolsResponse.
+ * Use `create(ObserveToolsResponseSchema)` to create a new message.
+ */
+export const ObserveToolsResponseSchema: GenMessage<ObserveToolsResponse> = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 31);
+
+/**
+ * @generated from message sallyport.policy.v1.Tool
+ */
+export type Tool = Message<"sallyport.policy.v1.Tool"> & {
+  /**
+   * @generated from field: string route = 1;
+   */
+  route: string;
+
+  /**
+   * @generated from field: string tool = 2;
+   */
+  tool: string;
+
+  /**
+   * @generated from field: sallyport.policy.v1.ToolStatus status = 3;
+   */
+  status: ToolStatus;
+
+  /**
+   * Of the definition in use; empty = none.
+   *
+   * @generated from field: bytes pinned_digest = 4;
+   */
+  pinnedDigest: Uint8Array;
+
+  /**
+   * Of the last definition seen that is not the pinned one; empty = none.
+   *
+   * @generated from field: bytes candidate_digest = 5;
+   */
+  candidateDigest: Uint8Array;
+
+  /**
+   * Somebody looked at the candidate and rejected it.
+   *
+   * @generated from field: bool candidate_rejected = 6;
+   */
+  candidateRejected: boolean;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp first_seen = 7;
+   */
+  firstSeen?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp last_seen = 8;
+   */
+  lastSeen?: Timestamp | undefined;
+
+  /**
+   * The gateway that saw it last.
+   *
+   * @generated from field: string seen_by = 9;
+   */
+  seenBy: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp candidate_seen = 10;
+   */
+  candidateSeen?: Timestamp | undefined;
+
+  /**
+   * "user:admin", or "first-use".
+   *
+   * @generated from field: string approved_by = 11;
+   */
+  approvedBy: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp approved_at = 12;
+   */
+  approvedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.Tool.
+ * Use `create(ToolSchema)` to create a new message.
+ */
+export const ToolSchema: GenMessage<Tool> = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 32);
+
+/**
+ * @generated from message sallyport.policy.v1.ListToolsRequest
+ */
+export type ListToolsRequest = Message<"sallyport.policy.v1.ListToolsRequest"> & {
+  /**
+   * Empty = all.
+   *
+   * @generated from field: string route = 1;
+   */
+  route: string;
+
+  /**
+   * Only those that wait for somebody: changed and waiting.
+   *
+   * @generated from field: bool changed_only = 2;
+   */
+  changedOnly: boolean;
+
+  /**
+   * The last tool of the page before, as it is in the answer; empty = from the beginning.
+   *
+   * @generated from field: string after_route = 3;
+   */
+  afterRoute: string;
+
+  /**
+   * @generated from field: string after_tool = 4;
+   */
+  afterTool: string;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.ListToolsRequest.
+ * Use `create(ListToolsRequestSchema)` to create a new message.
+ */
+export const ListToolsRequestSchema: GenMessage<ListToolsRequest> = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 33);
+
+/**
+ * @generated from message sallyport.policy.v1.ListToolsResponse
+ */
+export type ListToolsResponse = Message<"sallyport.policy.v1.ListToolsResponse"> & {
+  /**
+   * By route and tool, at most 1,000.
+   *
+   * @generated from field: repeated sallyport.policy.v1.Tool tools = 1;
+   */
+  tools: Tool[];
+
+  /**
+   * @generated from field: bool has_more = 2;
+   */
+  hasMore: boolean;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.ListToolsResponse.
+ * Use `create(ListToolsResponseSchema)` to create a new message.
+ */
+export const ListToolsResponseSchema: GenMessage<ListToolsResponse> = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 34);
+
+/**
+ * @generated from message sallyport.policy.v1.GetToolRequest
+ */
+export type GetToolRequest = Message<"sallyport.policy.v1.GetToolRequest"> & {
+  /**
+   * @generated from field: string route = 1;
+   */
+  route: string;
+
+  /**
+   * @generated from field: string tool = 2;
+   */
+  tool: string;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.GetToolRequest.
+ * Use `create(GetToolRequestSchema)` to create a new message.
+ */
+export const GetToolRequestSchema: GenMessage<GetToolRequest> = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 35);
+
+/**
+ * @generated from message sallyport.policy.v1.GetToolResponse
+ */
+export type GetToolResponse = Message<"sallyport.policy.v1.GetToolResponse"> & {
+  /**
+   * @generated from field: sallyport.policy.v1.Tool tool = 1;
+   */
+  tool?: Tool | undefined;
+
+  /**
+   * JSON; empty = there is none, or it is too long to be kept.
+   *
+   * @generated from field: string pinned_definition = 2;
+   */
+  pinnedDefinition: string;
+
+  /**
+   * @generated from field: string candidate_definition = 3;
+   */
+  candidateDefinition: string;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.GetToolResponse.
+ * Use `create(GetToolResponseSchema)` to create a new message.
+ */
+export const GetToolResponseSchema: GenMessage<GetToolResponse> = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 36);
+
+/**
+ * @generated from message sallyport.policy.v1.ApproveToolRequest
+ */
+export type ApproveToolRequest = Message<"sallyport.policy.v1.ApproveToolRequest"> & {
+  /**
+   * @generated from field: string route = 1;
+   */
+  route: string;
+
+  /**
+   * @generated from field: string tool = 2;
+   */
+  tool: string;
+
+  /**
+   * Of the definition that was reviewed: refused when it is not the candidate any more.
+   *
+   * @generated from field: bytes digest = 3;
+   */
+  digest: Uint8Array;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.ApproveToolRequest.
+ * Use `create(ApproveToolRequestSchema)` to create a new message.
+ */
+export const ApproveToolRequestSchema: GenMessage<ApproveToolRequest> = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 37);
+
+/**
+ * @generated from message sallyport.policy.v1.ApproveToolResponse
+ */
+export type ApproveToolResponse = Message<"sallyport.policy.v1.ApproveToolResponse"> & {
+  /**
+   * @generated from field: uint64 revision = 1;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.ApproveToolResponse.
+ * Use `create(ApproveToolResponseSchema)` to create a new message.
+ */
+export const ApproveToolResponseSchema: GenMessage<ApproveToolResponse> = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 38);
+
+/**
+ * @generated from message sallyport.policy.v1.RejectToolRequest
+ */
+export type RejectToolRequest = Message<"sallyport.policy.v1.RejectToolRequest"> & {
+  /**
+   * @generated from field: string route = 1;
+   */
+  route: string;
+
+  /**
+   * @generated from field: string tool = 2;
+   */
+  tool: string;
+
+  /**
+   * Of the candidate, or of the pinned definition, which is then no longer used.
+   *
+   * @generated from field: bytes digest = 3;
+   */
+  digest: Uint8Array;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.RejectToolRequest.
+ * Use `create(RejectToolRequestSchema)` to create a new message.
+ */
+export const RejectToolRequestSchema: GenMessage<RejectToolRequest> = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 39);
+
+/**
+ * @generated from message sallyport.policy.v1.RejectToolResponse
+ */
+export type RejectToolResponse = Message<"sallyport.policy.v1.RejectToolResponse"> & {
+  /**
+   * @generated from field: uint64 revision = 1;
+   */
+  revision: bigint;
+};
+
+/**
+ * Describes the message sallyport.policy.v1.RejectToolResponse.
+ * Use `create(RejectToolResponseSchema)` to create a new message.
+ */
+export const RejectToolResponseSchema: GenMessage<RejectToolResponse> = /*@__PURE__*/
+  messageDesc(file_sallyport_policy_v1_policy, 40);
+
+/**
+ * @generated from enum sallyport.policy.v1.ToolStatus
+ */
+export const ToolStatus = {
+  /**
+   * @generated from enum value: TOOL_STATUS_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The definition that is pinned is used.
+   *
+   * @generated from enum value: TOOL_STATUS_PINNED = 1;
+   */
+  PINNED: 1,
+
+  /**
+   * A definition is pinned, and a server shows another one, which nobody gets to see.
+   *
+   * @generated from enum value: TOOL_STATUS_CHANGED = 2;
+   */
+  CHANGED: 2,
+
+  /**
+   * No definition is approved yet.
+   *
+   * @generated from enum value: TOOL_STATUS_WAITING = 3;
+   */
+  WAITING: 3,
+
+  /**
+   * No definition is approved, and the one seen last was rejected.
+   *
+   * @generated from enum value: TOOL_STATUS_REJECTED = 4;
+   */
+  REJECTED: 4,
+} as const;
+
+/**
+ * @generated from enum sallyport.policy.v1.ToolStatus
+ */
+export type ToolStatus = (typeof ToolStatus)[keyof typeof ToolStatus] | UnknownEnum;
+
+/**
+ * Describes the enum sallyport.policy.v1.ToolStatus.
+ */
+export const ToolStatusSchema: GenEnum<ToolStatus> = /*@__PURE__*/
+  enumDesc(file_sallyport_policy_v1_policy, 0);
 
 /**
  * @generated from service sallyport.policy.v1.PolicyService
@@ -724,6 +1262,50 @@ export const PolicyService: GenService<{
     methodKind: "unary";
     input: typeof DeleteBindingRequestSchema;
     output: typeof DeleteBindingResponseSchema;
+  },
+  /**
+   * Tool definitions that a gateway saw at its servers. What is new is pinned or waits for approval.
+   *
+   * @generated from rpc sallyport.policy.v1.PolicyService.ObserveTools
+   */
+  observeTools: {
+    methodKind: "unary";
+    input: typeof ObserveToolsRequestSchema;
+    output: typeof ObserveToolsResponseSchema;
+  },
+  /**
+   * @generated from rpc sallyport.policy.v1.PolicyService.ListTools
+   */
+  listTools: {
+    methodKind: "unary";
+    input: typeof ListToolsRequestSchema;
+    output: typeof ListToolsResponseSchema;
+  },
+  /**
+   * One tool with its definitions.
+   *
+   * @generated from rpc sallyport.policy.v1.PolicyService.GetTool
+   */
+  getTool: {
+    methodKind: "unary";
+    input: typeof GetToolRequestSchema;
+    output: typeof GetToolResponseSchema;
+  },
+  /**
+   * @generated from rpc sallyport.policy.v1.PolicyService.ApproveTool
+   */
+  approveTool: {
+    methodKind: "unary";
+    input: typeof ApproveToolRequestSchema;
+    output: typeof ApproveToolResponseSchema;
+  },
+  /**
+   * @generated from rpc sallyport.policy.v1.PolicyService.RejectTool
+   */
+  rejectTool: {
+    methodKind: "unary";
+    input: typeof RejectToolRequestSchema;
+    output: typeof RejectToolResponseSchema;
   },
   /**
    * The revision in force and the one each gateway runs.
