@@ -313,7 +313,7 @@ describe('outcomes', () => {
     ['half an answer, of what nobody knows', 'unheard/of', () => callEvents([]), 'unknown', 'broke_off'],
   ])('%s to %s', async (_, method, events, outcome, status) => {
     const upstream = fakeUpstream();
-    upstream.on(method, ({ message }) => ({ events: events(message.id) }));
+    upstream.on(method, ({ message }) => ({ kind: 'events', events: events(message.id) }));
     const { server, records } = rig({ upstream });
     const answer = await ask(server, callOf(request(method, { name: 'echo', uri: 'x:y' })));
     expect(records.at(-1)).toMatchObject({ phase: 'outcome', outcome, status });

@@ -60,6 +60,13 @@ describe('responses', () => {
     });
   });
 
+  test('a body that is a notification is none', async () => {
+    const upstream = fakeUpstream();
+    upstream.on('ping', () => ({ kind: 'json', events: [notification('notifications/message', {})] }));
+    const { events } = await ask(rig({ upstream }).server, callOf(request('ping')));
+    expect(events).toMatchObject([{ message: { id: 1, error: { data: { reason: 'broke_off' } } } }]);
+  });
+
   test('what comes after the response is dropped', async () => {
     const { server } = rig({ upstream: saying([result(1, {}), notification('notifications/message', {})]) });
     expect(methodsOf((await ask(server, callOf(request('ping')))).events)).toEqual(['response']);

@@ -90,6 +90,9 @@ export function createStreams(
           const response = await concluded(stream, request, message);
           isAnswered = true;
           yield await withId(stream, isSession, { ...event, message: response });
+        } else if (exchange.kind === 'json') {
+          // One body, and it is no answer.
+          metrics.violation('malformed_result');
         } else if (!isAnswered) {
           const passed = message === undefined ? undefined : await said(stream, message);
           if (message !== undefined && passed === undefined) continue;
