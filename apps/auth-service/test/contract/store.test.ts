@@ -6,22 +6,25 @@ import { migrations } from '../../src/store/migrations.ts';
 import { postgresStore } from '../../src/store/postgres.ts';
 import type { AuthSchema } from '../../src/store/rows.ts';
 import { storeContract } from './store.ts';
+import { tokenStoreContract } from './tokens.ts';
 
 const table = contractTable('auth store');
 
 describe('in memory', () => {
   beforeEach(table.of('memory'));
-  storeContract('memory', async () => ({
+  const open = async () => ({
     fresh: async () => memoryStore(),
     [Symbol.asyncDispose]: async () => undefined,
-  }));
+  });
+  storeContract('memory', open);
+  tokenStoreContract('memory', open);
 });
 
-for (const { label, skip, title, open } of await testDatabases(table)) {
+for (const { label, skip, title, open: openHost } of await testDatabases(table)) {
   describe.skipIf(skip)(title, () => {
     if (!skip) beforeEach(table.of(label));
-    storeContract(label, async () => {
-      const host = await open();
+    const open = async () => {
+      const host = await openHost();
       // The suite puts thousands of statements in at once.
       const database = await host.forService<AuthSchema>('auth-service', {
         maxQueue: 10_000,
@@ -30,7 +33,7 @@ for (const { label, skip, title, open } of await testDatabases(table)) {
       await database.migrate(migrations);
       return {
         fresh: async () => {
-          await sql`truncate psk, decoy, session, revocation, outbox`.execute(database.kysely);
+          await sql`truncate psk, decoy, session, revocation, outbox, password`.execute(database.kysely);
           await sql`update feed set last_number = 0`.execute(database.kysely);
           return postgresStore(database);
         },
@@ -39,7 +42,9 @@ for (const { label, skip, title, open } of await testDatabases(table)) {
           await host.close();
         },
       };
-    });
+    };
+    storeContract(label, open);
+    tokenStoreContract(label, open);
   });
 }
 
