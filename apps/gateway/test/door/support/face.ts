@@ -207,7 +207,7 @@ export async function startFace(options: FaceOptions = {}): Promise<Face> {
       path = '/mcp',
       body = method === 'POST' ? JSON.stringify(PING) : undefined,
     } = request;
-    const headers = Object.entries({
+    const headers = Object.entries<string | readonly string[] | undefined>({
       host: new URL(publicOrigin).host,
       authorization: `Bearer ${request.token ?? (await token())}`,
       'content-type': 'application/json',
