@@ -12,7 +12,14 @@ import {
 } from '@sallyport/channel';
 import type { Channel } from '../channel.ts';
 import { ChannelError } from '../errors.ts';
-import { lostAnswer, methodOf, requestIdOf, revisionOf, type ModelContextTransport } from './transport.ts';
+import {
+  lostAnswer,
+  methodOf,
+  requestIdOf,
+  requestSignalOf,
+  revisionOf,
+  type ModelContextTransport,
+} from './transport.ts';
 
 export type ClientTransportOptions = {
   /** How long the gateway is waited for each time; it answers within 20 s even when there is nothing. Default 30,000. */
@@ -24,8 +31,8 @@ const METHOD_NOT_ALLOWED = 405;
 const FIRST_ERROR = 400;
 
 /**
- * A transport to the server that the gateway knows as `route`; undefined = all that it has, as one. The channel stays the caller's: closing the transport ends the
- * server's session, not the channel's. `send` rejects with `ChannelError`, or `Error` when the gateway refused the message.
+ * A transport to the server that the gateway knows as `route`; undefined = all that it has, as one. The channel stays the
+ * caller's: closing the transport ends the server's session, not the channel's. `send` rejects with `ChannelError`, or `Error` when the gateway refused the message.
  */
 export function clientTransport(
   channel: Pick<Channel, 'request' | 'closedBy'>,
@@ -52,6 +59,8 @@ export function clientTransport(
       const said: unknown = JSON.parse(new TextDecoder().decode(line));
       answeredIds.add(answerIdOf(said));
       transport.onmessage?.(said);
+      // The libraries handle what they get in a later turn: a response in the same one would overtake its progress.
+      if (answer.lines.length > 1) await turn();
     }
     if (answer.head.status >= FIRST_ERROR && answer.lines.length === 0) throw refused(answer.head.status);
     return answer.head;
@@ -71,21 +80,21 @@ export function clientTransport(
     signal?: AbortSignal,
   ): Promise<void> {
     let next: string | undefined = stream;
+    // Whoever reads the stream then hears that it is over.
+    const cancel = (): void => void ask({ do: 'cancel', stream }).catch(() => undefined);
+    if (signal?.aborted === true) return cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
     try {
-      while (next !== undefined && !ended.signal.aborted) {
-        if (signal?.aborted === true) {
-          await ask({ do: 'cancel', stream: next });
-          return;
-        }
+      while (next !== undefined && !ended.signal.aborted)
         next = (await ask({ do: 'continue', stream: next })).stream;
-      }
     } catch (error) {
-      if (ended.signal.aborted) return;
+      if (ended.signal.aborted || signal?.aborted === true) return;
       if (id !== undefined && !answeredIds.has(id))
         transport.onmessage?.(lostAnswer(id, (error as Error).message));
       else transport.onerror?.(error as Error);
       endWith(error);
     } finally {
+      signal?.removeEventListener('abort', cancel);
       if (id !== undefined) answeredIds.delete(id);
     }
   }
@@ -119,7 +128,7 @@ export function clientTransport(
     setProtocolVersion(version) {
       revision = version;
     },
-    async send(message, options = {}) {
+    async send(message, options) {
       if (ended.signal.aborted) throw new ChannelError('closed', 'closed', 'the transport is closed');
       const id = requestIdOf(message);
       const spoken = revisionOf(message) ?? revision;
@@ -133,7 +142,7 @@ export function clientTransport(
           message,
         );
         if (stream === undefined) answeredIds.delete(id);
-        else void follow(stream, id, options.requestSignal);
+        else void follow(stream, id, requestSignalOf(options));
       } catch (error) {
         endWith(error);
         throw error;
@@ -149,6 +158,8 @@ export function clientTransport(
   };
   return transport;
 }
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 function answerIdOf(message: unknown): string | number | undefined {
   const { id, method } = (message ?? {}) as { id?: unknown; method?: unknown };

@@ -5,7 +5,8 @@
 
 export type ModelContextTransport = {
   start(): Promise<void>;
-  send(message: unknown, options?: { readonly requestSignal?: AbortSignal | undefined }): Promise<void>;
+  /** Of the options one counts: `requestSignal`, an `AbortSignal` (library version 2). */
+  send(message: unknown, options?: object): Promise<void>;
   close(): Promise<void>;
   onclose?: (() => void) | undefined;
   onerror?: ((error: Error) => void) | undefined;
@@ -43,4 +44,10 @@ const UNAVAILABLE = -32_001;
 
 export function lostAnswer(id: Id, why: string): unknown {
   return { jsonrpc: '2.0', id, error: { code: UNAVAILABLE, message: why } };
+}
+
+/** What gives a request up by leaving its stream. */
+export function requestSignalOf(options: object | undefined): AbortSignal | undefined {
+  const { requestSignal } = (options ?? {}) as { requestSignal?: unknown };
+  return requestSignal instanceof AbortSignal ? requestSignal : undefined;
 }

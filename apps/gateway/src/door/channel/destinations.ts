@@ -5,7 +5,13 @@ import type { DoorServers } from '../http/index.ts';
 import { createChannelFace } from './face.ts';
 
 /** With a wait as long as docs/protocol.md section 13 has it; a client asks again within a minute or means to ask no more. */
-const BOUNDS = { maxPerSession: 64, waitMs: 20_000, keepMs: 60_000, maxPieceBytes: 512 * 1024 } as const;
+const BOUNDS = {
+  maxPerSession: 64,
+  firstWaitMs: 200,
+  waitMs: 20_000,
+  keepMs: 60_000,
+  maxPieceBytes: 512 * 1024,
+} as const;
 
 export type ChannelDestinations = Disposable & { readonly byName: Readonly<Record<string, Route>> };
 

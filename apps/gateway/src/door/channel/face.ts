@@ -18,7 +18,7 @@ import {
   type Revision,
 } from '@sallyport/model-context';
 import type { Route, RouteRequest, RouteResult } from '../../app/ports.ts';
-import { UpstreamFailure, type Caller, type Exchange, type ModelContextServer } from '../ports.ts';
+import { UpstreamFailure, type Call, type Caller, type Exchange, type ModelContextServer } from '../ports.ts';
 import { createStreams, type Piece, type StreamsPorts } from './streams.ts';
 
 export type ChannelFace = Disposable & {
@@ -32,6 +32,10 @@ const PROTOCOL_VERSION = 'io.modelcontextprotocol/protocolVersion';
 const FIRST_REVISION: Revision = '2025-11-25';
 /** JSON-RPC's range of an implementation: it may be tried again. */
 const UNAVAILABLE = -32_001;
+/** As HTTP has them. 100: the server has not begun to answer. */
+const NOTHING_YET = 100;
+const NOT_FOUND = 404;
+const TOO_MANY = 429;
 
 export function createChannelFace(ports: StreamsPorts): ChannelFace {
   const streams = createStreams(ports);
@@ -42,7 +46,7 @@ export function createChannelFace(ports: StreamsPorts): ChannelFace {
       return told({ status: 400 }, { lines: [] });
     const { sessionId } = request.evidence;
     const { head } = call;
-    if (head.do === 'continue') return piece(200, await streams.next(sessionId, head.stream));
+    if (head.do === 'continue') return piece(await streams.next(sessionId, head.stream));
     if (head.do === 'cancel')
       return told({ status: streams.cancel(sessionId, head.stream) ? 202 : 404 }, { lines: [] });
     if ((head.do === 'send') !== (call.lines.length === 1)) return told({ status: 400 }, { lines: [] });
@@ -75,14 +79,12 @@ export function createChannelFace(ports: StreamsPorts): ChannelFace {
       signal: abort.signal,
     };
     try {
-      const exchange =
-        message !== undefined
-          ? await server.send({ ...call, message })
-          : head.do === 'listen'
-            ? await server.listen(call)
-            : await server.end(call);
-      const begun = await streams.begin(request.evidence.sessionId, exchange, giveUp);
-      return piece(begun === undefined ? 429 : exchange.status, begun, exchange);
+      const begun = await streams.begin(
+        request.evidence.sessionId,
+        () => exchangeOf(server, head.do, call, message),
+        giveUp,
+      );
+      return begun === undefined ? told({ status: TOO_MANY }, { lines: [] }) : piece(begun);
     } catch (error) {
       if (!(error instanceof UpstreamFailure)) throw error;
       return failed(error, message);
@@ -124,8 +126,19 @@ function revisionOf(head: ModelContextCall, message: Message | undefined): Revis
   return REVISIONS.find((revision) => revision === said);
 }
 
-function piece(status: number, got: Piece | undefined, { sessionId }: Partial<Exchange> = {}): RouteResult {
-  if (got === undefined) return told({ status: status === 200 ? 404 : status }, { lines: [] });
+function exchangeOf(
+  server: ModelContextServer,
+  what: 'send' | 'listen' | 'end',
+  call: Call,
+  message: Message | undefined,
+): Promise<Exchange> {
+  if (message !== undefined) return server.send({ ...call, message });
+  return what === 'listen' ? server.listen(call) : server.end(call);
+}
+
+function piece(got: Piece | undefined): RouteResult {
+  if (got === undefined) return told({ status: NOT_FOUND }, { lines: [] });
+  const { status = NOTHING_YET, sessionId } = got.exchange ?? {};
   return told({ status, ...(sessionId === undefined ? {} : { session: sessionId }) }, got);
 }
 

@@ -8,7 +8,7 @@ const line = (n: number): string => JSON.stringify(note(n).message);
 
 /** What is pushed comes; `end` ends it, `fail` breaks it. */
 function source(): {
-  exchange: Exchange;
+  open: () => Promise<Exchange>;
   push(...events: ServerEvent[]): void;
   end(): void;
   fail(error: Error): void;
@@ -31,7 +31,7 @@ function source(): {
       over = error;
       wake.resolve();
     },
-    exchange: { status: 200, kind: 'events', messages: messages() } as const,
+    open: () => Promise.resolve({ status: 200, kind: 'events', messages: messages() } as const),
   };
   async function* messages(): AsyncGenerator<ServerEvent> {
     try {
@@ -52,7 +52,13 @@ function source(): {
 describe('streams over the channel', () => {
   let streams: Streams;
   beforeEach(() => {
-    streams = createStreams({ maxPerSession: 2, waitMs: 30, keepMs: 50, maxPieceBytes: 200 });
+    streams = createStreams({
+      maxPerSession: 2,
+      firstWaitMs: 30,
+      waitMs: 30,
+      keepMs: 50,
+      maxPieceBytes: 200,
+    });
   });
   afterEach(() => streams[Symbol.dispose]());
 
@@ -60,27 +66,30 @@ describe('streams over the channel', () => {
     const from = source();
     from.push(note(1), note(2));
     from.end();
-    expect(await streams.begin('s', from.exchange, () => undefined)).toEqual({ lines: [line(1), line(2)] });
+    expect(await streams.begin('s', from.open, () => undefined)).toMatchObject({
+      exchange: { status: 200 },
+      lines: [line(1), line(2)],
+    });
     expect(streams.size).toBe(0);
   });
 
   test('what comes bit by bit is asked for bit by bit, in order', async () => {
     const from = source();
     from.push(note(1));
-    const first = await streams.begin('s', from.exchange, () => undefined);
+    const first = await streams.begin('s', from.open, () => undefined);
     expect(first?.lines).toEqual([line(1)]);
     const later = streams.next('s', first?.stream ?? '');
     from.push(note(2));
     const second = await later;
-    expect(second).toEqual({ lines: [line(2)], stream: first?.stream });
+    expect(second).toMatchObject({ lines: [line(2)], stream: first?.stream });
     from.end();
-    expect(await streams.next('s', first?.stream ?? '')).toEqual({ lines: [] });
+    expect((await streams.next('s', first?.stream ?? ''))?.lines).toEqual([]);
     expect(await streams.next('s', first?.stream ?? '')).toBeUndefined();
   });
 
   test('when nothing comes an empty piece says so', async () => {
     const from = source();
-    const first = await streams.begin('s', from.exchange, () => undefined);
+    const first = await streams.begin('s', from.open, () => undefined);
     expect(first?.lines).toEqual([]);
     expect(first?.stream).toBeDefined();
   });
@@ -90,7 +99,7 @@ describe('streams over the channel', () => {
     from.push(note(1), note(2), note(3), note(4), note(5), note(6));
     from.end();
     const got: string[] = [];
-    let piece = await streams.begin('s', from.exchange, () => undefined);
+    let piece = await streams.begin('s', from.open, () => undefined);
     got.push(...(piece?.lines ?? []));
     expect(piece?.stream).toBeDefined();
     while (piece?.stream !== undefined) {
@@ -102,7 +111,7 @@ describe('streams over the channel', () => {
 
   test("another session's stream is unknown", async () => {
     const from = source();
-    const first = await streams.begin('s', from.exchange, () => undefined);
+    const first = await streams.begin('s', from.open, () => undefined);
     expect(await streams.next('other', first?.stream ?? '')).toBeUndefined();
     expect(streams.cancel('other', first?.stream ?? '')).toBe(false);
     expect(streams.size).toBe(1);
@@ -110,25 +119,39 @@ describe('streams over the channel', () => {
 
   test('a second reader at the same time gets nothing', async () => {
     const from = source();
-    const first = await streams.begin('s', from.exchange, () => undefined);
+    const first = await streams.begin('s', from.open, () => undefined);
     const one = streams.next('s', first?.stream ?? '');
     expect(await streams.next('s', first?.stream ?? '')).toBeUndefined();
     from.push(note(1));
     expect((await one)?.lines).toEqual([line(1)]);
   });
 
-  test('more than its share a session does not get, and the exchange is ended', async () => {
-    let aborted = 0;
-    for (let n = 0; n < 3; n += 1) await streams.begin('s', source().exchange, () => (aborted += 1));
-    expect(aborted).toBe(1);
+  test('a server that has not begun to answer can be left', async () => {
+    const never = Promise.withResolvers<Exchange>();
+    const first = await streams.begin(
+      's',
+      () => never.promise,
+      () => never.reject(new Error('left')),
+    );
+    expect(first).toEqual({ lines: [], stream: expect.any(String) });
+    const waiting = streams.next('s', first?.stream ?? '');
+    expect(streams.cancel('s', first?.stream ?? '')).toBe(true);
+    await expect(waiting).rejects.toThrow('left');
+  });
+
+  test('more than its share a session does not get, and nothing is begun', async () => {
+    let begun = 0;
+    const open = () => ((begun += 1), source().open());
+    for (let n = 0; n < 3; n += 1) await streams.begin('s', open, () => undefined);
+    expect(begun).toBe(2);
     expect(streams.size).toBe(2);
-    expect(await streams.begin('other', source().exchange, () => undefined)).toBeDefined();
+    expect(await streams.begin('other', source().open, () => undefined)).toBeDefined();
   });
 
   test('what nobody asks for is forgotten, and its exchange ended', async () => {
     const from = source();
     let isAborted = false;
-    await streams.begin('s', from.exchange, () => (isAborted = true));
+    await streams.begin('s', from.open, () => (isAborted = true));
     await pause(120);
     expect(streams.size).toBe(0);
     expect(isAborted).toBe(true);
@@ -136,7 +159,7 @@ describe('streams over the channel', () => {
 
   test('a failure reaches its reader, and the stream is gone', async () => {
     const from = source();
-    const first = await streams.begin('s', from.exchange, () => undefined);
+    const first = await streams.begin('s', from.open, () => undefined);
     const later = streams.next('s', first?.stream ?? '');
     from.fail(new Error('broke off'));
     await expect(later).rejects.toThrow('broke off');

@@ -7,6 +7,8 @@ import { MAX_MODEL_CONTEXT_LINES } from '@sallyport/channel';
 import type { Exchange, ServerEvent } from '../ports.ts';
 
 export type Piece = {
+  /** As soon as the server has begun to answer. */
+  readonly exchange?: Exchange;
   /** JSON texts. */
   readonly lines: readonly string[];
   /** Present when there may be more. */
@@ -15,7 +17,9 @@ export type Piece = {
 
 export type StreamsPorts = {
   readonly maxPerSession: number;
-  /** For how long nothing is waited for before an empty piece says so. */
+  /** For how long the first piece is waited for: then its reader knows the stream, and can cancel it. */
+  readonly firstWaitMs: number;
+  /** For how long a later one is, before an empty one says so. */
   readonly waitMs: number;
   /** For how long a stream that nobody asks for is kept. */
   readonly keepMs: number;
@@ -24,8 +28,8 @@ export type StreamsPorts = {
 };
 
 export type Streams = Disposable & {
-  /** Undefined when the session has as many as it may. `abort` ends the exchange behind it. */
-  begin(session: string, exchange: Exchange, abort: () => void): Promise<Piece | undefined>;
+  /** Undefined, with nothing begun, when the session has as many as it may. `abort` ends the exchange behind it. */
+  begin(session: string, exchange: () => Promise<Exchange>, abort: () => void): Promise<Piece | undefined>;
   /** Undefined when there is no such stream of this session here. Rejects with what the exchange rejects with. */
   next(session: string, stream: string): Promise<Piece | undefined>;
   cancel(session: string, stream: string): boolean;
@@ -35,6 +39,7 @@ export type Streams = Disposable & {
 type Stream = {
   readonly session: string;
   readonly iterator: AsyncIterator<ServerEvent>;
+  exchange: Exchange | undefined;
   readonly abort: () => void;
   /** Asked for and not there yet. */
   pending: Promise<IteratorResult<ServerEvent>> | undefined;
@@ -61,7 +66,7 @@ export function createStreams(ports: StreamsPorts): Streams {
     void Promise.resolve(stream.iterator.return?.()).catch(() => undefined);
   }
 
-  async function read(id: string, stream: Stream): Promise<Piece> {
+  async function read(id: string, stream: Stream, waitMs: number): Promise<Piece> {
     const lines: string[] = [];
     let bytes = 0;
     stream.isAsked = true;
@@ -74,12 +79,12 @@ export function createStreams(ports: StreamsPorts): Streams {
       }
       while (lines.length < MAX_MODEL_CONTEXT_LINES) {
         stream.pending ??= stream.iterator.next();
-        const came = await within(lines.length === 0 ? ports.waitMs : TOGETHER_MS, stream.pending);
+        const came = await within(lines.length === 0 ? waitMs : TOGETHER_MS, stream.pending);
         if (came === undefined) break;
         stream.pending = undefined;
         if (came.done === true) {
           streams.delete(id);
-          return { lines };
+          return pieceOf(stream, lines);
         }
         if (came.value.message === undefined) continue;
         const line = JSON.stringify(came.value.message);
@@ -99,7 +104,7 @@ export function createStreams(ports: StreamsPorts): Streams {
     }
     stream.forget = setTimeout(() => drop(id, stream), ports.keepMs);
     stream.forget.unref();
-    return { lines, stream: id };
+    return { ...pieceOf(stream, lines), stream: id };
   }
 
   return {
@@ -107,29 +112,22 @@ export function createStreams(ports: StreamsPorts): Streams {
       return streams.size;
     },
     begin(session, exchange, abort) {
-      if (countOf(session) >= ports.maxPerSession) {
-        abort();
-        return Promise.resolve(undefined);
-      }
+      if (countOf(session) >= ports.maxPerSession) return Promise.resolve(undefined);
       const id = toHex(randomBytes(ID_BYTES));
       const stream: Stream = {
-        session,
-        iterator: exchange.messages[Symbol.asyncIterator](),
-        abort,
-        pending: undefined,
-        held: undefined,
-        forget: undefined,
-        isAsked: false,
+        ...{ session, abort, isAsked: false },
+        ...{ exchange: undefined, pending: undefined, held: undefined, forget: undefined },
+        iterator: answers(exchange, (begun) => (stream.exchange = begun)),
       };
       streams.set(id, stream);
-      return read(id, stream);
+      return read(id, stream, ports.firstWaitMs);
     },
     next(session, id) {
       const stream = streams.get(id);
       // One reader at a time: two would each get a part.
       if (stream === undefined || stream.session !== session || stream.isAsked)
         return Promise.resolve(undefined);
-      return read(id, stream);
+      return read(id, stream, ports.waitMs);
     },
     cancel(session, id) {
       const stream = streams.get(id);
@@ -141,6 +139,19 @@ export function createStreams(ports: StreamsPorts): Streams {
       for (const [id, stream] of streams) drop(id, stream);
     },
   };
+}
+
+function pieceOf({ exchange }: Stream, lines: readonly string[]): Piece {
+  return exchange === undefined ? { lines } : { exchange, lines };
+}
+
+async function* answers(
+  open: () => Promise<Exchange>,
+  onBegun: (exchange: Exchange) => void,
+): AsyncGenerator<ServerEvent> {
+  const exchange = await open();
+  onBegun(exchange);
+  yield* exchange.messages;
 }
 
 /** Undefined when it takes longer. */
