@@ -2,7 +2,7 @@
 import type { Identity, Trust } from '@sallyport/service/identity';
 import type { Metrics } from '@sallyport/service/metrics';
 import { sha256, utf8 } from '@sallyport/crypto';
-import { guardedFetch, type GuardedFetchOptions } from '../oauth/guarded-fetch.ts';
+import { guardedFetch, rememberingFailures, type GuardedFetchOptions } from '../oauth/guarded-fetch.ts';
 import type { OAuthPorts } from '../oauth/ports.ts';
 import { createProvider, type StaticClient } from '../oauth/provider.ts';
 import { sealedRecords } from '../oauth/sealed-records.ts';
@@ -128,7 +128,7 @@ async function makeRouter(
     },
     issueAccessToken: ports.issueAccessToken,
     passwordSetAt: ports.passwordSetAt,
-    fetch: guardedFetch(config.fetch),
+    fetch: rememberingFailures(guardedFetch(config.fetch), parts.monotonic),
     mayFetch: () => fetches.admit('all'),
     onServerError: parts.onProblem,
   });

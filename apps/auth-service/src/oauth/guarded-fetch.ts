@@ -12,6 +12,8 @@ import { isPublicAddress } from './addresses.ts';
 
 export const MAX_DOCUMENT_BYTES = 64 * 1024;
 const TIMEOUT_MS = 3_000;
+const AGAIN_AFTER_MS = 5_000;
+const MAX_FAILURES = 1024;
 
 export type GuardedFetchOptions = {
   /** Host names that may have private addresses, and any port: metadata documents of one's own network. */
@@ -51,6 +53,23 @@ export function guardedFetch(options: GuardedFetchOptions): GuardedFetch {
       caPem: options.caPem,
       accept: new Headers(init.headers).get('accept'),
     });
+  };
+}
+
+/** What failed is not tried again at once: one bad request must not become several of ours. */
+export function rememberingFailures(fetch: GuardedFetch, monotonic: () => number): GuardedFetch {
+  const failures = new Map<string, number>();
+  return async (input, init) => {
+    const url = String(input);
+    if ((failures.get(url) ?? -Infinity) > monotonic()) throw new Error('failed a moment ago');
+    try {
+      return await fetch(input, init);
+    } catch (error) {
+      failures.delete(url);
+      if (failures.size >= MAX_FAILURES) failures.delete(failures.keys().next().value ?? '');
+      failures.set(url, monotonic() + AGAIN_AFTER_MS);
+      throw error;
+    }
   };
 }
 

@@ -5,6 +5,8 @@ import { page, type Page } from './page.ts';
 const NEXT: Readonly<Record<string, string>> = {
   invalid_client:
     'The program that sent you here is not known, or what it says of itself could not be read. Set it up again, or ask its makers.',
+  invalid_client_metadata:
+    'The program that sent you here says something of itself that is not accepted here. Tell its makers, or the operator of this service.',
   invalid_redirect_uri:
     'The program that sent you here asked for the answer to go where it may not. Do not go on; set it up again.',
   invalid_request:
