@@ -2,6 +2,7 @@
 import { randomInt, X509Certificate } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { createGatewayIdentity, type GatewayIdentity } from '@sallyport/channel';
 import { BundleHolder, fileLastGoodStore, PolicyEngine } from '@sallyport/policy-engine';
 import { authv1, keyv1, policyv1 } from '@sallyport/proto';
@@ -37,12 +38,13 @@ import { gatewayRecords } from './clients/audit.ts';
 import { followBundleKeys } from './clients/bundle-keys.ts';
 import { checkPolicy, denyWhenStale } from './clients/policy-age.ts';
 import { startPolicyFeed } from './clients/policy-feed.ts';
+import { toolPins } from './clients/tool-pins.ts';
+import { startToolReports } from './clients/tool-reports.ts';
 import { admitWhileFollowed, followRevocations } from './clients/revocations.ts';
 import { authClient, bytesOf, keyClient } from './clients/services.ts';
 import { sessionRecords } from './clients/session-records.ts';
 import { channelDestinations } from './door/channel/destinations.ts';
 import { openDoor, openDoorServers } from './door/compose.ts';
-import { memoryPins } from './door/guarded/index.ts';
 import { configProblems, DEFAULT_POLICY_MAX_AGE_MS, type GatewayConfig } from './config.ts';
 import { memoryReplayGuard } from './guard/memory.ts';
 import { memoryProofGuard } from './guard/proofs.ts';
@@ -193,12 +195,19 @@ export async function composeGateway(
     }),
   );
   const decide = denyWhenStale(engine.decide.bind(engine), () => holder.current, maxAgeMs);
+  const reports = building.use(
+    startToolReports({
+      ...{ policy, instance, log },
+      sleep: (ms, signal) => delay(ms, undefined, { signal, ref: false }).catch(() => undefined),
+    }),
+  );
+  const pins = toolPins({ holder, tell: reports.tell });
   const doorServers =
     config.door === undefined
       ? undefined
       : building.use(
           await openDoorServers(config.door, {
-            ...{ runtime, decide, keys, records: records.calls, pins: memoryPins('first-use') },
+            ...{ runtime, decide, keys, records: records.calls, pins },
             policyRevision: () => String(holder.revision),
             bundleDirectory: config.bundleDirectory,
           }),
