@@ -102,7 +102,7 @@ describe('a session client (library v1) over the channel', () => {
     call.catch(() => undefined);
     await until(() => state.calls === 1);
     leaving.abort();
-    await expect(call).rejects.toThrow();
+    await expect(call).rejects.toThrow(/abort/iu);
     await until(() => state.cancelled === 1);
   });
 
@@ -144,7 +144,7 @@ describe('a stateless client (library v2) over the channel', () => {
     await until(() => state.calls === 1);
     await new Promise((resolve) => setTimeout(resolve, 60));
     leaving.abort();
-    await expect(call).rejects.toThrow();
+    await expect(call).rejects.toThrow(/abort/iu);
     await until(() => state.cancelled === 1);
   });
 });

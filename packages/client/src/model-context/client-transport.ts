@@ -82,13 +82,13 @@ export function clientTransport(
     let next: string | undefined = stream;
     // Whoever reads the stream then hears that it is over.
     const cancel = (): void => void ask({ do: 'cancel', stream }).catch(() => undefined);
-    if (signal?.aborted === true) return cancel();
+    if (isAborted(signal)) return cancel();
     signal?.addEventListener('abort', cancel, { once: true });
     try {
       while (next !== undefined && !ended.signal.aborted)
         next = (await ask({ do: 'continue', stream: next })).stream;
     } catch (error) {
-      if (ended.signal.aborted || signal?.aborted === true) return;
+      if (ended.signal.aborted || isAborted(signal)) return;
       if (id !== undefined && !answeredIds.has(id))
         transport.onmessage?.(lostAnswer(id, (error as Error).message));
       else transport.onerror?.(error as Error);
@@ -159,6 +159,7 @@ export function clientTransport(
   return transport;
 }
 
+const isAborted = (signal: AbortSignal | undefined): boolean => signal?.aborted === true;
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 function answerIdOf(message: unknown): string | number | undefined {
