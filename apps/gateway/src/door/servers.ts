@@ -16,7 +16,7 @@ import type { TranslatePorts } from './translate/ports.ts';
 export type ServersPorts = Omit<GuardedPorts, 'route' | 'metrics' | 'onProblem'> & {
   readonly metricsOf: (route: string) => GuardedMetrics;
   readonly translate: TranslatePorts;
-  readonly federate: Omit<FederatePorts, 'leftOut' | 'mayUse'>;
+  readonly federate: Omit<FederatePorts, 'leftOut' | 'mayUse' | 'handles' | 'now'>;
   readonly log: Pick<Log, 'warn' | 'debug'>;
 };
 
@@ -50,6 +50,8 @@ export function guardServers(upstreams: readonly Upstream[], ports: ServersPorts
       : closing.use(
           federated(routes, {
             ...ports.federate,
+            handles: ports.handles,
+            now: ports.monotonic,
             leftOut: ({ route, method, cause }) =>
               ports.log.warn('a server was left out of an answer', { route, method, error: cause }),
             mayUse: (caller, route) => Promise.resolve(mayUse(ports.decide, caller, route)),

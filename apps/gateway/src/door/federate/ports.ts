@@ -1,32 +1,53 @@
 /** What federation needs from outside. */
-import type { Caller } from '../ports.ts';
+import type { Caller, Handles } from '../ports.ts';
 
 export type FederatePorts = {
+  /** Milliseconds; never goes back. */
+  readonly now: () => number;
+  /** Runs `task` once after `delayMs`; disposing cancels. Must not keep the process alive. */
   readonly schedule: (delayMs: number, task: () => void) => Disposable;
   readonly randomBytes: (length: number) => Uint8Array;
+  /** Seals the session ids of the federated door, under the route `FEDERATED_ROUTE`. */
+  readonly handles: Handles;
   /** How the federated door introduces itself. */
   readonly implementation: { readonly name: string; readonly version: string };
   /** Told whenever a server is left out of an answer; for the log and metrics. Must not throw. */
-  readonly leftOut: (report: {
-    readonly route: string;
-    readonly method: string;
-    readonly cause: unknown;
-  }) => void;
-  /** Whether a caller may see a route at all (policy); a route that it may not is as if it were not there. */
-  readonly mayUse?: (caller: Caller, route: string) => Promise<boolean>;
+  readonly leftOut: (report: LeftOut) => void;
+  /** Whether a caller may see a route at all; one that it may not is as if it were not there. Absent: `guarded/` decides alone. */
+  readonly mayUse?: (caller: Caller, route: string) => boolean | Promise<boolean>;
   readonly limits?: Partial<FederateLimits>;
 };
 
+export type LeftOut = { readonly route: string; readonly method: string; readonly cause: unknown };
+
+/** No configured route can have this name. */
+export const FEDERATED_ROUTE = '*';
+
 export type FederateLimits = {
-  /** For one server's part of a list, `initialize` or `server/discover`. */
+  /** For one server's part of a list, `initialize` or `server/discover`, all of its pages together. */
   readonly listDeadlineMs: number;
+  /** Of one server's list. */
+  readonly maxPages: number;
+  readonly maxItems: number;
+  /** How long names are looked up in what was listed. */
+  readonly directoryMs: number;
+  readonly maxDirectories: number;
   /** Of the federated door, over all callers. */
   readonly maxSessions: number;
+  readonly maxSessionsPerPrincipal: number;
   readonly sessionIdleMs: number;
+  /** Requests of servers that wait for one client. */
+  readonly maxAsked: number;
 };
 
 export const FEDERATE_LIMITS: FederateLimits = {
   listDeadlineMs: 3_000,
-  maxSessions: 4096,
+  maxPages: 100,
+  maxItems: 10_000,
+  directoryMs: 5 * 60_000,
+  maxDirectories: 1_024,
+  maxSessions: 4_096,
+  maxSessionsPerPrincipal: 64,
   sessionIdleMs: 30 * 60_000,
+  maxAsked: 128,
 };

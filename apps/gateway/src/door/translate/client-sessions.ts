@@ -47,7 +47,11 @@ export type ClientSessions = Disposable & {
 const MAX_CARRIED_BYTES = 2_048;
 const MAX_ENDED = 4_096;
 
-export function clientSessions(ports: TranslatePorts): ClientSessions {
+/** `onGone` is told of sessions that are kept no longer, ended or idle. */
+export function clientSessions(
+  ports: Pick<TranslatePorts, 'now' | 'randomBytes' | 'limits'>,
+  onGone: (session: ClientSession) => void = () => undefined,
+): ClientSessions {
   const limits = { ...TRANSLATE_LIMITS, ...ports.limits };
   const live = new Map<
     string,
@@ -63,6 +67,7 @@ export function clientSessions(ports: TranslatePorts): ClientSessions {
     for (const [key, one] of live) {
       if ((owner !== undefined && one.owner !== owner) || !isIdle(one.session)) continue;
       live.delete(key);
+      onGone(one.session);
       return;
     }
     throw new UpstreamFailure('busy', 'Too many sessions are in use.');
@@ -72,7 +77,7 @@ export function clientSessions(ports: TranslatePorts): ClientSessions {
     const now = ports.now();
     for (const [key, one] of live) {
       if (now - one.usedAtMs < limits.clientSessionIdleMs) break;
-      if (isIdle(one.session)) live.delete(key);
+      if (isIdle(one.session) && live.delete(key)) onGone(one.session);
     }
     let own = 0;
     for (const one of live.values()) if (one.owner === owner) own += 1;
@@ -115,12 +120,16 @@ export function clientSessions(ports: TranslatePorts): ClientSessions {
       live.delete(key);
       known?.session.stream?.end();
       for (const controller of known?.session.underWay.values() ?? []) controller.abort();
+      if (known !== undefined) onGone(known.session);
       if (ended.size >= MAX_ENDED) for (const oldest of ended) if (ended.delete(oldest)) break;
       ended.add(key);
       return true;
     },
     [Symbol.dispose]() {
-      for (const { session } of live.values()) session.stream?.end();
+      for (const { session } of live.values()) {
+        session.stream?.end();
+        onGone(session);
+      }
       live.clear();
     },
   };

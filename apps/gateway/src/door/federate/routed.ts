@@ -1,0 +1,77 @@
+/** Which server a request is for, and the request as that server knows it. */
+import {
+  INVALID_PARAMS,
+  METHOD_NOT_FOUND,
+  objectMember,
+  stringMember,
+  type JsonObject,
+  type Request,
+} from '@sallyport/model-context';
+import type { Call } from '../ports.ts';
+import type { Directory } from './directory.ts';
+import type { Reach } from './reach.ts';
+
+export type Routed =
+  | { readonly route: string; readonly request: Request }
+  | { readonly code: number; readonly message: string; readonly status: number };
+
+const unknown = (message: string): Routed => ({ code: INVALID_PARAMS, message, status: 200 });
+
+export async function routed(
+  call: Call,
+  request: Request,
+  reach: Reach,
+  directory: Directory,
+): Promise<Routed> {
+  switch (request.method) {
+    case 'tools/call':
+      return named(call, request, reach, directory, 'tools/list', 'Unknown tool');
+    case 'prompts/get':
+      return named(call, request, reach, directory, 'prompts/list', 'Unknown prompt');
+    case 'resources/read':
+    case 'resources/subscribe':
+    case 'resources/unsubscribe': {
+      const uri = stringMember(request.params, 'uri');
+      const route = uri === undefined ? undefined : await directory.located(call, reach, uri);
+      return route === undefined ? unknown('Resource not found') : { route, request };
+    }
+    case 'completion/complete':
+      return completed(call, request, reach, directory);
+    default:
+      // 2026-07-28 "Streamable HTTP": 404 for a method that is not there.
+      return { code: METHOD_NOT_FOUND, message: 'Method not found', status: reach.isStateless ? 404 : 200 };
+  }
+}
+
+async function named(
+  call: Call,
+  request: Request,
+  reach: Reach,
+  directory: Directory,
+  method: 'tools/list' | 'prompts/list',
+  problem: string,
+): Promise<Routed> {
+  const name = stringMember(request.params, 'name');
+  const owned = name === undefined ? undefined : await directory.named(call, reach, method, name);
+  if (owned === undefined) return unknown(problem);
+  return { route: owned.route, request: { ...request, params: { ...request.params, name: owned.name } } };
+}
+
+async function completed(call: Call, request: Request, reach: Reach, directory: Directory): Promise<Routed> {
+  const reference: JsonObject = objectMember(request.params, 'ref') ?? {};
+  if (stringMember(reference, 'type') === 'ref/prompt') {
+    const name = stringMember(reference, 'name');
+    const owned = name === undefined ? undefined : await directory.named(call, reach, 'prompts/list', name);
+    if (owned === undefined) return unknown('Unknown prompt');
+    return {
+      route: owned.route,
+      request: { ...request, params: { ...request.params, ref: { ...reference, name: owned.name } } },
+    };
+  }
+  const uri = stringMember(reference, 'uri');
+  const route =
+    uri === undefined
+      ? undefined
+      : ((await directory.templated(call, reach, uri)) ?? (await directory.located(call, reach, uri)));
+  return route === undefined ? unknown('Unknown resource template') : { route, request };
+}
