@@ -229,12 +229,15 @@ export function federated(
     call: MessageCall,
     request: Request,
     reach: Reach,
-  ): Promise<Exchange & { readonly route?: string }> {
+    follow: (route: string, asked: () => Promise<Exchange>) => Promise<Exchange> = async (_, asked) =>
+      asked(),
+  ): Promise<Exchange> {
     const target = await routed(call, request, reach, directoryOf(call));
     if (!('route' in target))
       return refusal(request.id, target.code, target.message, { status: target.status });
-    const exchange = await reach.send(target.route, target.request, call.signal);
-    return { ...exchange, route: target.route };
+    const asked = async (): Promise<Exchange> => reach.send(target.route, target.request, call.signal);
+    const { sessionId: _, ...exchange } = await follow(target.route, asked);
+    return exchange;
   }
 
   async function stateless(call: MessageCall): Promise<Exchange> {
@@ -251,8 +254,7 @@ export function federated(
       return exchangeOf(listened(call, message, reach, { ...options, directory: directoryOf(call) }));
     }
     if (isList(message.method)) return list(call, message, reach, message.method);
-    const { sessionId: _, ...exchange } = await passOn(call, message, reach);
-    return exchange;
+    return passOn(call, message, reach);
   }
 
   async function inSession(call: MessageCall, session: ClientSession): Promise<Exchange> {
@@ -278,30 +280,38 @@ export function federated(
         return refusal(message.id, METHOD_NOT_FOUND, 'Method not found');
       default:
         if (isList(message.method)) return list(call, message, reach, message.method);
-        return following(await passOn(call, message, reach), message, own);
+        return passOn(call, message, reach, following(message, own));
     }
   }
 
-  /** Requests that a server makes meanwhile get ids of ours. */
-  function following(
-    { route, ...exchange }: Exchange & { readonly route?: string },
-    request: Request,
-    own: MemberSessions,
-  ): Exchange {
-    if (route === undefined) return exchange;
-    own.underWay.set(request.id, route);
-    async function* messages(): AsyncGenerator<ServerEvent> {
+  /** Known while it is under way, so that it can be cancelled; requests that its server makes get ids of ours. */
+  const following =
+    (request: Request, own: MemberSessions) =>
+    async (route: string, asked: () => Promise<Exchange>): Promise<Exchange> => {
+      own.underWay.set(request.id, route);
+      const over = (): void => void own.underWay.delete(request.id);
       try {
-        for await (const { message } of exchange.messages) {
-          const event = message === undefined ? undefined : fromServer(route as string, message, own);
-          if (event !== undefined) yield event;
-        }
-      } finally {
-        own.underWay.delete(request.id);
+        const exchange = await asked();
+        return { ...exchange, messages: fromServerAll(route, exchange, own, over) };
+      } catch (error) {
+        over();
+        throw error;
       }
+    };
+  async function* fromServerAll(
+    route: string,
+    exchange: Exchange,
+    own: MemberSessions,
+    over: () => void,
+  ): AsyncGenerator<ServerEvent> {
+    try {
+      for await (const { message } of exchange.messages) {
+        const event = message === undefined ? undefined : fromServer(route, message, own);
+        if (event !== undefined) yield event;
+      }
+    } finally {
+      over();
     }
-    const { sessionId: _, ...rest } = exchange;
-    return { ...rest, messages: messages() };
   }
 
   const fromServer = (route: string, message: Message, own: MemberSessions): ServerEvent | undefined => {
