@@ -103,7 +103,7 @@ export function sealedHandles({ keys, now, monotonic }: HandlePorts): Handles & 
       if (bytes.length < ivEnd) return undefined;
       const wrapped = bytes.subarray(HEADER_BYTES, wrappedEnd);
       const { tenant, id } = handle.caller.principal;
-      const key = await (own.known(wrapped) ?? stranger(`${tenant}\0${id}`, wrapped.slice())).catch(
+      const key = await (own.known(wrapped) ?? stranger(`${tenant}\0${id}`, Uint8Array.from(wrapped))).catch(
         () => undefined,
       );
       if (key === undefined) return undefined;

@@ -14,6 +14,7 @@ import {
   request,
   resultOf,
   rig,
+  textOf,
   SESSION,
   STATELESS,
   type Answer,
@@ -103,14 +104,14 @@ const HANDLES: Readonly<Record<string, Stolen>> = {
   },
   cursor: {
     given: async (server) =>
-      String(resultOf(await ask(server, callOf(request('prompts/list'))))['nextCursor']),
+      textOf(resultOf(await ask(server, callOf(request('prompts/list'))))['nextCursor']),
     use: (server, cursor, who) => ask(server, page('prompts/list', cursor, who)),
     refused: { status: 200, code: INVALID_PARAMS, reason: 'cursor_invalid' },
     heard: heardText('page-2'),
   },
   'request state': {
     given: async (server) =>
-      String(resultOf(await ask(server, callOf(request('tools/call', { name: 'echo' }))))['requestState']),
+      textOf(resultOf(await ask(server, callOf(request('tools/call', { name: 'echo' }))))['requestState']),
     use: (server, requestState, who) =>
       ask(
         server,
@@ -121,7 +122,7 @@ const HANDLES: Readonly<Record<string, Stolen>> = {
   },
   'task id': {
     given: async (server) =>
-      String(resultOf(await ask(server, callOf(request('resources/read', { uri: 'a:b' }))))['taskId']),
+      textOf(resultOf(await ask(server, callOf(request('resources/read', { uri: 'a:b' }))))['taskId']),
     use: (server, taskId, who) => ask(server, callOf(request('tasks/get', { taskId }), { caller: who })),
     refused: { status: 200, code: INVALID_PARAMS, reason: 'task_unknown' },
     heard: heardText('task-1'),
@@ -250,7 +251,7 @@ describe('a cursor', () => {
     const upstream = scripted();
     upstream.on('resources/list', ({ message }) => ({ events: [result(message.id, { resources: [] })] }));
     const { server } = rig({ upstream });
-    const cursor = String(resultOf(await ask(server, callOf(request('prompts/list'))))['nextCursor']);
+    const cursor = textOf(resultOf(await ask(server, callOf(request('prompts/list'))))['nextCursor']);
     expect(errorOf(await ask(server, page('resources/list', cursor)))?.code).toBe(INVALID_PARAMS);
     expect(errorOf(await ask(server, page('prompts/list', cursor)))).toBeUndefined();
   });
@@ -267,7 +268,7 @@ describe('a cursor', () => {
 describe('a request state', () => {
   const first = { name: 'echo', arguments: { path: '/a' } };
   const given = async (server: ModelContextServer, params: JsonObject = first) =>
-    String(resultOf(await ask(server, callOf(request('tools/call', params))))['requestState']);
+    textOf(resultOf(await ask(server, callOf(request('tools/call', params))))['requestState']);
 
   test.each<[string, JsonObject]>([
     ['with answers and a new id', { inputResponses: { a: { action: 'accept' } } }],

@@ -12,6 +12,7 @@ import {
   request,
   resultOf,
   rig,
+  textOf,
   SESSION,
   STATELESS,
 } from './support/guarded.ts';
@@ -266,7 +267,7 @@ describe('notifications', () => {
     }));
     const { server } = rig({ upstream });
     const created = resultOf(await ask(server, callOf(request('tools/call', { name: 'echo', task: {} }))));
-    const taskId = String((created['task'] as JsonObject)['taskId']);
+    const taskId = textOf((created['task'] as JsonObject)['taskId']);
     expect(taskId).not.toContain('t-1');
     const { events } = await ask(server, callOf(request('tasks/get', { taskId })));
     expect(events.map(({ message }) => JSON.stringify(message).split(taskId).length - 1)).toEqual([1, 1]);

@@ -217,6 +217,11 @@ export async function ask(server: ModelContextServer, call: MessageCall): Promis
 }
 
 export const resultOf = ({ response }: Answer): JsonObject => ('result' in response ? response.result : {});
+/** A handle in a result. */
+export function textOf(value: unknown): string {
+  if (typeof value !== 'string') throw new Error(`not text: ${JSON.stringify(value)}`);
+  return value;
+}
 export const errorOf = ({ response }: Answer) => ('error' in response ? response.error : undefined);
 
 /** Opens a session and has its sealed id. */
