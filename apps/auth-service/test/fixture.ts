@@ -3,6 +3,8 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createGatewayIdentity, type GatewayIdentity } from '@sallyport/channel';
+import { timestampFromMs } from '@bufbuild/protobuf/wkt';
+import { ECDSA_P256, ED25519 } from '@sallyport/crypto';
 import { authv1, keyv1 } from '@sallyport/proto';
 import { memoryBus, type Bus } from '@sallyport/service/bus';
 import { systemClock } from '@sallyport/service/clock';
@@ -25,9 +27,11 @@ import {
   type MemoryLog,
   type TestAuthority,
 } from '@sallyport/service/testing';
+import type { TokenKey } from '../src/app/ports.ts';
 import { composeAuthService, type Overrides } from '../src/compose.ts';
 import { DAY, derOf, HOUR, TRUST_DOMAIN, type Leaf } from './pki.ts';
-import { fakeKeys, type FakeKeys } from './support.ts';
+import { fakeKeys, PUBLIC_ORIGIN, type FakeKeys } from './support.ts';
+import { fakeTokenKeys, type FakeTokenKeys } from './token-keys.ts';
 
 export const clock = systemClock();
 export type AuthClient = GrpcClient<typeof authv1.AuthService>;
@@ -39,6 +43,7 @@ export interface World extends AsyncDisposable {
   readonly bus: Bus;
   readonly log: MemoryLog;
   readonly keys: FakeKeys;
+  readonly tokenKeys: FakeTokenKeys;
   readonly keyServer: GrpcServer;
   /** Names of spans and their attributes. */
   readonly spans: unknown[];
@@ -68,14 +73,16 @@ export async function createWorld(): Promise<World> {
   };
   const channel = await leaf('svc/gateway');
   const keys = fakeKeys();
+  const tokenKeys = fakeTokenKeys();
   const log = memoryLog();
-  const keyServer = stack.use(await stubKeyService(keys, authority, log));
+  const keyServer = stack.use(await stubKeyService(keys, tokenKeys, authority, log));
   return {
     home,
     spoolDirectory: join(home, 'spool'),
     bus,
     log,
     keys,
+    tokenKeys,
     keyServer,
     spans: [],
     authority,
@@ -91,11 +98,28 @@ export async function createWorld(): Promise<World> {
   };
 }
 
+const DOMAIN_KEYS = ['auth/psk', 'auth/password', 'auth/oauth'];
+
+function published({ keyId, algorithm, publicKey, isActive, createdAt }: TokenKey) {
+  const row = algorithm === 'EdDSA' ? ED25519 : ECDSA_P256;
+  return {
+    ...{ keyId, purpose: 'access-token', algorithm: row.name, publicKey: row.rawPublicKey(publicKey) },
+    state: isActive ? keyv1.KeyState.ACTIVE : keyv1.KeyState.DEACTIVATED,
+    createdAt: timestampFromMs(createdAt),
+  };
+}
+
 /** key-service over the wire, as far as auth-service needs it: with the same owners, keys and refusals. */
-async function stubKeyService(keys: FakeKeys, authority: TestAuthority, log: MemoryLog) {
+async function stubKeyService(
+  keys: FakeKeys,
+  tokenKeys: FakeTokenKeys,
+  authority: TestAuthority,
+  log: MemoryLog,
+) {
   const no = () => Promise.reject(unimplemented('a stub'));
-  const owned = (context: CallContext, name: string, expected: string) => {
-    if (context.caller.kind !== 'service' || context.caller.name !== 'auth-service' || name !== expected)
+  const owned = (context: CallContext, name: string, ...expected: readonly string[]) => {
+    const { caller } = context;
+    if (caller.kind !== 'service' || caller.name !== 'auth-service' || !expected.includes(name))
       throw callerNotAllowed(`${name} is not yours`);
   };
   return startGrpcServer({
@@ -105,28 +129,30 @@ async function stubKeyService(keys: FakeKeys, authority: TestAuthority, log: Mem
     services: [
       implement(keyv1.KeyService, {
         encrypt: async ({ key, items }, context) => {
-          owned(context, key, 'auth/psk');
+          owned(context, key, ...DOMAIN_KEYS);
           return {
             ciphertexts: await Promise.all(items.map((item) => keys.encrypt(item.plaintext, item.aad))),
           };
         },
         decrypt: async ({ key, items }, context) => {
-          owned(context, key, 'auth/psk');
+          owned(context, key, ...DOMAIN_KEYS);
           return {
             plaintexts: await Promise.all(items.map((item) => keys.decrypt(item.ciphertext, item.aad))),
           };
         },
-        sign: async ({ purpose, message }, context) => {
-          owned(context, purpose, 'session-binding');
-          return keys.signBinding(message);
+        sign: async ({ purpose, message, algorithm }, context) => {
+          owned(context, purpose, 'session-binding', 'access-token');
+          if (purpose === 'session-binding') return keys.signBinding(message);
+          return tokenKeys.sign(algorithm === 'P-256' ? 'ES256' : 'EdDSA', message);
         },
         destroySessionKeys: async ({ sessionIds }) => {
           await keys.destroySessionKeys(sessionIds);
           return { destroyed: sessionIds.length };
         },
-        listPublicKeys: async () => {
+        listPublicKeys: async ({ purpose }) => {
           if (keys.isAway) throw new Error('away');
-          return { keys: [] };
+          if (purpose !== 'access-token') return { keys: [] };
+          return { keys: (await tokenKeys.list()).map(published) };
         },
         generateDataKey: no,
         createSessionKey: no,
@@ -173,6 +199,7 @@ export async function startAuthService(
       anchorsPem: world.authority.ca.certPem,
       trustDomain: TRUST_DOMAIN,
       sessionLifetimeMs: 8 * HOUR,
+      publicOrigin: PUBLIC_ORIGIN,
     },
     runtime,
     { database },

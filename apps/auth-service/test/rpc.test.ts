@@ -101,6 +101,11 @@ describe('who may call what', () => {
     createPsk: (c) => c.createPsk({}),
     listPsks: (c) => c.listPsks({}),
     revokePsk: (c) => c.revokePsk({ pskId: new Uint8Array(16) }),
+    issueToken: (c) => c.issueToken({}),
+    introspectToken: (c) => c.introspectToken({}),
+    revokeToken: (c) => c.revokeToken({}),
+    setPassword: (c) => c.setPassword({}),
+    deletePassword: (c) => c.deletePassword({}),
   };
 
   it.each(authv1.AuthService.methods.map((method) => ({ method })))(

@@ -110,7 +110,9 @@ export function verifyPassword(ports: PasswordPorts): VerifyPassword {
     const account = principal ?? NOBODY;
     const attempt = ports.attempts.begin(account, sourceNetwork(sourceAddress));
     if ('retryAfterMs' in attempt)
-      throw busy(`too many attempts: again in ${Math.ceil(attempt.retryAfterMs / 1000)} s`);
+      throw busy(`too many attempts: again in ${Math.ceil(attempt.retryAfterMs / 1000)} s`, {
+        retryAfterMs: Math.ceil(attempt.retryAfterMs),
+      });
     const [row, decoySealed] = await Promise.all([ports.passwords.find(account), decoyHash()]);
     const real = principal === undefined ? undefined : row;
     const opened = await ports.passwordSeal.decrypt(
