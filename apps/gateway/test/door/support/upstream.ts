@@ -136,7 +136,10 @@ export function fakeUpstream(): FakeUpstream {
 /** Never says anything until the call is cancelled. */
 export async function* hanging(signal: AbortSignal): AsyncIterable<ServerEvent> {
   yield* [];
-  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
   throw new UpstreamFailure('cancelled', 'told to stop');
 }
 
