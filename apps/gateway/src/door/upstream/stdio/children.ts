@@ -65,17 +65,17 @@ export function startedChildren(
   const marks = ownMark();
   let isClosing = false;
 
-  /** Of the same principal, and forgotten by its client: it makes room for what the client wants now. */
-  function enter(owner: Owner): () => void {
+  /** Where there is no place, a child of the same principal that nobody uses makes room. Never another's. */
+  async function enter(owner: Owner): Promise<() => void> {
     try {
       return admission.enter(owner);
     } catch (error) {
-      const idle = [...all]
+      const [idle] = [...all]
         .filter((each) => each.owner === owner && each.conversation.idleSinceMs !== undefined)
-        .toSorted((a, b) => (a.conversation.idleSinceMs ?? 0) - (b.conversation.idleSinceMs ?? 0))
-        .at(0);
-      if (idle !== undefined) void idle.stop('idle');
-      throw error;
+        .toSorted((a, b) => (a.conversation.idleSinceMs ?? 0) - (b.conversation.idleSinceMs ?? 0));
+      if (idle === undefined) throw error;
+      await idle.stop('idle');
+      return admission.enter(owner);
     }
   }
 
@@ -90,7 +90,7 @@ export function startedChildren(
 
   async function start(owner: Owner, era: Era, signal: AbortSignal, kind?: 'probe'): Promise<Served> {
     await rest(owner, signal);
-    const release = kind === 'probe' ? () => undefined : enter(owner);
+    const release = kind === 'probe' ? () => undefined : await enter(owner);
     let child: Child | undefined;
     try {
       const own = await marks;

@@ -65,9 +65,12 @@ type Open = Pending & {
   timer: NodeJS.Timeout | undefined;
 };
 
+/** Whom it is held with. */
+export type Peer = Pick<Child, 'write' | 'pause' | 'resume'>;
+
 export class Conversation {
   readonly #options: ConversationOptions;
-  readonly #child: Child;
+  readonly #child: Peer;
   readonly #open = new Map<number, Open>();
   /** Answered or given up: what still comes for these is late, not wrong. */
   readonly #past = new Recent<number, true>(1_024);
@@ -83,7 +86,7 @@ export class Conversation {
   #end: UpstreamFailure | undefined;
   #usedMs: number;
 
-  constructor(child: Child, options: ConversationOptions) {
+  constructor(child: Peer, options: ConversationOptions) {
     this.#child = child;
     this.#options = options;
     this.#unheard = new ByteBudget(options.maxExchangeBytes, STREAM_WINDOW_MS, options.monotonic);
