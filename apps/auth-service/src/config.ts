@@ -23,7 +23,8 @@ import { MAX_SESSION_LIFETIME_MS } from './domain/limits.ts';
 
 const MINUTE_MS = 60_000;
 /** RFC 6454 section 6.2, of https. */
-const ORIGIN = /^https:\/\/[a-z0-9.-]+(?::(?!443$)[0-9]{1,5})?$|^https:\/\/\[[0-9a-f:]+\](?::(?!443$)[0-9]{1,5})?$/u;
+const ORIGIN =
+  /^https:\/\/[a-z0-9.-]+(?::(?!443$)[0-9]{1,5})?$|^https:\/\/\[[0-9a-f:]+\](?::(?!443$)[0-9]{1,5})?$/u;
 
 const HOST_NAME = /^[a-z0-9.-]{1,253}$|^[0-9a-f:]{2,39}$/u;
 

@@ -139,7 +139,7 @@ async function makeRouter(
     ports,
     staticClients: new Set(config.clients.map(({ clientId }) => clientId)),
     onOutcome,
-    handleProvider: provider.callback() as RouterParts['handleProvider'],
+    handleProvider: provider.callback(),
     allowDynamicRegistration: config.allowDynamicRegistration,
     registrations,
     claimProof: async (tokenId, notAfterMs) => {

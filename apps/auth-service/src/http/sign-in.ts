@@ -214,9 +214,8 @@ async function allowed(
 }
 
 function scopesOf({ params }: Interaction): readonly string[] {
-  return String(params['scope'] ?? '')
-    .split(' ')
-    .filter((scope) => scope !== '');
+  const { scope } = params;
+  return (typeof scope === 'string' ? scope : '').split(' ').filter((scope) => scope !== '');
 }
 
 function usernameOf({ session }: Interaction): string | undefined {

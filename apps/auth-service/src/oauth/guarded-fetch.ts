@@ -74,7 +74,7 @@ export function rememberingFailures(fetch: GuardedFetch, monotonic: () => number
 }
 
 async function addressesOf(host: string): Promise<readonly string[]> {
-  return (await lookupAddress(host, { all: true, verbatim: true })).map(({ address }) => address);
+  return (await lookupAddress(host, { all: true, order: 'verbatim' })).map(({ address }) => address);
 }
 
 function before<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

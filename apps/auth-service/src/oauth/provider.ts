@@ -6,7 +6,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
 import { Provider, errors, interactionPolicy, type Configuration } from 'oidc-provider';
 import { adapterFactory, type AdapterPorts } from './adapter.ts';
-import { applyClientPolicy, type RawMetadata } from './client-policy.ts';
+import { applyClientPolicy } from './client-policy.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
 import { MAX_DOCUMENT_BYTES } from './guarded-fetch.ts';
 import { PATHS, PROOF_ALGORITHMS } from './metadata.ts';
@@ -147,7 +147,7 @@ function configuration(options: ProviderOptions): Configuration {
     expiresWithSession: async () => false,
     extraClientMetadata: {
       properties: ['sallyport_policy'],
-      validator: (_ctx, _key, _value, metadata) => applyClientPolicy(metadata as RawMetadata),
+      validator: (_ctx, _key, _value, metadata) => applyClientPolicy(metadata),
     },
     interactions: { policy: promptPolicy(options), url: (_ctx, { uid }) => `/signin/${uid}` },
     findAccount: async (_ctx, principal) => ({

@@ -21,7 +21,9 @@ function record(changes: Partial<OAuthRecord> = {}): OAuthRecord {
 }
 
 export function oauthStoreContract(label: string, make: () => Promise<OAuthStoreMaker>): void {
-  describe(`oauth store: ${label}`, () => contract(make));
+  describe(`oauth store: ${label}`, () => {
+    contract(make);
+  });
 }
 
 function contract(make: () => Promise<OAuthStoreMaker>): void {
