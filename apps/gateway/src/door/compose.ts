@@ -9,9 +9,12 @@ import type { FeedMeter, Follower } from '@sallyport/service/feed';
 import type { ServiceCalls } from '@sallyport/service/grpc';
 import type { Probes } from '@sallyport/service/process';
 import type { ServiceRuntime } from '@sallyport/service/runtime';
+import type { Route } from '../app/ports.ts';
 import { startRejections, type RejectionEntry } from '../app/rejections.ts';
 import type { RevokedSessions } from '../app/revoked-sessions.ts';
 import { mayMissRevocations } from '../clients/revocations.ts';
+import type { Serving } from './channel/destinations.ts';
+import { channelUpstream } from './channel/upstream.ts';
 import { DOOR_BODY_BYTES, DOOR_CONCURRENT, type DoorConfig } from './config.ts';
 import { guardedMetrics, type GuardedPorts } from './guarded/index.ts';
 import { sealedHandles } from './handles.ts';
@@ -39,16 +42,18 @@ export type DoorServersParts = Pick<GuardedPorts, 'decide' | 'policyRevision' | 
 const IMPLEMENTATION = { name: 'sallyport', version: '0.1.0' } as const;
 
 /** Connects to nothing. Rejects with `TypeError` for a server whose files or command cannot be used. */
-export async function openDoorServers(config: DoorConfig, parts: DoorServersParts): Promise<OpenedServers> {
+export async function openDoorServers(
+  config: DoorConfig,
+  parts: DoorServersParts,
+): Promise<OpenedServers & Serving> {
   const { clock, log, metrics } = parts.runtime;
   const monotonic = (): number => clock.monotonic();
   const now = (): number => clock.now();
   const meters = upstreamMeters(metrics);
   await using opening = new AsyncDisposableStack();
   const upstreams: Upstream[] = [];
+  const serving: Record<string, Route> = {};
   for (const [route, server] of Object.entries(config.servers)) {
-    // What attaches over the secure channel is opened there.
-    if (server.kind === 'channel') continue;
     const ports = {
       route,
       monotonic,
@@ -58,7 +63,13 @@ export async function openDoorServers(config: DoorConfig, parts: DoorServersPart
       path: config.path ?? DEFAULT_PATH,
       workFolder: config.workDirectory ?? join(parts.bundleDirectory, 'servers'),
     };
-    upstreams.push(opening.use(await openUpstream(server, ports)));
+    if (server.kind === 'channel') {
+      const { upstream, destination } = channelUpstream(server, ports);
+      upstreams.push(opening.use(upstream));
+      serving[route] = destination;
+    } else {
+      upstreams.push(opening.use(await openUpstream(server, ports)));
+    }
   }
   const handles = sealedHandles({ keys: parts.keys, now, monotonic });
   handles.warm().catch((error: unknown) => log.debug('no key for handles yet', { error }));
@@ -75,7 +86,7 @@ export async function openDoorServers(config: DoorConfig, parts: DoorServersPart
     federate: { schedule, randomBytes, implementation: IMPLEMENTATION },
   });
   opening.move();
-  return servers;
+  return { ...servers, serving };
 }
 
 /** Does not keep the process alive. */

@@ -1,8 +1,14 @@
-/** The second door's servers as destinations of the secure channel: `mcp/<route>`, and `mcp` for all of them together. */
-import { MODEL_CONTEXT_DESTINATION } from '@sallyport/channel';
+/**
+ * The second door's servers as destinations of the secure channel: `mcp/<route>`, and `mcp` for all of them together; and where
+ * servers attach, `mcp-serve/<route>`.
+ */
+import { MODEL_CONTEXT_DESTINATION, MODEL_CONTEXT_SERVING } from '@sallyport/channel';
 import type { Route } from '../../app/ports.ts';
 import type { DoorServers } from '../http/index.ts';
 import { createChannelFace } from './face.ts';
+
+/** Where servers attach that nobody connects to, by route. */
+export type Serving = { readonly serving: Readonly<Record<string, Route>> };
 
 /** With a wait as long as docs/protocol.md section 13 has it; a client asks again within a minute or means to ask no more. */
 const BOUNDS = {
@@ -15,15 +21,18 @@ const BOUNDS = {
 
 export type ChannelDestinations = Disposable & { readonly byName: Readonly<Record<string, Route>> };
 
-export function channelDestinations(servers: DoorServers | undefined): ChannelDestinations {
+export function channelDestinations(servers: (DoorServers & Serving) | undefined): ChannelDestinations {
   const face = createChannelFace(BOUNDS);
   const each = [...(servers?.routes ?? [])].map(
     ([route, server]) => [`${MODEL_CONTEXT_DESTINATION}${route}`, face.route(server)] as const,
   );
+  const serving = Object.entries(servers?.serving ?? {}).map(
+    ([route, destination]) => [`${MODEL_CONTEXT_SERVING}${route}`, destination] as const,
+  );
   const together = servers?.federated;
   return {
     byName: {
-      ...Object.fromEntries(each),
+      ...Object.fromEntries([...each, ...serving]),
       ...(together === undefined ? {} : { [MODEL_CONTEXT_DESTINATION.slice(0, -1)]: face.route(together) }),
     },
     [Symbol.dispose]: () => face[Symbol.dispose](),
