@@ -43,6 +43,7 @@ export function memberSessions(
 ): MemberSessions {
   const members = new Map<string, Promise<Member>>();
   const open = new Set<string>();
+  let isEnded = false;
   const asked = new Map<RequestId, { readonly route: string; readonly id: RequestId }>();
 
   const serverOf = (route: string): ModelContextServer => {
@@ -97,6 +98,7 @@ export function memberSessions(
   function memberOf(route: string, call: Call): Promise<Member> {
     const known = members.get(route);
     if (known !== undefined) return known;
+    if (isEnded) return Promise.reject(new UpstreamFailure('cancelled', 'The session has ended.'));
     const opening = initialize(route, call);
     members.set(route, opening);
     opening.catch(() => {
@@ -153,6 +155,7 @@ export function memberSessions(
       return undefined;
     },
     async end(call) {
+      isEnded = true;
       const all = [...members];
       members.clear();
       open.clear();

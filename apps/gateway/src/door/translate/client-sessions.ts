@@ -90,14 +90,15 @@ export function clientSessions(
   return {
     open(caller, { revision, capabilities, clientInfo }) {
       const nonce = Buffer.from(ports.randomBytes(16)).toString('base64url');
-      const carried = JSON.stringify({ n: nonce, r: revision, c: capabilities, i: clientInfo });
+      const info = briefly(clientInfo);
+      const carried = JSON.stringify({ n: nonce, r: revision, c: capabilities, i: info });
       if (Buffer.byteLength(carried) > MAX_CARRIED_BYTES) {
         throw new UpstreamFailure('malformed', 'The client says more about itself than a session carries.', {
           isWithoutEffect: true,
         });
       }
       const id = Buffer.from(carried, 'utf8').toString('base64url');
-      return keep(caller, newSession(id, revision, capabilities, clientInfo));
+      return keep(caller, newSession(id, revision, capabilities, info));
     },
     of(caller, id) {
       const key = ownerOf(caller) + id;
@@ -134,6 +135,15 @@ export function clientSessions(
     },
   };
 }
+
+/** What a server may show of a client; icons would not fit a header. */
+const briefly = (clientInfo: JsonValue): JsonObject =>
+  Object.fromEntries(
+    ['name', 'title', 'version'].flatMap((name) => {
+      const value = stringMember(clientInfo, name);
+      return value === undefined ? [] : [[name, value] as const];
+    }),
+  );
 
 const newSession = (
   id: string,

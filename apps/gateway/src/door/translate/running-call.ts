@@ -140,7 +140,10 @@ export function runningCall(options: {
 
   const hear = (message: Message): void => {
     if (isResponse(message)) {
-      if (message.id !== upstreamId) return;
+      // An error without an id is about what was sent.
+      const isOurs =
+        message.id === upstreamId || ('error' in message && (message.id ?? undefined) === undefined);
+      if (!isOurs) return;
       isServerDone = true;
       return finish(message);
     }
