@@ -30,6 +30,7 @@ export type RouterParts = SignInParts & {
   readonly handleProvider: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
   readonly allowDynamicRegistration: boolean;
   readonly registrations: Throttle;
+  readonly authorizations: Throttle;
   readonly claimProof: (tokenId: string, notAfterMs: number) => Promise<boolean>;
   readonly now: () => number;
 };
@@ -91,8 +92,10 @@ export async function route(
         return sendJson(response, registrationRefused(parts.allowDynamicRegistration));
       return parts.handleProvider(request, response);
     case 'authorization': {
-      const isForm = url.searchParams.get('response_mode') ?? 'query';
-      if (isForm !== 'query') return sendPage(response, errorPage(400, 'invalid_request'));
+      if (!parts.authorizations.admit(sourceNetwork(source)))
+        return sendPage(response, errorPage(429, 'too_many'));
+      const mode = url.searchParams.get('response_mode') ?? 'query';
+      if (mode !== 'query') return sendPage(response, errorPage(400, 'invalid_request'));
       const changed = url.pathname === PATHS.authorization ? normalisedRequest(url.searchParams) : undefined;
       if (changed !== undefined) request.url = `${url.pathname}?${changed.toString()}`;
       return guarded(parts, request, response);

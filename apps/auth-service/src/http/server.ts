@@ -46,6 +46,8 @@ export type AuthorizationServer = Listener & {
 
 const FETCHES_A_MINUTE = 60;
 const REGISTRATIONS_PER_SOURCE = 60;
+/** Each of them is a row for ten minutes. */
+const AUTHORIZATIONS_PER_SOURCE = 600;
 const REGISTRATION_WINDOW_MS = 10 * 60_000;
 const SWEEP_BATCH = 1000;
 
@@ -142,6 +144,11 @@ async function makeRouter(
     handleProvider: provider.callback(),
     allowDynamicRegistration: config.allowDynamicRegistration,
     registrations,
+    authorizations: throttle({
+      limit: AUTHORIZATIONS_PER_SOURCE,
+      windowMs: 60_000,
+      monotonic: parts.monotonic,
+    }),
     claimProof: async (tokenId, notAfterMs) => {
       const id = sealed.hash('id', 'Proof', Buffer.from(sha256(utf8(tokenId))).toString('hex'));
       const record = { model: 'Proof', id, grant: undefined, uid: undefined, sealed: new Uint8Array(0) };

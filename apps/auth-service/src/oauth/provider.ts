@@ -4,7 +4,13 @@
  */
 import { generateKeyPairSync } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
-import { Provider, errors, interactionPolicy, type Configuration } from 'oidc-provider';
+import {
+  Provider,
+  errors,
+  interactionPolicy,
+  type Configuration,
+  type KoaContextWithOIDC,
+} from 'oidc-provider';
 import { adapterFactory, type AdapterPorts } from './adapter.ts';
 import { applyClientPolicy } from './client-policy.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
@@ -218,21 +224,53 @@ function features(options: ProviderOptions): NonNullable<Configuration['features
   };
 }
 
-/** The library's own prompts, and one reason more to sign in again: the password was changed or removed since. */
-function promptPolicy({ passwordSetAt }: ProviderOptions): interactionPolicy.DefaultPolicy {
+/**
+ * The library's own prompts, and two reasons more to sign in again: the password was changed or removed since, or something
+ * that was allowed during this sign-in has been ended. Whoever revokes a user's sessions ends the browser's too.
+ */
+function promptPolicy({ passwordSetAt, adapter }: ProviderOptions): interactionPolicy.DefaultPolicy {
   const policy = interactionPolicy.base();
   const { Check } = interactionPolicy;
-  policy.get('login')?.checks.add(
-    new Check('password_changed', 'the password of this sign-in is no longer good', async ({ oidc }) => {
-      const { session, result } = oidc;
+  const whenSignedIn =
+    (isOver: (session: SignedIn) => Promise<boolean>) => async (ctx: KoaContextWithOIDC) => {
+      const { session, result } = ctx.oidc;
       if (session?.accountId === undefined || result?.login !== undefined) return Check.NO_NEED_TO_PROMPT;
-      const setAt = await passwordSetAt(session.accountId);
-      const isCurrent = setAt !== undefined && setAt / 1000 <= (session.loginTs ?? 0) + 1;
-      return isCurrent ? Check.NO_NEED_TO_PROMPT : Check.REQUEST_PROMPT;
-    }),
+      const { accountId, loginTs = 0, authorizations = {} } = session;
+      return (await isOver({ accountId, loginTs, authorizations }))
+        ? Check.REQUEST_PROMPT
+        : Check.NO_NEED_TO_PROMPT;
+    };
+  const checks = policy.get('login')?.checks;
+  checks?.add(
+    new Check(
+      'password_changed',
+      'the password of this sign-in is no longer good',
+      whenSignedIn(async ({ accountId, loginTs }) => {
+        const setAt = await passwordSetAt(accountId);
+        return setAt === undefined || setAt / 1000 > loginTs + 1; // whole seconds
+      }),
+    ),
+  );
+  checks?.add(
+    new Check(
+      'grant_ended',
+      'what was allowed during this sign-in has been ended',
+      whenSignedIn(async ({ authorizations }) => {
+        const grants = Object.values(authorizations).flatMap(({ grantId }) => grantId ?? []);
+        const open = await Promise.all(grants.map((grant) => adapter.sessions.find(grant)));
+        return open.includes(undefined);
+      }),
+    ),
   );
   return policy;
 }
+
+type SignedIn = {
+  readonly accountId: string;
+  /** Seconds since the epoch. */
+  readonly loginTs: number;
+  readonly authorizations: Readonly<Record<string, { readonly grantId?: string | undefined }>>;
+};
 
 function show(
   ctx: { status: number; body: unknown; set(headers: Record<string, string>): void },

@@ -185,6 +185,18 @@ test('a program on this computer is asked about every time, and marked', async (
   expect(page.text).toContain('Test client');
 });
 
+test('whoever ends a user’s sessions ends the browser’s too', async () => {
+  const browser = rig.browser();
+  const path = (scope: string) =>
+    authorizePath(browser.origin, 'known', pkce(), { redirect_uri: 'https://client.test/cb', scope });
+  await signInAndAllow(browser, path('context:read'));
+  const before = await follow(browser, await browser.get(path('context:read')));
+  expect(before.headers.location).toContain('code=');
+  await rig.app.auth.revokeSessions(ADMIN, { kind: 'principal', principal: 'user:alice' }, 'lost laptop');
+  const after = await follow(browser, await browser.get(path('context:read')));
+  expect(after.text).toContain('id="password"');
+});
+
 test('a changed password signs everybody out', async () => {
   const browser = rig.browser();
   const clientId = await registered(browser);

@@ -17,6 +17,7 @@ const NEXT: Readonly<Record<string, string>> = {
     'This page was open for too long, or in another window, or cookies are blocked. Go back to the program and connect again.',
   forbidden:
     'The form was not sent from the page that we gave you. Go back to the program and connect again.',
+  too_many: 'There were too many requests from where you are. Wait a minute, then connect again.',
   not_found: 'There is nothing at this address. Go back to the program and connect again.',
   temporarily_unavailable: 'Something that this service needs is not there right now. Try again in a moment.',
 };
