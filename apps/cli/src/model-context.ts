@@ -1,6 +1,6 @@
 /** The Model Context Protocol door of a deployment on one machine: what stands in `sallyport.yaml`, and what follows from it. */
 import { createRequire } from 'node:module';
-import { boolean, list, object, optional, string, type Infer } from '@sallyport/service/config';
+import { boolean, list, object, oneOf, optional, string, type Infer } from '@sallyport/service/config';
 import { serverConfigOf, serversSchema, type WrittenServer } from '@sallyport/gateway/servers';
 
 export const modelContextConfig = object({
@@ -12,6 +12,8 @@ export const modelContextConfig = object({
   allowedOrigins: list(string({ maxLength: 512 })),
   /** Clients may register themselves (RFC 7591), as most do that publish nothing about themselves. Default: as above. */
   allowDynamicRegistration: optional(boolean()),
+  /** What becomes of a tool that nobody decided about: its first definition is pinned, or waits for approval. */
+  pinning: oneOf(['first-use', 'approve'], { default: 'first-use' }),
   /** By route. Default: the official demonstration server as `everything`. */
   servers: serversSchema,
 });

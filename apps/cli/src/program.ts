@@ -11,6 +11,7 @@ import { addPskCommands } from './commands/psk.ts';
 import { addSendCommand } from './commands/send.ts';
 import { addSessionsCommands } from './commands/sessions.ts';
 import { addTokenCommands } from './commands/token.ts';
+import { addToolsCommands } from './commands/tools.ts';
 import { addUpCommand } from './commands/up.ts';
 import { CommandFailed, EXIT_DONE, EXIT_FAILED, EXIT_USAGE, UsageError } from './exit.ts';
 import { createOutput, type Output } from './output.ts';
@@ -71,6 +72,7 @@ export function buildProgram(invocation: Invocation, output: Output): Command {
     addSendCommand,
     addAuditCommands,
     addPolicyCommands,
+    addToolsCommands,
     addKeysCommands,
     addSessionsCommands,
     addTokenCommands,

@@ -161,6 +161,7 @@ async function startServices(parts: Parts): Promise<void> {
         port: ports.policy,
         keyAddress: at.keyAddress,
         builtIn: firstBindings(),
+        toolPinning: config.modelContext.pinning,
       },
       runtime,
       { database },

@@ -96,7 +96,7 @@ function own({ home, config, replicas }: Deployment, replica: Replica): Readonly
     case 'key-service':
       return { rootKeyFile: home.rootKeyFile, policyAddress };
     case 'policy-service':
-      return { keyAddress, builtIn: firstBindings() };
+      return { keyAddress, builtIn: firstBindings(), toolPinning: config.modelContext.pinning };
     case 'auth-service':
       return {
         keyAddress,

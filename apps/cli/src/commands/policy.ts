@@ -1,31 +1,46 @@
-/** `sallyport policy roles|bind|unbind|bindings|check|status`. */
+/** `sallyport policy role|bind|unbind|bindings|check|status`. */
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { policyv1 } from '@sallyport/proto';
 import { withService } from '../connect.ts';
 import { CommandFailed, UsageError } from '../exit.ts';
-import { timeText } from '../format.ts';
+import { oneLine, parseInteger, timeText } from '../format.ts';
 import { table } from '../output.ts';
+import { callOf, type ArgumentOptions } from '../policy/call-arguments.ts';
+import { permissionText, roleFromJson, roleJson, type RoleInit } from '../policy/role-file.ts';
 import type { CommandContext, Run } from './context.ts';
 
 const asOption = ['--as <identity>', 'identity to act as'] as const;
 
 export function addPolicyCommands(program: Command, run: Run): void {
   const policy = program.command('policy').description('Roles, who has them, and what they allow');
-  const roles = policy.command('roles').description('List, add or remove roles');
+  const roles = policy.command('role').alias('roles').description('List, add or remove roles');
   roles
     .command('list', { isDefault: true })
     .description('List roles with what they allow')
     .option(...asOption)
     .action(run(listRoles));
   roles
+    .command('show')
+    .description('One role, as `policy role put` takes it with --json')
+    .argument('<name>', 'role name')
+    .option(...asOption)
+    .action(run(showRole));
+  roles
     .command('put')
     .description('Add or replace a role')
-    .argument('<name>', 'role name')
+    .argument(
+      '[role]',
+      'a file with the role as JSON, "-" for standard input; with --allow or --inherit its name',
+    )
     .option('--allow <action=resource...>', 'a permission, e.g. message.send=orders.*')
     .option('--inherit <role...>', 'roles whose permissions it has too')
     .option('--description <text>', 'what it is for', '')
-    .option('--file <file>', 'the role as JSON instead')
+    .option('--file <file>', 'the role as JSON')
+    .option(
+      '--expect-revision <n>',
+      'only if the role was last stored in this revision; 0: only if there is none',
+    )
     .option(...asOption)
     .action(run(putRole));
   roles
@@ -57,7 +72,10 @@ export function addPolicyCommands(program: Command, run: Run): void {
     .description('What would be decided, and why; exit code 1 when denied')
     .argument('<principal>', 'e.g. user:alice')
     .argument('<action>', 'e.g. message.send')
-    .argument('[resource]', 'e.g. echo; needed for message.send', '')
+    .argument('[resource]', 'e.g. echo, or for a tool <route>.<tool>; needed for message.send', '')
+    .option('--argument <name=value...>', 'of a call; name may be a JSON pointer, value is JSON or text')
+    .option('--arguments <json>', 'all arguments of a call, as a JSON object')
+    .option('--any-arguments', 'could some arguments be allowed? As lists of tools are filtered')
     .option(...asOption)
     .action(run(checkAccess));
   policy
@@ -72,36 +90,85 @@ const NAME = 'policy-service';
 
 async function listRoles(context: CommandContext): Promise<void> {
   const { roles } = await withService(context, SERVICE, NAME, (client) => client.listRoles({}));
-  const rows = roles.map((role) => ({
-    name: role.name,
-    builtIn: role.builtIn,
-    inherits: role.inherits,
-    permissions: role.permissions.map(({ action, resource }) => ({ action, resource })),
-    description: role.description,
-  }));
   if (context.output.json) {
-    for (const row of rows) context.output.result(row, '');
+    for (const role of roles) context.output.result(roleJson(role), '');
     return;
   }
-  const cells = rows.map((row) => [
-    row.name,
-    row.builtIn ? 'yes' : 'no',
-    row.inherits.join(', '),
-    row.permissions.map(({ action, resource }) => `${action}=${resource}`).join(' '),
+  const cells = roles.map((role) => [
+    role.name,
+    role.builtIn ? 'yes' : 'no',
+    role.inherits.join(', '),
+    role.permissions.map(permissionText).join(', '),
   ]);
   context.output.result({}, table(['ROLE', 'BUILT IN', 'INHERITS', 'ALLOWS'], cells));
 }
 
-type PutRoleOptions = { allow?: string[]; inherit?: string[]; description: string; file?: string };
+async function showRole(context: CommandContext, _options: object, name = ''): Promise<void> {
+  const { roles } = await withService(context, SERVICE, NAME, (client) => client.listRoles({}));
+  const role = roles.find((each) => each.name === name);
+  if (role === undefined) {
+    throw new CommandFailed(`There is no role "${name}"; \`policy role list\` names them.`, {
+      reason: 'not_found',
+    });
+  }
+  const lines = [
+    `${role.name}${role.builtIn ? ' (built in)' : `, stored in policy revision ${role.revision}`}`,
+    ...(role.description === '' ? [] : [role.description]),
+    `inherits: ${role.inherits.join(', ') || 'nothing'}`,
+    ...role.permissions.map((permission) => `allows: ${permissionText(permission)}`),
+  ];
+  context.output.result(roleJson(role), lines.join('\n'));
+}
 
-async function putRole(context: CommandContext, options: PutRoleOptions, name = ''): Promise<void> {
-  const role =
-    options.file === undefined ? roleFromOptions(name, options) : await roleFromFile(name, options.file);
-  const { revision } = await withService(context, SERVICE, NAME, (client) => client.putRole({ role }));
+type PutRoleOptions = {
+  allow?: string[];
+  inherit?: string[];
+  description: string;
+  file?: string;
+  expectRevision?: string;
+};
+
+async function putRole(context: CommandContext, options: PutRoleOptions, given?: string): Promise<void> {
+  const role = await roleOf(options, given);
+  const expected =
+    options.expectRevision === undefined
+      ? {}
+      : {
+          expectedRevision: BigInt(
+            parseInteger(options.expectRevision, 0, Number.MAX_SAFE_INTEGER, '--expect-revision'),
+          ),
+        };
+  const { revision } = await withService(context, SERVICE, NAME, (client) =>
+    client.putRole({ role, ...expected }),
+  );
+  const name = role.name ?? '';
   context.output.result({ role: name, revision }, `Role ${name} is in policy revision ${revision}.`);
 }
 
-function roleFromOptions(name: string, options: PutRoleOptions) {
+/** By name and options, or from a file; both name the role. */
+async function roleOf(options: PutRoleOptions, given: string | undefined): Promise<RoleInit> {
+  const { allow, inherit, file } = options;
+  const isWritten = allow !== undefined || inherit !== undefined;
+  if (isWritten && given !== undefined && file === undefined) return roleFromOptions(given, options);
+  if (isWritten || (given === undefined && file === undefined)) {
+    throw new UsageError('Give a file with the role, or its name with --allow and --inherit.');
+  }
+  const source = file ?? given ?? '';
+  const text = await readText(source === '-' ? '/dev/stdin' : source);
+  return roleFromJson(
+    text,
+    source === '-' ? 'standard input' : source,
+    file === undefined ? undefined : given,
+  );
+}
+
+function readText(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch((error: unknown) => {
+    throw new UsageError(`Cannot read ${file}: ${(error as Error).message}`);
+  });
+}
+
+function roleFromOptions(name: string, options: PutRoleOptions): RoleInit {
   const permissions = (options.allow ?? []).map((text) => {
     const at = text.indexOf('=');
     if (at < 1 || at === text.length - 1) {
@@ -110,37 +177,6 @@ function roleFromOptions(name: string, options: PutRoleOptions) {
     return { action: text.slice(0, at), resource: text.slice(at + 1) };
   });
   return { name, permissions, inherits: options.inherit ?? [], description: options.description };
-}
-
-async function roleFromFile(name: string, file: string) {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new UsageError(`Cannot read ${file}: ${(error as Error).message}`);
-  });
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new UsageError(`${file} is not JSON: ${(error as Error).message}`);
-  }
-  const record = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-  const { permissions = [], inherits = [], description = '' } = record;
-  const isPermission = (item: unknown): item is { action: string; resource: string } =>
-    typeof item === 'object' &&
-    item !== null &&
-    typeof (item as Record<string, unknown>)['action'] === 'string' &&
-    typeof (item as Record<string, unknown>)['resource'] === 'string';
-  if (
-    !Array.isArray(permissions) ||
-    !permissions.every(isPermission) ||
-    !Array.isArray(inherits) ||
-    !inherits.every((item) => typeof item === 'string') ||
-    typeof description !== 'string'
-  ) {
-    throw new UsageError(
-      `${file} must be {"permissions": [{"action": "…", "resource": "…"}], "inherits": ["…"], "description": "…"}.`,
-    );
-  }
-  return { name, permissions, inherits, description };
 }
 
 async function deleteRole(context: CommandContext, _options: object, name = ''): Promise<void> {
@@ -179,7 +215,7 @@ async function changeBinding(
 
 async function checkAccess(
   context: CommandContext,
-  _options: object,
+  options: ArgumentOptions,
   principal = '',
   action = '',
   given = '',
@@ -188,12 +224,14 @@ async function checkAccess(
     throw new UsageError('message.send needs a destination, e.g. policy check user:alice message.send echo');
   }
   const resource = given === '' ? 'any' : given;
+  const call = callOf(action, options);
   const { decision, roles } = await withService(context, SERVICE, NAME, (client) =>
     client.checkAccess({
       subject: { principal, tenant: 'default', method: 'certificate' },
       action,
-      resourceKind: action === 'message.send' ? 'destination' : 'any',
+      resourceKind: resourceKindOf(action),
       resourceName: resource,
+      call,
     }),
   );
   const allowed = decision?.allowed === true;
@@ -202,6 +240,7 @@ async function checkAccess(
     principal,
     action,
     resource,
+    ...(call.case === 'arguments' ? { arguments: call.value } : {}),
     roles,
     reasons: decision?.reasons ?? [],
     requires: decision?.requires ?? [],
@@ -211,11 +250,26 @@ async function checkAccess(
     `${allowed ? 'allow' : 'deny'}: ${principal} ${action} ${resource}`.trimEnd(),
     `roles: ${roles.join(', ') || 'none'}`,
     ...value.reasons.map((reason) => `because: ${reason}`),
-    ...value.requires.map((need) => `would need: ${need}`),
+    ...value.requires.map((need) => `would need: ${needText(need)}`),
     `policy revision ${value.revision}`,
   ];
   context.output.result(value, lines.join('\n'));
   if (!allowed) throw new CommandFailed('Denied.', { reason: 'denied' });
+}
+
+/** As the gateway asks: behind the Model Context Protocol door a resource is a tool, a prompt, a resource or a server. */
+function resourceKindOf(action: string): string {
+  if (action === 'message.send') return 'destination';
+  const [, kind] = /^context\.(tools|prompts|resources)\./.exec(action) ?? [];
+  if (kind !== undefined) return kind.slice(0, -1);
+  return action.startsWith('context.') ? 'server' : 'any';
+}
+
+function needText(need: string): string {
+  if (need.startsWith('role:')) return `the role ${need.slice('role:'.length)}`;
+  if (need.startsWith('argument:'))
+    return `another value of the argument ${oneLine(need.slice('argument:'.length))}`;
+  return need;
 }
 
 async function status(context: CommandContext): Promise<void> {
