@@ -6,7 +6,7 @@ import {
   parseModelContextServed,
   type ModelContextServing,
 } from '@sallyport/channel';
-import { ChannelError, serveRoute, type Serving } from '@sallyport/client';
+import { serveRoute, type ChannelError, type Serving } from '@sallyport/client';
 import { freezePrincipal } from '@sallyport/policy-engine';
 import { afterEach, describe, expect, test } from 'vitest';
 import { channelUpstream, type ChannelUpstream } from '../../src/door/channel/upstream.ts';
