@@ -36,7 +36,7 @@ const FIRST_ERROR = 400;
  */
 export function clientTransport(
   channel: Pick<Channel, 'request' | 'closedBy'>,
-  route: string | undefined,
+  route?: string,
   { timeoutMs = DEFAULT_TIMEOUT_MS }: ClientTransportOptions = {},
 ): ModelContextTransport {
   const destination =
