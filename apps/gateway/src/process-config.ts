@@ -27,7 +27,7 @@ import {
 } from '@sallyport/service/process';
 import { policyMaxAge, revocationsDeadAfter, spoolMaxBytes } from './bounds.ts';
 import type { GatewayConfig } from './config.ts';
-import { DOOR_BODY_BYTES, DOOR_CONCURRENT, type DoorConfig } from './door/config.ts';
+import { DOOR_BODY_BYTES, DOOR_CONCURRENT, doorProblems, type DoorConfig } from './door/config.ts';
 import { serverConfigOf, serversSchema } from './door/upstream/schema.ts';
 import type { RedisTarget } from './guard/redis-target.ts';
 import { DESTINATION } from './routes/config.ts';
@@ -37,7 +37,7 @@ import { routeConfigOf, routeSchema } from './routes/schema.ts';
 const routes = record(routeSchema, { keyPattern: DESTINATION });
 
 /** The Model Context Protocol door, on the HTTPS port. Absent: there is none. */
-const modelContext = object({
+const written = object({
   publicOrigin: optional(string({ env: 'SALLYPORT_PUBLIC_ORIGIN', maxLength: 512 })),
   issuer: optional(string({ maxLength: 512 })),
   allowedOrigins: list(string({ maxLength: 512 })),
@@ -49,6 +49,18 @@ const modelContext = object({
   workDirectory: optional(path()),
   servers: serversSchema,
 });
+
+/** What the servers complain of, their own schema says. */
+const modelContext = checked(written, (door) =>
+  doorProblems({ ...doorOf(door), servers: {} }).map((problem) => {
+    const [, key = '', what = ''] = /^door\.([a-zA-Z]+)\S* (.*)$/u.exec(problem) ?? [];
+    return {
+      key: [key === 'maxBodyBytes' ? 'maxBody' : key],
+      what,
+      hint: 'See "The HTTPS face" in the README of the gateway.',
+    };
+  }),
+);
 
 const fields = {
   /** Of the secure channel. */
@@ -105,11 +117,11 @@ export function gatewayConfig(config: GatewayProcessConfig): GatewayConfig {
   };
 }
 
-function doorOf(written: Infer<typeof modelContext>): DoorConfig {
-  const { publicOrigin, issuer, authHttpAddress, maxBody, maxConcurrent, workDirectory } = written;
+function doorOf(door: Infer<typeof written>): DoorConfig {
+  const { publicOrigin, issuer, authHttpAddress, maxBody, maxConcurrent, workDirectory } = door;
   return {
-    allowedOrigins: written.allowedOrigins,
-    allowBearerTokens: written.allowBearerTokens,
+    allowedOrigins: door.allowedOrigins,
+    allowBearerTokens: door.allowBearerTokens,
     ...(publicOrigin === undefined ? {} : { publicOrigin }),
     ...(issuer === undefined ? {} : { issuer }),
     ...(authHttpAddress === undefined ? {} : { authHttpAddress }),
@@ -117,7 +129,7 @@ function doorOf(written: Infer<typeof modelContext>): DoorConfig {
     ...(maxConcurrent === undefined ? {} : { maxConcurrent }),
     ...(workDirectory === undefined ? {} : { workDirectory }),
     servers: Object.fromEntries(
-      Object.entries(written.servers).map(([route, server]) => [route, serverConfigOf(server)]),
+      Object.entries(door.servers).map(([route, server]) => [route, serverConfigOf(server)]),
     ),
   };
 }

@@ -22,6 +22,13 @@ const rows: readonly (readonly [string, string, string])[] = [
   ['passwordFile: secrets/nats', 'passwordFile: secrets/none', 'nats.passwordFile'],
   ['trustDomain: example.org', 'trustDomain: example.net', 'identity.certFile'],
   ['spoolDirectory: spool', 'spoolDirectory:', 'spoolDirectory'],
+  ['publicOrigin: https://gateway', 'publicOrigin: http://gateway', 'modelContext.publicOrigin'],
+  [
+    'publicOrigin: https://gateway.example.org',
+    'publicOrigin: https://gateway.example.org/mcp',
+    'modelContext.publicOrigin',
+  ],
+  ['    search: {', '    Search: {', 'modelContext.servers.Search'],
   ['certFile: tls/channel.pem', 'certFile: tls/ca.pem', 'channelIdentity.keyFile'],
 ];
 test.each(rows)('%s → %s is refused at its key', async (good, bad, key) => {
