@@ -44,7 +44,15 @@ const levels = (lines: readonly Line[]): Record<string, string> =>
   Object.fromEntries(lines.map(({ name, level }) => [name, level]));
 
 const LOCAL = ['node', 'state folder', 'trust root', 'identity', 'root key', 'configuration'];
-const RUNNING = ['transport', 'readiness', 'key-service', 'auth-service', 'policy-service', 'audit-service'];
+const RUNNING = [
+  'transport',
+  'readiness',
+  'access tokens',
+  'key-service',
+  'auth-service',
+  'policy-service',
+  'audit-service',
+];
 
 type Broken<Fixture> = readonly [line: string, what: string, fixture: Fixture, says: RegExp, next: RegExp];
 
@@ -222,6 +230,13 @@ const running: readonly Broken<Partial<Answers>>[] = [
     /log/,
   ],
   [
+    'access tokens',
+    'are told of by something else',
+    { metadata: { status: 200, body: '{}' } },
+    /does not say which tokens/,
+    /stands in between/,
+  ],
+  [
     'key-service',
     'has a key without an active version',
     {
@@ -294,6 +309,23 @@ describe('with a running system', () => {
     if (change.isDenied === true) return;
     const others = lines.filter(({ name, level }) => name !== line && level === 'problem');
     expect(others).toEqual([]);
+  });
+
+  test('a door that takes bearer tokens is a loud notice', async () => {
+    const { home, identities } = await soundHome();
+    await using disposing = home;
+    const metadata = { status: 200, body: '{"resource":"https://localhost/mcp"}' };
+    await using _system = await fakeSystem(disposing, identities, { ...healthy(), metadata });
+    const found = (await examine(disposing)).find(({ name }) => name === 'access tokens');
+    expect(found).toMatchObject({ level: 'notice', says: expect.stringMatching(/^BEARER TOKENS ARE TAKEN/) });
+  });
+
+  test('a gateway without the door has no tokens to take', async () => {
+    const { home, identities } = await soundHome();
+    await using disposing = home;
+    const metadata = { status: 404, body: '' };
+    await using _system = await fakeSystem(disposing, identities, { ...healthy(), metadata });
+    expect(levels(await examine(disposing))['access tokens']).toBe('ok');
   });
 
   test('a gateway that is behind is a notice', async () => {

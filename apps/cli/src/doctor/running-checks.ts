@@ -16,6 +16,7 @@ export function runningChecks(context: CommandContext): readonly Check[] {
     { name: RUNNING, needsRunning: false, run: () => isRunning(context) },
     running('transport', () => transport(context)),
     running('readiness', () => readiness(context)),
+    running('access tokens', () => accessTokens(context)),
     running('key-service', () => keyService(context)),
     running('auth-service', () => authService(context)),
     running('policy-service', () => policyService(context)),
@@ -87,6 +88,34 @@ async function readiness(context: CommandContext): Promise<Verdict> {
     says === '' ? `/readyz answers ${status}` : says,
     'The log of the running system has the causes.',
   );
+}
+
+/** What the door takes is in the metadata that every client reads (RFC 9728). */
+async function accessTokens(context: CommandContext): Promise<Verdict> {
+  const { status, body } = await probe(context, '/.well-known/oauth-protected-resource/mcp');
+  if (status === 404) return ok('there is no Model Context Protocol door to use them at');
+  const isBound = boundTokensRequired(body);
+  if (status !== 200 || isBound === undefined)
+    return problem(
+      `the door does not say which tokens it takes: its metadata answers ${status}`,
+      'Something else answers on that port, or stands in between.',
+    );
+  if (isBound) return ok('tokens count only with a proof of the key that they are bound to (DPoP)');
+  return notice(
+    'BEARER TOKENS ARE TAKEN at the Model Context Protocol door: whoever has seen one can use it until it ends',
+    'Fine on this machine alone. Elsewhere set modelContext.allowBearerTokens: false in sallyport.yaml.',
+  );
+}
+
+/** Undefined for what is no such document. */
+function boundTokensRequired(body: string): boolean | undefined {
+  try {
+    const document = JSON.parse(body) as { resource?: unknown; dpop_bound_access_tokens_required?: unknown };
+    if (typeof document.resource !== 'string') return undefined;
+    return document.dpop_bound_access_tokens_required === true;
+  } catch {
+    return undefined;
+  }
 }
 
 type OpenCheck = { readonly name: string; readonly problem?: string };

@@ -1,4 +1,4 @@
-/** What answers on Sallyport's six ports, with answers that a test chooses: real TLS and real gRPC, no services. */
+/** What answers on Sallyport's ports, with answers that a test chooses: real TLS and real gRPC, no services. */
 import { formatVerifierKey } from '@sallyport/audit-log';
 import { createServer as createHttps, type Server as HttpsServer } from 'node:https';
 import { createServer as createTls, type Server as TlsServer } from 'node:tls';
@@ -20,6 +20,8 @@ import type { EmbeddedIdentities } from '../../src/state/identities.ts';
 /** Everything is as it should be unless a test says otherwise. */
 export type Answers = {
   readiness: { status: number; body: string };
+  /** What the second door says of itself. */
+  metadata: { status: number; body: string };
   keys: { name: string; state: keyv1.KeyState }[];
   revision: bigint;
   instances: { instance: string; revision: bigint }[];
@@ -35,6 +37,10 @@ export type Answers = {
 
 export const healthy = (): Answers => ({
   readiness: { status: 200, body: '{"ready":true,"checks":[]}' },
+  metadata: {
+    status: 200,
+    body: '{"resource":"https://localhost/mcp","dpop_bound_access_tokens_required":true}',
+  },
   keys: [{ name: 'session-binding', state: keyv1.KeyState.ACTIVE }],
   revision: 3n,
   instances: [{ instance: 'g1', revision: 3n }],
@@ -46,6 +52,11 @@ export const healthy = (): Answers => ({
   channelMinimum: 'TLSv1.3',
 });
 
+function answerTo(url: string, answers: Answers): { readonly status: number; readonly body: string } {
+  if (url === '/readyz') return answers.readiness;
+  return url.startsWith('/.well-known/') ? answers.metadata : { status: 200, body: '{}' };
+}
+
 /** Listens on the home's ports until disposed. */
 export async function fakeSystem(
   home: Home,
@@ -56,13 +67,15 @@ export async function fakeSystem(
   const gateway = identities.services.gateway;
   const pem = { cert: gateway.certPem, key: gateway.key.export({ format: 'pem', type: 'pkcs8' }) };
   const https = createHttps({ ...pem, minVersion: 'TLSv1.3' }, (request, response) => {
-    const { status, body } = request.url === '/readyz' ? answers.readiness : { status: 200, body: '{}' };
+    const { status, body } = answerTo(request.url ?? '', answers);
     response.writeHead(status).end(body);
   });
   const channel = createTls({ ...pem, minVersion: answers.channelMinimum, ALPNProtocols: ['h2'] });
+  const signIn = createTls({ ...pem, minVersion: 'TLSv1.3' });
   for (const [server, port] of [
     [https, home.ports.https],
     [channel, home.ports.channel],
+    [signIn, home.ports.signIn],
   ] as const) {
     parts.use(await listening(server, port));
   }
