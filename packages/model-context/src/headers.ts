@@ -153,7 +153,8 @@ const checkMeta = (message: Message): HeaderProblem | undefined => {
   return undefined;
 };
 
-const checkParameters = (
+/** `Mcp-Param-*` of a call alone; `inputSchema` is the called tool's. Undefined: they agree with the body. */
+export const checkParameters = (
   headers: HeaderSource,
   message: Message,
   inputSchema: JsonValue,

@@ -5,9 +5,11 @@
 import {
   isObject,
   isResponse,
+  member,
   META,
   metaOf,
   toolDigest,
+  toolHeaders,
   type JsonObject,
   type JsonValue,
 } from '@sallyport/model-context';
@@ -22,6 +24,8 @@ export type Definitions = {
    * Rejects with `UpstreamFailure`.
    */
   verdict(call: MessageCall, tool: string): PinVerdict | 'unknown' | Promise<PinVerdict | 'unknown'>;
+  /** The input schema of a tool whose arguments are mirrored into headers (2026-07-28), where it was seen under the caller. */
+  mirroring(caller: Caller, tool: string): JsonValue | undefined;
   /** `tools/list_changed`: everything is asked for again. */
   changed(): void;
 };
@@ -37,8 +41,9 @@ const MAX_DIGESTS = 4_096;
 const MAX_DIGESTED_LENGTH = 16 * 1024;
 const MAX_REPORTED = 16_384;
 
+type Seen = { readonly digest: string; readonly seenAtMs: number; readonly mirroring?: JsonValue };
 type Known = {
-  readonly tools: Map<string, { readonly digest: string; readonly seenAtMs: number }>;
+  readonly tools: Map<string, Seen>;
   askedAtMs: number;
   asking?: Promise<void>;
 };
@@ -88,9 +93,11 @@ export function createDefinitions(
     const verdicts = pins.check(route, seen);
     const known = knownTo(caller);
     const seenAtMs = monotonic();
-    for (const { name, digest } of seen) {
+    for (const { name, digest, definition } of seen) {
       known.tools.delete(name);
-      known.tools.set(name, { digest, seenAtMs });
+      const schema = member(definition, 'inputSchema');
+      const isMirrored = schema !== undefined && toolHeaders(schema).headers.length > 0;
+      known.tools.set(name, { digest, seenAtMs, ...(isMirrored ? { mirroring: schema } : {}) });
     }
     dropOldest(known.tools, MAX_TOOLS);
     report(seen, verdicts);
@@ -186,6 +193,7 @@ export function createDefinitions(
       const isMissing = !known.tools.has(tool) && monotonic() - known.askedAtMs < MISSING_FOR_MS;
       return isMissing && known.asking === undefined ? 'unknown' : lookUp(call, known, tool);
     },
+    mirroring: (caller, tool) => knownTo(caller).tools.get(tool)?.mirroring,
     changed: () => callers.clear(),
   };
 }

@@ -3,6 +3,7 @@
  * filtered, recorded and sealed before it leaves (docs/adr/0083).
  */
 import {
+  checkParameters,
   eraOf,
   isNotification,
   isRequest,
@@ -32,6 +33,8 @@ import {
   heldBack,
   invalid,
   malformed,
+  methodGone,
+  mirroredWrongly,
   notRecorded,
   outcomeNotRecorded,
   refusalOf,
@@ -69,6 +72,12 @@ const BAD_HANDLE: Readonly<Record<HandleKind, Refusal>> = {
   ),
   task: invalid('task_unknown', 'There is no such task.'),
 };
+/** No more in 2026-07-28: not asked whether the task that it names is known. */
+const GONE = 'tasks/result';
+/** Nor these, which are the server's to refuse: not asked whether they name something. */
+const GONE_THERE: ReadonlySet<string> = new Set(['resources/subscribe', 'resources/unsubscribe']);
+/** Statuses that a request is refused with; the others are for what gets no response of its own. */
+const OF_REQUESTS: ReadonlySet<number> = new Set([400, 404]);
 const MAX_SUBSCRIPTIONS = 1_024;
 const MAX_ANSWERED = 16_384;
 
@@ -113,17 +122,22 @@ export function guardedServer(upstream: ModelContextServer, ports: GuardedPorts)
     message: M,
     asked: ReturnType<typeof askedOf>,
   ): Promise<Admission<MessageCall>> {
-    if (asked.problem !== undefined)
+    const isStateless = eraOf(call.revision) === 'stateless';
+    if (isStateless && message.method === GONE) return { refusal: methodGone };
+    if (asked.problem !== undefined && !(isStateless && GONE_THERE.has(message.method)))
       return { refusal: invalid('params_invalid', `Invalid params: ${asked.problem}.`) };
     const session = message.method === 'initialize' ? {} : await sessionOf(call);
     if ('code' in session) return { refusal: session };
-    const params = message.params === undefined ? undefined : await seals.openParams(call, message);
-    if (params instanceof BadHandle) return { refusal: BAD_HANDLE[params.kind] };
+    const found = message.params === undefined ? undefined : await seals.openParams(call, message);
+    const strange = found instanceof BadHandle ? BAD_HANDLE[found.kind] : undefined;
+    const params = found instanceof BadHandle ? found.instead : found;
+    if (strange !== undefined && params === undefined) return { refusal: strange };
     const opened = params === message.params || params === undefined ? message : { ...message, params };
     const admission = judged(call, asked, { ...inner(call, session), message: opened });
     if (admission.refusal !== undefined) return admission;
     const refusal = subscriptionProblem(call, message) ?? (await pinProblem(admission.forward, asked));
-    return refusal === undefined ? admission : { refusal };
+    if (refusal !== undefined) return { refusal };
+    return strange === undefined ? admission : { ...admission, reason: strange.reason };
   }
 
   /** 2026-07-28: a stream may name resources, each of which is a subscription. */
@@ -146,11 +160,22 @@ export function guardedServer(upstream: ModelContextServer, ports: GuardedPorts)
     try {
       const verdict = definitions.verdict(forward, target);
       const known = typeof verdict === 'string' ? verdict : await verdict;
-      if (known === 'pinned') return undefined;
+      if (known === 'pinned') return mirrorProblem(forward, target);
       return known === 'unknown' ? toolUnknown(route, target) : heldBack(route, target, known);
     } catch (error) {
       return upstreamFailed(route, asFailure(error, onProblem), false);
     }
+  }
+
+  /** 2026-07-28: headers that repeat arguments are read by what stands before us, so they must say what the body says. */
+  function mirrorProblem(
+    { caller, message, parameterHeaders, revision }: MessageCall,
+    tool: string,
+  ): Refusal | undefined {
+    if (parameterHeaders === undefined || eraOf(revision) === 'session') return undefined;
+    const schema = definitions.mirroring(caller, tool);
+    const problem = schema === undefined ? undefined : checkParameters(parameterHeaders, message, schema);
+    return problem === undefined ? undefined : mirroredWrongly(problem);
   }
 
   /** The refusal to answer with, once the decision is in the record; undefined: go on. */
@@ -182,7 +207,8 @@ export function guardedServer(upstream: ModelContextServer, ports: GuardedPorts)
 
     const admission = await admitted(call, message, asked);
     const refusal = await recorded(passage, admission);
-    if (refusal !== undefined) return refuse(refusal, refusal.status === 404 ? 404 : 200);
+    if (refusal !== undefined)
+      return refuse(refusal, OF_REQUESTS.has(refusal.status ?? 200) ? refusal.status : 200);
     if (admission.forward === undefined) return refuse(notRecorded(undefined));
     passage.endsWithClient(signal, asked.isReadOnly ? 'failure' : 'unknown', 'cancelled');
     let exchange: Exchange;

@@ -4,9 +4,11 @@ import {
   eraOf,
   INTERNAL_ERROR,
   INVALID_PARAMS,
+  METHOD_NOT_FOUND,
   REFUSED,
   RETRY_LATER,
   resultResponse,
+  type HeaderProblem,
   type JsonObject,
   type RequestId,
   type Response,
@@ -77,6 +79,22 @@ export const invalid = (reason: string, text: string): Refusal => ({
   code: INVALID_PARAMS,
   text,
   data: { reason },
+});
+
+/** 2026-07-28 "Streamable HTTP": 404. */
+export const methodGone: Refusal = {
+  reason: 'method_unknown',
+  code: METHOD_NOT_FOUND,
+  text: 'Method not found',
+  status: 404,
+};
+
+/** 2026-07-28 "Streamable HTTP", Server Validation: 400. */
+export const mirroredWrongly = ({ code, message }: HeaderProblem): Refusal => ({
+  reason: 'header_mismatch',
+  code,
+  text: message,
+  status: 400,
 });
 
 /** 2025-11-25 "Session Management": 404, and the client begins anew. */

@@ -7,6 +7,7 @@ import {
   eraOf,
   isObject,
   member,
+  REVISIONS,
   stringMember,
   URL_ELICITATION_REQUIRED,
   type ErrorResponse,
@@ -149,6 +150,8 @@ export function createResults({ route, judge, seals, definitions, metrics }: Res
         const state = stringMember(result, 'requestState');
         if (state !== undefined)
           result = { ...result, requestState: await seals.requestState(call, asRequest(request), state) };
+        // What is served here, whatever the server speaks itself: the other era is translated.
+        if (method === 'server/discover') result = { ...result, supportedVersions: REVISIONS };
         if (CACHEABLE.has(method) && !isInterim && result['cacheScope'] !== 'private')
           result = { ...result, cacheScope: 'private' };
       }

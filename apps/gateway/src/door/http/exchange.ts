@@ -258,7 +258,9 @@ export function createExchanges(ports: ExchangePorts): (incoming: Incoming) => P
   ): Promise<Exchange> {
     if (received !== undefined && message !== undefined) {
       const { parameterHeaders, requestDigest } = received;
-      return server.send({ ...call, message, parameterHeaders, requestDigest });
+      // 2025-11-25 "Sending Messages", 6: a client of that revision takes a stream up again itself.
+      const clientResumes = call.revision === '2025-11-25';
+      return server.send({ ...call, message, parameterHeaders, requestDigest, clientResumes });
     }
     if (request.method === 'DELETE') return server.end(call);
     const lastEventId = request.headers['last-event-id'];
