@@ -19,7 +19,14 @@ import {
   STATELESS,
   type Answer,
 } from './support/guarded.ts';
-import { ask as asks, fakeUpstream, notification, result, type FakeUpstream } from './support/upstream.ts';
+import {
+  ask as asks,
+  failure,
+  fakeUpstream,
+  notification,
+  result,
+  type FakeUpstream,
+} from './support/upstream.ts';
 
 const alice = caller();
 /** Who comes with what was given to alice, and where. */
@@ -33,8 +40,15 @@ type Stolen = {
   /** Has alice given one. */
   readonly given: (server: ModelContextServer) => Promise<string>;
   readonly use: (server: ModelContextServer, handle: string, who: Caller) => Promise<Answer>;
-  readonly refused: { readonly status?: number; readonly code: number; readonly reason: string };
-  readonly heard: (upstream: FakeUpstream) => boolean;
+  /** `byServer`: it is asked about something that nobody has, and refuses in its own words. */
+  readonly refused: {
+    readonly status?: number;
+    readonly code: number;
+    readonly reason: string;
+    readonly byServer?: true;
+  };
+  /** The server's own. */
+  readonly raw: string;
 };
 
 const heardText =
@@ -68,7 +82,10 @@ function scripted(): FakeUpstream {
     events: [result(message.id, { resultType: 'task', taskId: 'task-1', status: 'working' })],
   }));
   upstream.on('tasks/get', ({ message }) => ({
-    events: [result(message.id, { taskId: 'task-1', status: 'working' })],
+    events:
+      message.params?.['taskId'] === 'task-1'
+        ? [result(message.id, { taskId: 'task-1', status: 'working' })]
+        : [failure(message.id, INVALID_PARAMS, 'no such task', { reason: 'task_unknown' })],
   }));
   upstream.onListen(() => [{ id: 'event-1', ...notification('notifications/message', {}) }]);
   return upstream;
@@ -100,14 +117,14 @@ const HANDLES: Readonly<Record<string, Stolen>> = {
     use: (server, sessionId, who) =>
       ask(server, callOf(request('ping'), { revision: SESSION, sessionId, caller: who })),
     refused: { status: 404, code: -32001, reason: 'session_unknown' },
-    heard: heardText('upstream-session'),
+    raw: 'upstream-session',
   },
   cursor: {
     given: async (server) =>
       textOf(resultOf(await ask(server, callOf(request('prompts/list'))))['nextCursor']),
     use: (server, cursor, who) => ask(server, page('prompts/list', cursor, who)),
     refused: { status: 200, code: INVALID_PARAMS, reason: 'cursor_invalid' },
-    heard: heardText('page-2'),
+    raw: 'page-2',
   },
   'request state': {
     given: async (server) =>
@@ -118,18 +135,19 @@ const HANDLES: Readonly<Record<string, Stolen>> = {
         callOf(request('tools/call', { name: 'echo', requestState, inputResponses: {} }), { caller: who }),
       ),
     refused: { status: 200, code: INVALID_PARAMS, reason: 'request_state_invalid' },
-    heard: heardText('the-state'),
+    raw: 'the-state',
   },
   'task id': {
     given: async (server) =>
       textOf(resultOf(await ask(server, callOf(request('resources/read', { uri: 'a:b' }))))['taskId']),
     use: (server, taskId, who) => ask(server, callOf(request('tasks/get', { taskId }), { caller: who })),
-    refused: { status: 200, code: INVALID_PARAMS, reason: 'task_unknown' },
-    heard: heardText('task-1'),
+    refused: { status: 200, code: INVALID_PARAMS, reason: 'task_unknown', byServer: true },
+    raw: 'task-1',
   },
 };
 
-describe.each(Object.entries(HANDLES))('a %s', (_, { given, use, refused, heard }) => {
+describe.each(Object.entries(HANDLES))('a %s', (_, { given, use, refused, raw }) => {
+  const heard = heardText(raw);
   /** Two routes of one gateway; every caller is allowed everything on the second. */
   function routes() {
     const handles = sealedHandles({
@@ -160,22 +178,25 @@ describe.each(Object.entries(HANDLES))('a %s', (_, { given, use, refused, heard 
     expect(answer.status).toBe(refused.status);
     expect(errorOf(answer)).toMatchObject({ code: refused.code, data: { reason: refused.reason } });
     expect(heard(upstream)).toBe(false);
-    expect(upstream.heard).toEqual([]);
+    expect(JSON.stringify(upstream.messages())).not.toContain(handle);
+    expect(upstream.heard).toHaveLength(refused.byServer === true ? 1 : 0);
     // The attempt is in the record, under the name of who made it.
-    expect(records).toMatchObject([
-      { phase: 'decision', decision: 'deny', reason: refused.reason, caller: thief },
-    ]);
+    expect(records[0]).toMatchObject({
+      ...{ phase: 'decision', reason: refused.reason, caller: thief },
+      decision: refused.byServer === true ? 'allow' : 'deny',
+    });
   });
 
   test.each([
-    ['of the server itself', 'upstream-session'],
+    ['of the server itself', undefined],
     ['of nobody', 'AAAA'],
     ['empty', ''],
-  ])('%s is nothing', async (_name, handle) => {
+  ])('%s is nothing', async (_name, handle = raw) => {
     const { own } = routes();
     const answer = await use(own.server, handle, alice);
     expect(errorOf(answer)).toMatchObject({ code: refused.code, data: { reason: refused.reason } });
-    expect(own.upstream.heard).toEqual([]);
+    expect(own.upstream.heard).toHaveLength(refused.byServer === true ? 1 : 0);
+    expect(heard(own.upstream)).toBe(false);
   });
 });
 

@@ -2,6 +2,7 @@
  * The handles inside messages: cursors, request states, ids of tasks and of what a server asks the client. What leaves is
  * sealed, what comes back is opened; everything else of a message stays the object that it was.
  */
+import { randomUUID } from 'node:crypto';
 import {
   digestOf,
   eraOf,
@@ -21,8 +22,11 @@ import type { Call, Handles, HandleKind } from '../ports.ts';
 /** Given where a handle does not open: what it was. A class, because anything else could be what a client wrote. */
 export class BadHandle {
   readonly kind: HandleKind;
-  constructor(kind: HandleKind) {
+  /** Parameters that mean nothing to any server, where it is the server that says what it makes of such a handle. */
+  readonly instead: JsonObject | undefined;
+  constructor(kind: HandleKind, instead?: JsonObject) {
     this.kind = kind;
+    this.instead = instead;
   }
 }
 
@@ -180,7 +184,8 @@ export function createSeals(handles: Handles, route: string): Seals {
       }
       if (method.startsWith('tasks/') && member(params, 'taskId') !== undefined) {
         const taskId = await openTask(call, params['taskId']);
-        if (taskId === undefined) return new BadHandle('task');
+        // A server without tasks says so, and one with tasks in its own words: it is asked about a task that nobody has.
+        if (taskId === undefined) return new BadHandle('task', { ...params, taskId: randomUUID() });
         params = { ...params, taskId };
       }
       const notifications = objectMember(params, 'notifications');
