@@ -50,6 +50,9 @@ describe('help', () => {
       'keys rotate',
       'sessions list',
       'sessions revoke',
+      'token get',
+      'token inspect',
+      'token revoke',
       'psk create',
       'psk list',
       'psk revoke',
@@ -102,6 +105,8 @@ describe('a wrong command line is exit code 2, and says what would be right', ()
     ['a correlation that is none', ['audit', 'query', '--correlation', '00'], /32 hexadecimal/],
     ['a leaf that is none', ['audit', 'prove', '-1x'], /-1x/],
     ['nobody to revoke', ['sessions', 'revoke'], /either a session or --principal/],
+    ['a lifetime that is too long', ['token', '--lifetime', '11m'], /--lifetime is "11m"/],
+    ['a token that is none', ['token', 'inspect', 'x'], /not an access token/],
     ['days out of range', ['psk', 'create', 'user:a', '--out', 'x', '--days', '0'], /--days is "0"/],
     ['a permission without resource', ['policy', 'roles', 'put', 'r', '--allow', 'x'], /action=resource/],
     [
