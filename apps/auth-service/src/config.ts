@@ -1,6 +1,7 @@
 /** What auth-service is told. Every key but the listener's and the lifetime has to be given: none has a safe guess. */
 import {
   boolean,
+  checked,
   duration,
   integer,
   list,
@@ -9,6 +10,7 @@ import {
   path,
   port,
   string,
+  type Complaint,
   type Infer,
 } from '@sallyport/service/config';
 import {
@@ -20,6 +22,7 @@ import {
   trustRootsFile,
 } from '@sallyport/service/process';
 import { MAX_SESSION_LIFETIME_MS } from './domain/limits.ts';
+import { redirectProblem } from './oauth/client-policy.ts';
 
 const MINUTE_MS = 60_000;
 /** RFC 6454 section 6.2, of https. */
@@ -89,10 +92,42 @@ export type AuthServiceConfig = Omit<Infer<typeof authServiceConfig>, 'publicOri
 };
 
 /** The file of an auth-service process: the same keys, the anchors in a file of their own, and those of every process. */
-export const authServiceProcessConfig = serviceConfig({
-  ...processFields('auth-service'),
-  database: databaseConfig(),
-  probes: probesConfig,
-  ...fields,
-  anchorsFile: trustRootsFile(),
-});
+export const authServiceProcessConfig = checked(
+  serviceConfig({
+    ...processFields('auth-service'),
+    database: databaseConfig(),
+    probes: probesConfig,
+    ...fields,
+    anchorsFile: trustRootsFile(),
+  }),
+  ({ publicOrigin, oauth }) => oauthProblems(publicOrigin, oauth),
+);
+
+function oauthProblems(
+  publicOrigin: string | undefined,
+  oauth: OAuthConfig | undefined,
+): readonly Complaint[] {
+  if (oauth === undefined) return [];
+  const redirects = oauth.clients.flatMap(({ clientId, redirectUris }) =>
+    redirectUris.flatMap((uri) => {
+      const problem = redirectProblem(uri);
+      if (problem === undefined) return [];
+      return [
+        {
+          key: ['oauth', 'clients'],
+          what: `has a redirect URI of ${clientId} that ${problem}`,
+          hint: 'Write https://…, or http:// with localhost, 127.0.0.1 or [::1].',
+        },
+      ];
+    }),
+  );
+  if (publicOrigin !== undefined) return redirects;
+  return [
+    ...redirects,
+    {
+      key: ['publicOrigin'],
+      what: 'is missing, and oauth needs it: it is the issuer, and where browsers go',
+      hint: 'Write the origin under which people reach the gateway: https://host[:port].',
+    },
+  ];
+}

@@ -21,6 +21,11 @@ const rows: readonly (readonly [string, string, string])[] = [
   ['trustDomain: example.org', 'trustDomain: example.net', 'identity.certFile'],
   ['spoolDirectory: spool', 'spoolDirectory:', 'spoolDirectory'],
   ['anchorsFile: tls/ca.pem', 'anchorsFile: tls/service.key', 'anchorsFile'],
+  ['publicOrigin: https://mcp.example.org', '', 'publicOrigin'],
+  ['publicOrigin: https://mcp.example.org', 'publicOrigin: http://mcp.example.org', 'publicOrigin'],
+  ['https://reports.example.org/callback', 'http://reports.example.org/callback', 'oauth.clients'],
+  ['  httpPort: 8449', '  httpPorts: 8449', 'oauth.httpPorts'],
+  ['    - files.example.org', '    - https://files.example.org/', 'oauth.allowPrivateMetadataHosts[0]'],
 ];
 test.each(rows)('%s → %s is refused at its key', async (good, bad, key) => {
   await using files = await serviceFiles('auth-service');

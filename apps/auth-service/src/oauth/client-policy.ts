@@ -21,9 +21,9 @@ export function isLoopbackRedirect(uri: string): boolean {
 
 /** Why responses may not be sent there, or undefined. */
 export function redirectProblem(uri: unknown): string | undefined {
-  if (typeof uri !== 'string' || uri.length > MAX_URI_CHARACTERS) return 'not a URL of a sensible length';
+  if (typeof uri !== 'string' || uri.length > MAX_URI_CHARACTERS) return 'is not a URL of a sensible length';
   const url = URL.parse(uri);
-  if (url === null) return 'not an absolute URL';
+  if (url === null) return 'is not an absolute URL';
   if (url.username !== '' || url.password !== '') return 'must not contain credentials';
   if (uri.includes('#')) return 'must not contain a fragment';
   // What parsing repairs, comparing as text would not see (RFC 9700 section 2.1: exact match).
