@@ -106,7 +106,7 @@ test.each<[string, () => Promise<void>, RegExp]>([
   [
     'a row added',
     sql(
-      `insert into record select leaf_index, 1, time_ms, phase, class_uid, activity, tenant, principal, action, destination, decision, reason, policy_revision, outcome, session_id, correlation, seq from record where leaf_index = 5`,
+      `insert into record select leaf_index, 1, time_ms, phase, class_uid, activity, tenant, principal, action, destination, decision, reason, policy_revision, outcome, session_id, correlation, seq, target, arguments_digest from record where leaf_index = 5`,
     ),
     /^row: leaf 5 .*item 1/,
   ],

@@ -53,8 +53,8 @@ for (const { label, skip, title, open } of await testDatabases(table))
       );
       for (const forged of [-1, 1, 99])
         await sql`insert into record select ${forged}::int8, item, time_ms, phase, class_uid, activity, tenant, principal,
-        action, destination, decision, reason, policy_revision, outcome, session_id, correlation, seq
-        from record where leaf_index = 0`.execute(database.kysely);
+        action, destination, decision, reason, policy_revision, outcome, session_id, correlation, seq,
+        target, arguments_digest from record where leaf_index = 0`.execute(database.kysely);
       for (const filter of [{}, { sinceMs: 0 }, { principal: 'user:alice' }]) {
         const found = await store.records.query({ ...filter, joinOutcomes: false }, START, 10);
         expect(found.map(({ leafIndex }) => leafIndex)).toEqual([0]);
