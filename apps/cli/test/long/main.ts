@@ -1,12 +1,17 @@
-/** `pnpm test:long chaos`: minutes to hours of faults under load; its last result is kept in `bench/results/chaos.json`. */
+/**
+ * `pnpm test:long chaos`: minutes to hours of faults under load; its last result is kept in `bench/results/chaos.json`.
+ * `pnpm test:long flood`: 10,000 requests at the second door at once.
+ */
 import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chaos, type ChaosResult } from './chaos.ts';
+import { flood } from './flood.ts';
 
 const USAGE = `pnpm test:long chaos [options]
+pnpm test:long flood [--requests n] [--json]    requests at once, default 10000
 
   --minutes n     how long faults go on (default 10)
   --seed n        repeats a run's choices (default: drawn, and printed)
@@ -32,6 +37,7 @@ async function main(): Promise<number> {
       pause: { type: 'string', default: '60' },
       only: { type: 'string' },
       json: { type: 'boolean', default: false },
+      requests: { type: 'string', default: '10000' },
       save: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -40,7 +46,15 @@ async function main(): Promise<number> {
     process.stdout.write(`${USAGE}\n`);
     return 0;
   }
-  if (positionals.length !== 1 || positionals[0] !== 'chaos') throw new UsageError('name one run: chaos');
+  const [run, ...more] = positionals;
+  if (more.length > 0 || (run !== 'chaos' && run !== 'flood'))
+    throw new UsageError('name one run: chaos or flood');
+  const log = (line: string): void => void process.stderr.write(`${line}\n`);
+  if (run === 'flood') {
+    const result = await flood({ requests: number(values.requests, '--requests', 1, 100_000), log });
+    process.stdout.write(`${JSON.stringify(result, undefined, values.json ? 0 : 2)}\n`);
+    return result.violations.length === 0 ? 0 : 1;
+  }
   const startedAt = new Date();
   const result = await chaos({
     minutes: number(values.minutes, '--minutes', 0.05, 24 * 60),
@@ -50,7 +64,7 @@ async function main(): Promise<number> {
     inFlight: number(values['in-flight'], '--in-flight', 1, 256),
     pauseMs: number(values.pause, '--pause', 1, 60_000),
     only: values.only,
-    log: (line) => process.stderr.write(`${line}\n`),
+    log,
   });
   process.stdout.write(`${JSON.stringify(result, undefined, values.json ? 0 : 2)}\n`);
   if (values.save) save(result, startedAt);

@@ -7,6 +7,8 @@ import { eventually, startSystem } from './running-system.ts';
 import { temporaryHome } from './temporary-home.ts';
 
 export type Door = AsyncDisposable & {
+  /** Of the process that runs it. */
+  readonly pid: number;
   readonly caFile: string;
   readonly ca: string;
   url(route: string): string;
@@ -28,7 +30,7 @@ export async function startDoor(
   const home = stack.use(await temporaryHome(await freePortBase()));
   const modelContext = { servers, allowBearerTokens: true };
   await writeFile(home.configFile, JSON.stringify({ modelContext }), { mode: 0o600 });
-  stack.use(await startSystem(home, { profile }));
+  const { pid } = stack.use(await startSystem(home, { profile }));
   const flags = ['--home', home.folder, '--port-base', String(home.ports.https)];
   const sallyport = (...args: string[]): Promise<Ran> => runCommand([...args, ...flags]);
   const done = async (...args: string[]): Promise<Record<string, unknown>[]> => {
@@ -39,6 +41,7 @@ export async function startDoor(
   const ca = await readFile(home.caFile, 'utf8');
   const owned = stack.move();
   return {
+    pid,
     caFile: home.caFile,
     ca,
     url: (route) => `https://localhost:${home.ports.https}/mcp/${route}`,
