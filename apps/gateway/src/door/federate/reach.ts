@@ -33,17 +33,14 @@ export const within = (
 ) => {
   const late = new AbortController();
   const timer = ports.schedule(delayMs, () => late.abort());
+  const signal = AbortSignal.any([call.signal, late.signal]);
   return {
-    signal: AbortSignal.any([call.signal, late.signal]),
+    signal,
     /** Also when the server does not mind the signal. */
     late: new Promise<never>((_, reject) => {
-      late.signal.addEventListener(
-        'abort',
-        () => reject(new UpstreamFailure('timeout', 'The server was too slow.')),
-        {
-          once: true,
-        },
-      );
+      const end = (): void => reject(new UpstreamFailure('timeout', 'The server was too slow.'));
+      if (signal.aborted) end();
+      signal.addEventListener('abort', end, { once: true });
     }),
     [Symbol.dispose]: () => timer[Symbol.dispose](),
   };
