@@ -24,14 +24,13 @@ import { temporaryFolder } from '../support/temporary-home.ts';
 const RUN_TIMEOUT_MS = 40_000;
 const START_TIMEOUT_MS = 60_000;
 
+type ByScenario = Readonly<Record<string, readonly string[]>>;
 const known = parse(
   await readFile(join(import.meta.dirname, 'conformance-known-failures.yaml'), 'utf8'),
-) as Readonly<Record<Requirements, Readonly<Record<string, readonly string[]>> | null>>;
+) as Readonly<Record<Requirements, ByScenario>>;
 
-const knownLines = (requirements: Requirements): string[] =>
-  Object.entries(known[requirements] ?? {}).flatMap(([scenario, checks]) =>
-    checks.map((check) => `${scenario}: ${check}`),
-  );
+const linesIn = (written: ByScenario): string[] =>
+  Object.entries(written).flatMap(([scenario, checks]) => checks.map((check) => `${scenario}: ${check}`));
 
 async function run(url: string, requirements: Requirements): Promise<Findings> {
   await using folder = await temporaryFolder();
@@ -64,7 +63,7 @@ describe.each(REQUIREMENTS)('conformance to %s', (requirements) => {
 
   test('of the server alone', { timeout: RUN_TIMEOUT_MS }, async () => {
     alone = await run(server.url, requirements);
-    expect(problemsOf(alone)).toEqual(knownLines(requirements).toSorted());
+    expect(problemsOf(alone)).toEqual(linesIn(known[requirements]).toSorted());
     expect(linesOf(alone).filter((line) => line.endsWith(': SUCCESS'))).toHaveLength(PASSING[requirements]);
   });
 
@@ -75,6 +74,7 @@ describe.each(REQUIREMENTS)('conformance to %s', (requirements) => {
 });
 
 test('the suite went through the authenticated door, as alice', async () => {
-  const calls = await door.records(10, '--principal', 'user:alice', '--action', 'context.tools.call');
-  expect(new Set(calls.map(({ decision }) => decision))).toEqual(new Set(['allow']));
+  const calls = await door.records(50, '--action', 'context.tools.call');
+  expect(new Set(calls.map(({ principal }) => principal))).toEqual(new Set(['user:alice']));
+  expect(calls.filter(({ decision }) => decision === 'allow').length).toBeGreaterThan(calls.length / 2);
 });
