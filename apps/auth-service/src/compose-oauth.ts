@@ -4,7 +4,8 @@ import { randomBytes } from '@sallyport/crypto';
 import type { policyv1 } from '@sallyport/proto';
 import type { ServiceCalls } from '@sallyport/service/grpc';
 import type { ServiceRuntime } from '@sallyport/service/runtime';
-import type { PasswordSeal } from './app/ports.ts';
+import { failures } from './app/failures.ts';
+import type { PasswordSeal, RecordFailures } from './app/ports.ts';
 import type { AuthUseCases } from './app/use-cases.ts';
 import type { AuthServiceConfig, OAuthConfig } from './config.ts';
 import { SELF } from './domain/events.ts';
@@ -26,19 +27,32 @@ export type OAuthParts = {
   readonly seal: PasswordSeal;
   readonly policy: Pick<ServiceCalls<typeof policyv1.PolicyService>, 'decide'>;
   readonly tenant: string;
+  readonly recordRefusals: RecordFailures<RefusedSignIn>;
   /** Of tests: how names resolve, and whom to believe. */
   readonly fetch?: Partial<GuardedFetchOptions> | undefined;
 };
 
+/** What is recorded of steps that went wrong, as counts per source (ADR 0032). */
+export type RefusedSignIn = 'refused' | 'throttled' | 'forged';
+const isRefusal = (outcome: string): outcome is RefusedSignIn =>
+  outcome === 'refused' || outcome === 'throttled' || outcome === 'forged';
+
+export type SignIns = AuthorizationServer & {
+  /** Records what was refused since the last call. */
+  flushRefusals(): Promise<void>;
+};
+
 /** Throws `TypeError` when there is no public origin to be the issuer, and what listening threw. */
-export async function composeOAuth(parts: OAuthParts): Promise<AuthorizationServer> {
+export async function composeOAuth(parts: OAuthParts): Promise<SignIns> {
   const { config, runtime, store } = parts;
   const { oauth, publicOrigin } = config;
   if (publicOrigin === undefined)
     throw new TypeError('oauth needs publicOrigin: it is the issuer, and where browsers go');
   const { clock, log } = runtime;
   const caPem = oauth.metadataCaFile && (await readFile(oauth.metadataCaFile, 'utf8'));
-  return startAuthorizationServer(
+  const now = () => Math.trunc(clock.now());
+  const refusals = failures<RefusedSignIn>({ record: parts.recordRefusals, onFailure: () => undefined, now });
+  const server = await startAuthorizationServer(
     {
       ...oauth,
       host: config.host,
@@ -53,11 +67,15 @@ export async function composeOAuth(parts: OAuthParts): Promise<AuthorizationServ
       trust: runtime.trust,
       metrics: runtime.metrics,
       random: randomBytes,
-      now: () => Math.trunc(clock.now()),
+      now,
       monotonic: () => clock.monotonic(),
+      onSignIn: (outcome, source) => {
+        if (isRefusal(outcome)) refusals.count(source, outcome);
+      },
       onProblem: (error) => log.warn('a request to the authorization server failed', { error }),
     },
   );
+  return { ...server, flushRefusals: () => refusals.flush() };
 }
 
 function oauthPorts({ auth, store, passwordSetAt, policy, tenant }: OAuthParts): OAuthPorts {

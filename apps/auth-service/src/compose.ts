@@ -116,16 +116,13 @@ export async function composeAuthService(
     labels: ['cause'],
   });
   const store = postgresStore(database);
+  const recorded = { serviceId: identity.spiffeId, tenant: TENANT, newId: () => toHex(randomBytes(16)) };
   const auth = authUseCases({
     ...store,
     keys: keyClient(keyCalls),
     verifyChain: chainVerifier(anchors, trustDomain),
     record: eventRecorder(trail, identity.spiffeId),
-    recordFailures: failureRecorder(trail, {
-      serviceId: identity.spiffeId,
-      tenant: TENANT,
-      newId: () => toHex(randomBytes(16)),
-    }),
+    recordFailures: failureRecorder(trail, recorded),
     onFailure: (cause) => refusals.add({ cause }),
     checkRecorder: () => trail.ready(),
     announce: revocationAnnouncer(bus),
@@ -213,11 +210,26 @@ export async function composeAuthService(
         seal: sealUnder(keyCalls, OAUTH_DOMAIN_KEY),
         policy: policyCalls,
         tenant: TENANT,
+        recordRefusals: failureRecorder(trail, recorded, 'sign_in'),
         fetch: overrides.metadataFetch,
       }),
     );
-  if (signIns !== undefined)
+  if (signIns !== undefined) {
+    // Counted until the end, recorded before the trail closes.
+    building.defer(() =>
+      signIns
+        .flushRefusals()
+        .catch((error: unknown) => log.warn('counts of refused sign-ins are lost', { error })),
+    );
     building.use(startUpkeep([{ name: 'sign-ins', run: () => signIns.sweep() }], SWEEP_INTERVAL_MS, log));
+    building.use(
+      startUpkeep(
+        [{ name: 'refused sign-ins', run: () => signIns.flushRefusals() }],
+        overrides.failureIntervalMs ?? FAILURE_INTERVAL_MS,
+        log,
+      ),
+    );
+  }
 
   const running = building.move();
   return {

@@ -28,7 +28,7 @@ import {
   type TestAuthority,
 } from '@sallyport/service/testing';
 import type { TokenKey } from '../src/app/ports.ts';
-import { composeAuthService, type Overrides } from '../src/compose.ts';
+import { composeAuthService, type AuthServiceConfig, type Overrides } from '../src/compose.ts';
 import { DAY, derOf, HOUR, TRUST_DOMAIN, type Leaf } from './pki.ts';
 import { fakeKeys, PUBLIC_ORIGIN, type FakeKeys } from './support.ts';
 import { fakeTokenKeys, type FakeTokenKeys } from './token-keys.ts';
@@ -169,6 +169,8 @@ async function stubKeyService(
 }
 
 export interface Started extends ComposedService {
+  /** Of the authorization server. */
+  readonly httpPort?: number;
   readonly runtime: ServiceRuntime;
   /** A client that proves to be `svc/gateway`, `user/admin`, … */
   as(path: string): Promise<AuthClient>;
@@ -185,10 +187,13 @@ const authorizePrincipal: NonNullable<Overrides['authorizePrincipal']> = async (
 export async function startAuthService(
   world: World,
   database: DatabaseHost,
-  overrides: Overrides & { readonly keyAddress?: string } = {},
+  overrides: Overrides & {
+    readonly keyAddress?: string;
+    readonly config?: Pick<AuthServiceConfig, 'publicOrigin' | 'oauth'>;
+  } = {},
 ): Promise<Started> {
   const runtime = await testRuntime('auth-service', world);
-  const { keyAddress = world.keyServer.address, ...rest } = overrides;
+  const { keyAddress = world.keyServer.address, config, ...rest } = overrides;
   const composed = await composeAuthService(
     {
       host: '127.0.0.1',
@@ -200,6 +205,7 @@ export async function startAuthService(
       trustDomain: TRUST_DOMAIN,
       sessionLifetimeMs: 8 * HOUR,
       publicOrigin: PUBLIC_ORIGIN,
+      ...config,
     },
     runtime,
     { database },

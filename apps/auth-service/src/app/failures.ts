@@ -7,15 +7,15 @@ import { MAX_FAILURE_ROWS } from '../domain/limits.ts';
 import { sourceNetwork } from '../domain/source.ts';
 import type { FailureCount, Now, RecordFailures } from './ports.ts';
 
-export interface FailuresPorts {
-  readonly record: RecordFailures;
+export interface FailuresPorts<Cause extends string = HandshakeCause> {
+  readonly record: RecordFailures<Cause>;
   /** Told of each, for metrics. */
-  readonly onFailure: (cause: HandshakeCause) => void;
+  readonly onFailure: (cause: Cause) => void;
   readonly now: Now;
 }
 
-export interface Failures {
-  count(sourceAddress: string, cause: HandshakeCause): void;
+export interface Failures<Cause extends string = HandshakeCause> {
+  count(sourceAddress: string, cause: Cause): void;
   /** Records what was counted since the last call. What the spool does not take is counted on. */
   flush(): Promise<void>;
 }
@@ -23,11 +23,16 @@ export interface Failures {
 /** Sources beyond those told apart in an interval. */
 const OTHER = 'other';
 
-export function failures({ record, onFailure, now }: FailuresPorts): Failures {
-  let rows = new Map<string, { readonly source: string; readonly cause: HandshakeCause; count: number }>();
+/** `Cause` is a closed set: of handshakes, or of sign-ins. */
+export function failures<Cause extends string = HandshakeCause>({
+  record,
+  onFailure,
+  now,
+}: FailuresPorts<Cause>): Failures<Cause> {
+  let rows = new Map<string, { readonly source: string; readonly cause: Cause; count: number }>();
   let fromMs = now();
 
-  function add(source: string, cause: HandshakeCause, by: number): void {
+  function add(source: string, cause: Cause, by: number): void {
     const key = `${source} ${cause}`;
     const known = rows.get(key);
     if (known !== undefined) known.count += by;
@@ -47,7 +52,7 @@ export function failures({ record, onFailure, now }: FailuresPorts): Failures {
       rows = new Map();
       fromMs = interval.toMs;
       const written = await Promise.allSettled(
-        counted.map((row): Promise<void> => record({ ...row, ...interval } satisfies FailureCount)),
+        counted.map((row): Promise<void> => record({ ...row, ...interval } satisfies FailureCount<Cause>)),
       );
       const refused = written.find((result) => result.status === 'rejected');
       if (refused === undefined) return;

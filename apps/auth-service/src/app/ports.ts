@@ -150,17 +150,19 @@ export type RecordEvent = (event: AuthEvent) => Promise<void>;
 export type CheckRecorder = () => Promise<void>;
 
 /** Attempts that failed alike in an interval. */
-export interface FailureCount {
+export interface FailureCount<Cause extends string = HandshakeCause> {
   /** An address or network, `unknown`, or `other`. Never a claimed name. */
   readonly source: string;
-  readonly cause: HandshakeCause;
+  readonly cause: Cause;
   readonly count: number;
   readonly fromMs: number;
   readonly toMs: number;
 }
 
 /** Resolves when the count is durable in the audit spool. */
-export type RecordFailures = (count: FailureCount) => Promise<void>;
+export type RecordFailures<Cause extends string = HandshakeCause> = (
+  count: FailureCount<Cause>,
+) => Promise<void>;
 
 /** Tells gateways at once. Never durable: they also ask. Rejects when the broker did not take it. */
 export type AnnounceRevocation = (revocation: Revocation) => Promise<void>;

@@ -7,6 +7,7 @@ import {
 } from '@sallyport/audit-log';
 import type { AuditTrail } from '@sallyport/service/audit';
 import type { RecordEvent, RecordFailures } from '../app/ports.ts';
+import type { HandshakeCause } from '../domain/handshake-cause.ts';
 import type { AuthEvent, PasswordChanged, PskChanged, SessionEnded, TokenIssued } from '../domain/events.ts';
 import { UNKNOWN_SOURCE } from '../domain/source.ts';
 
@@ -18,16 +19,17 @@ export function eventRecorder(trail: Recorder, serviceId: string): RecordEvent {
   return (event) => trail.record(auditEvent(event, serviceId), { useReserve: true });
 }
 
-/** Counts of failed attempts: from where, why, how many. Nobody is accused by name. */
-export function failureRecorder(
+/** Counts of failed attempts at `what`: from where, why, how many. Nobody is accused by name. */
+export function failureRecorder<Cause extends string = HandshakeCause>(
   trail: Recorder,
   options: { readonly serviceId: string; readonly tenant: string; readonly newId: () => string },
-): RecordFailures {
+  what: 'handshake' | 'sign_in' = 'handshake',
+): RecordFailures<Cause> {
   return ({ source, cause, count, fromMs, toMs }) =>
     trail.record(
       rejectedFramesEvent(
         { id: options.newId(), timeMs: toMs, source: options.serviceId, tenant: options.tenant },
-        { peer: { ip: source }, cause: `handshake:${cause}`, count, interval: { fromMs, toMs } },
+        { peer: { ip: source }, cause: `${what}:${cause}`, count, interval: { fromMs, toMs } },
       ),
     );
 }

@@ -34,6 +34,8 @@ export type AuthorizationServerParts = {
   readonly random: (length: number) => Uint8Array;
   readonly now: () => number;
   readonly monotonic: () => number;
+  /** Told of each step, for the audit log. */
+  readonly onSignIn: RouterParts['onOutcome'];
   readonly onProblem: (error: unknown) => void;
 };
 
@@ -74,12 +76,13 @@ export async function startAuthorizationServer(
 
   let made: Promise<RouterParts> | undefined;
   const router = (): Promise<RouterParts> =>
-    (made ??= makeRouter(config, parts, registrations, (outcome) => outcomes.add({ outcome })).catch(
-      (error: unknown) => {
-        made = undefined; // key-service was away: the next one asks again
-        throw error;
-      },
-    ));
+    (made ??= makeRouter(config, parts, registrations, (outcome, sourceAddress) => {
+      outcomes.add({ outcome });
+      parts.onSignIn(outcome, sourceAddress);
+    }).catch((error: unknown) => {
+      made = undefined; // key-service was away: the next one asks again
+      throw error;
+    }));
 
   const listener = await startListener({
     host: config.host,

@@ -24,7 +24,7 @@ export type SignInParts = {
   readonly csrfKey: KeyObject;
   readonly ports: Pick<OAuthPorts, 'verifyPassword' | 'sessions'>;
   readonly staticClients: ReadonlySet<string>;
-  readonly onOutcome: (outcome: SignInOutcome) => void;
+  readonly onOutcome: (outcome: SignInOutcome, sourceAddress: string) => void;
 };
 
 type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
@@ -52,7 +52,7 @@ export async function signIn(parts: SignInParts, exchange: Exchange, uid: string
   const form = isSameOrigin(request, parts.issuer) ? await readForm(request) : undefined;
   const step = { uid, prompt: interaction.prompt.name };
   if (form === undefined || !isCsrfToken(parts.csrfKey, step, form.get('csrf'))) {
-    parts.onOutcome('forged');
+    parts.onOutcome('forged', exchange.source);
     return errorPage(403, 'forbidden');
   }
   switch (`${step.prompt} ${form.get('action') ?? ''}`) {
@@ -62,7 +62,7 @@ export async function signIn(parts: SignInParts, exchange: Exchange, uid: string
       return allowed(parts, exchange, interaction);
     case 'login cancel':
     case 'consent deny':
-      parts.onOutcome('denied');
+      parts.onOutcome('denied', exchange.source);
       await provider.interactionFinished(
         request,
         response,
@@ -153,7 +153,7 @@ async function passwordGiven(
   form: URLSearchParams,
 ): Promise<Page | undefined> {
   const again = async (problem: NonNullable<SignInView['problem']>) => {
-    parts.onOutcome(problem);
+    parts.onOutcome(problem, source);
     return signInPage(await signInView(parts, interaction, problem));
   };
   const expected = interaction.session?.accountId;
@@ -170,7 +170,7 @@ async function passwordGiven(
   }
   // Who is signed in proves it again, or signs out first: one browser session is never handed to another user.
   if (user === undefined || (expected !== undefined && expected !== user.principal)) return again('refused');
-  parts.onOutcome('signed_in');
+  parts.onOutcome('signed_in', source);
   await parts.provider.interactionFinished(
     request,
     response,
@@ -208,7 +208,7 @@ async function allowed(
   for (const resource of resources) grant.addResourceScope(resource, ofResources);
   if (scopes.includes(OFFLINE_SCOPE)) grant.addOIDCScope(OFFLINE_SCOPE);
   const grantId = await grant.save();
-  parts.onOutcome('allowed');
+  parts.onOutcome('allowed', source);
   await provider.interactionFinished(request, response, { consent: { grantId } });
   return undefined;
 }

@@ -85,6 +85,7 @@ export async function startRig(
       random: randomBytes,
       now: () => clock.now(),
       monotonic: () => clock.monotonic(),
+      onSignIn: () => undefined,
       onProblem: (error) => void problems.push(error),
     },
   );
