@@ -118,6 +118,8 @@ export const BOUNDS = {
 
 /** POSIX section 8.1, and nothing with which a loader is told to run something else. */
 export const VARIABLE = /^(?!(?:LD_|DYLD_|GLIBC_TUNABLES$|SALLYPORT_))[A-Za-z_][A-Za-z0-9_]{0,127}$/u;
+/** Headers that this protocol sets, beside those that every route does. */
+const OWN_HEADER = /^(?:mcp-.*|accept|accept-encoding|last-event-id|origin|user-agent)$/iu;
 export const PRINCIPAL = /^(?:user|workload|device):[a-z0-9._-]{1,64}$/u;
 
 /** All that is wrong, a sentence with its key each; empty = usable. `key`: of the server. */
@@ -147,15 +149,19 @@ export function upstreamProblems(key: string, server: UpstreamConfig | ChannelUp
 /** A URL, trust and a credential are what a route has: the same demands. */
 function httpProblems(key: string, server: HttpUpstreamConfig): string[] {
   const { url, egress, caFile, certFile, keyFile, credential, breaker } = server;
-  return routeProblems(key, {
-    ...{ kind: 'http', url, timeoutMs: 1, maxResponseBytes: 1 },
-    ...(egress === undefined ? {} : { egress }),
-    ...(caFile === undefined ? {} : { caFile }),
-    ...(certFile === undefined ? {} : { certFile }),
-    ...(keyFile === undefined ? {} : { keyFile }),
-    ...(credential === undefined ? {} : { credential }),
-    ...(breaker === undefined ? {} : { breaker }),
-  });
+  const isOurs = credential !== undefined && OWN_HEADER.test(credential.header);
+  return [
+    ...(isOurs ? [`${key}.credential.header must be a header that the protocol does not have`] : []),
+    ...routeProblems(key, {
+      ...{ kind: 'http', url, timeoutMs: 1, maxResponseBytes: 1 },
+      ...(egress === undefined ? {} : { egress }),
+      ...(caFile === undefined ? {} : { caFile }),
+      ...(certFile === undefined ? {} : { certFile }),
+      ...(keyFile === undefined ? {} : { keyFile }),
+      ...(credential === undefined ? {} : { credential }),
+      ...(breaker === undefined ? {} : { breaker }),
+    }),
+  ];
 }
 
 function stdioProblems(

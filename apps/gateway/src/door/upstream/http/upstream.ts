@@ -60,8 +60,8 @@ export function httpUpstream(config: HttpUpstreamConfig, ports: UpstreamPorts): 
     return { ...callHeaders(call, route), ...credential?.headers() };
   }
 
-  function streamOf(call: MessageCall | ListenCall, attempt: Attempt, onMessage: (message: Message) => void) {
-    const message = 'message' in call ? call.message : undefined;
+  function streamOf(call: Call, asked: Asked, attempt: Attempt, onMessage: (message: Message) => void) {
+    const { message, lastEventId, clientResumes = false } = asked;
     const isSession = eraOf(call.revision) === 'session';
     // It answers when the server says so, or never: what a client subscribes to (2026-07-28) is such a stream as well.
     const isWaiting =
@@ -74,8 +74,8 @@ export function httpUpstream(config: HttpUpstreamConfig, ports: UpstreamPorts): 
         giveUpMs: idleTimeoutMs,
         request: message !== undefined && isRequest(message) ? message.id : undefined,
         takesRequests: isSession,
-        takesResponses: !('message' in call) && call.lastEventId !== undefined,
-        endsInOrder: 'message' in call ? call.clientResumes === true : true,
+        takesResponses: lastEventId !== undefined,
+        endsInOrder: message === undefined || clientResumes,
         ...(isSession ? { resume: (lastEventId: string) => resume(call, lastEventId, attempt) } : {}),
         failureOf: (error) => link.failureOf(error, attempt.signal),
         onMessage,
@@ -102,18 +102,19 @@ export function httpUpstream(config: HttpUpstreamConfig, ports: UpstreamPorts): 
   }
 
   async function attempted(
-    call: MessageCall | ListenCall,
+    call: Call,
+    asked: Asked,
     kind: 'exchange' | 'short',
     request: Omit<LinkRequest, 'signal'>,
     onMessage: (message: Message) => void = () => undefined,
   ): Promise<Exchange> {
-    const message = 'message' in call ? call.message : undefined;
+    const { message } = asked;
     const { revision, sessionId } = call;
     const attempt = attempts.begin(ownerOf(call.caller), kind, call.signal);
     try {
       const answer = await link.exchange({ ...request, signal: attempt.signal });
       if (answer.status === 404 && sessionId !== undefined) sessions.ended(sessionId);
-      const stream = streamOf(call, attempt, onMessage);
+      const stream = streamOf(call, asked, attempt, onMessage);
       const bodyMs = idleTimeoutMs;
       const exchange = await exchangeOf(answer, {
         ...{ message, revision, maxMessageBytes, bodyMs, attempt, stream, onMessage },
@@ -137,6 +138,7 @@ export function httpUpstream(config: HttpUpstreamConfig, ports: UpstreamPorts): 
     let last: Message | undefined;
     const exchange = await attempted(
       call,
+      call.clientResumes === undefined ? { message } : { message, clientResumes: call.clientResumes },
       isRequest(message) ? 'exchange' : 'short',
       {
         method: 'POST',
@@ -178,7 +180,9 @@ export function httpUpstream(config: HttpUpstreamConfig, ports: UpstreamPorts): 
       if (!sessions.mayUse(call.sessionId, ownerOf(call.caller))) return nothing(404);
       const { lastEventId } = call;
       if (lastEventId !== undefined && !EVENT_ID.test(lastEventId)) return nothing(400);
-      return attempted(call, 'exchange', { method: 'GET', headers: listenHeaders(call, lastEventId) });
+      const asked = lastEventId === undefined ? {} : { lastEventId };
+      const headers = listenHeaders(call, lastEventId);
+      return attempted(call, asked, 'exchange', { method: 'GET', headers });
     },
     async end(call) {
       if (eraOf(call.revision) === 'stateless') return nothing(405);
@@ -209,6 +213,9 @@ export function httpUpstream(config: HttpUpstreamConfig, ports: UpstreamPorts): 
     },
   };
 }
+
+/** A message, or a wait for what the server says by itself, from an event on. */
+type Asked = Partial<Pick<MessageCall, 'message' | 'clientResumes'> & Pick<ListenCall, 'lastEventId'>>;
 
 /** `last`: what came last, of what was read so far. */
 type Posted = { readonly exchange: Exchange; readonly last: () => Message | undefined };

@@ -121,7 +121,7 @@ export function startedChildren(
 
   function serve(child: Child, owner: Owner, era: Era, startedMs: number): Served {
     const conversation = new Conversation(child, {
-      ...{ era, maxMessageBytes, maxExchangeBytes, requestIdleMs, monotonic },
+      ...{ era, maxMessageBytes, maxExchangeBytes, requestIdleMs, startTimeoutMs, monotonic },
       onMalformed(line, why) {
         meter.malformed();
         childLog.line('a server wrote something else than the protocol', `${why} ${line}`);

@@ -46,6 +46,8 @@ export type ConversationOptions = {
   readonly maxMessageBytes: number;
   readonly maxExchangeBytes: number;
   readonly requestIdleMs: number;
+  /** The first request of all waits for the process as well. */
+  readonly startTimeoutMs: number;
   readonly monotonic: () => number;
   /** A line that is not the protocol. */
   readonly onMalformed: (line: string, why: string) => void;
@@ -132,7 +134,8 @@ export class Conversation {
       abandon: () => this.#abandon(own, gone()),
     };
     this.#open.set(own, open);
-    this.#touch(open, this.#options.requestIdleMs);
+    const { requestIdleMs, startTimeoutMs } = this.#options;
+    this.#touch(open, this.#isAnswering ? requestIdleMs : Math.max(requestIdleMs, startTimeoutMs));
     return open;
   }
 
