@@ -182,6 +182,7 @@ describe('declarations', () => {
     ['under items', property({ type: 'array', items: { type: 'string', 'x-mcp-header': 'A' } })],
     ['under anyOf', property({ anyOf: [{ type: 'string', 'x-mcp-header': 'A' }] })],
     ['under $defs', { $defs: { a: { type: 'string', 'x-mcp-header': 'A' } } }],
+    // oxlint-disable-next-line unicorn/no-thenable -- a keyword of JSON Schema
     ['under then', { then: { properties: { a: { type: 'string', 'x-mcp-header': 'A' } } } }],
     ['under patternProperties', { patternProperties: { a: { type: 'string', 'x-mcp-header': 'A' } } }],
   ])('%s are a fault', (_, inputSchema) => {

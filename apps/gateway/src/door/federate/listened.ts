@@ -35,7 +35,8 @@ export async function* listened(
 ): AsyncGenerator<ServerEvent> {
   const filter = objectMember(request.params, 'notifications');
   if (filter === undefined) {
-    return yield { message: errorResponse(request.id, INVALID_PARAMS, '`notifications` must be a filter.') };
+    yield { message: errorResponse(request.id, INVALID_PARAMS, '`notifications` must be a filter.') };
+    return;
   }
   const filters = await filtersOf(call, reach, directory, filter);
   const waiting = new Set(filters.keys());

@@ -1,13 +1,11 @@
 /** A server as a client of one era sees it: the server itself where it speaks that era, else translated. */
 import type { Era } from '@sallyport/model-context';
 import type { ModelContextServer, Upstream } from '../ports.ts';
-import type { TranslatePorts } from './ports.ts';
+import type { Facing, TranslatePorts } from './ports.ts';
 import { sessionOver } from './session-over.ts';
 import { statelessOver } from './stateless-over.ts';
 
-export type Facing = ModelContextServer & AsyncDisposable;
-
-/** One per route and era: it holds the sessions and open calls of its callers. Disposing ends them, not the upstream. */
+/** One per route and era. */
 export const facing = (upstream: Upstream, era: Era, ports: TranslatePorts): Facing => {
   const translated = era === 'stateless' ? statelessOver(upstream, ports) : sessionOver(upstream, ports);
   const chosen = async (signal: AbortSignal): Promise<ModelContextServer> =>

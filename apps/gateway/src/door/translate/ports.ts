@@ -1,4 +1,8 @@
-/** What the translation between the two eras needs from outside. */
+/** What the translation between the two eras needs from outside, and what it is. */
+import type { ModelContextServer } from '../ports.ts';
+
+/** Holds the sessions and open calls of its callers. Disposing ends them, not the server below. */
+export type Facing = ModelContextServer & AsyncDisposable;
 
 export type TranslatePorts = {
   /** Monotonic or wall clock, milliseconds. */

@@ -125,9 +125,7 @@ describe('capabilities', () => {
       toolsListChanged: true,
       resourceSubscriptions: ['a', 'b'],
     });
-    expect(
-      honoured({ toolsListChanged: 1, resourceSubscriptions: 'a' } as unknown as JsonObject, can, 2),
-    ).toStrictEqual({});
+    expect(honoured({ toolsListChanged: 1, resourceSubscriptions: 'a' }, can, 2)).toStrictEqual({});
   });
   it.each<[string, JsonObject, boolean]>([
     ['notifications/tools/list_changed', {}, true],

@@ -38,8 +38,7 @@ import { askedInput } from './asked-input.ts';
 import { clientCapabilitiesForStateless, serverCapabilities } from './capabilities.ts';
 import { clientSessions, type ClientSession } from './client-sessions.ts';
 import { answer, exchangeOf, refusal, responseOf, silence } from './exchanges.ts';
-import type { Facing } from './facing.ts';
-import { TRANSLATE_LIMITS, type TranslatePorts } from './ports.ts';
+import { TRANSLATE_LIMITS, type Facing, type TranslatePorts } from './ports.ts';
 import { errorForSession, resultForSession, severityOf } from './results.ts';
 import { sessionStream } from './session-stream.ts';
 import { pause } from './time.ts';
@@ -165,11 +164,16 @@ export function sessionOver(server: ModelContextServer, ports: TranslatePorts): 
         if (response === undefined)
           throw new UpstreamFailure('broke_off', 'The server ended without a response.');
         const input = inputOf(response);
-        if (input === undefined) return yield { message: final(asked, response) };
+        if (input === undefined) {
+          yield { message: final(asked, response) };
+          return;
+        }
         if (input.requests === undefined) await pause(ports, Math.min(1_000, 100 * 2 ** round), signal);
         const inputs = yield* askedInput(input.requests ?? {}, { session, signal, ports, limits });
-        if ('error' in inputs)
-          return yield { message: errorResponse(asked.id, inputs.error.code, inputs.error.message) };
+        if ('error' in inputs) {
+          yield { message: errorResponse(asked.id, inputs.error.code, inputs.error.message) };
+          return;
+        }
         gathered = {
           ...(input.requests === undefined ? {} : { inputResponses: inputs.responses }),
           ...(input.state === undefined ? {} : { requestState: input.state }),

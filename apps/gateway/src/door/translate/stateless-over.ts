@@ -37,10 +37,9 @@ import {
 } from '../ports.ts';
 import { ASKING_METHODS, honoured, missingCapability, passes, serverCapabilities } from './capabilities.ts';
 import { answer, exchangeOf, refusal, silence } from './exchanges.ts';
-import type { Facing } from './facing.ts';
 import { heldCalls } from './held-calls.ts';
 import { mailbox } from './mailbox.ts';
-import { TRANSLATE_LIMITS, type TranslatePorts } from './ports.ts';
+import { TRANSLATE_LIMITS, type Facing, type TranslatePorts } from './ports.ts';
 import { errorForStateless, resultForStateless, severityOf, statelessStatus } from './results.ts';
 import { requestInSession, runningCall, SessionForgotten, type RunningCall } from './running-call.ts';
 import { sessionPool } from './session-pool.ts';

@@ -11,7 +11,7 @@ type Content = {
   tools?: JsonObject[];
   resources?: JsonObject[];
   resourceTemplates?: JsonObject[];
-  fails?: unknown;
+  fails?: Error;
   pages?: number;
 };
 

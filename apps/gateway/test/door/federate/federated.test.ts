@@ -206,7 +206,7 @@ describe.each(['session', 'stateless'] as const)('a %s client at all servers', (
       hanging.catch(() => undefined);
       await until(() => state.calls === before + 1);
       leaving.abort();
-      await expect(hanging).rejects.toThrow();
+      await expect(hanging).rejects.toThrow(/abort/i);
       await until(() => state.cancelled === 1);
     }
   });

@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-deprecated -- the low-level servers: every method and every notification as the test wants it */
 /** The same server twice: written for each official library, with every feature that translation has to carry. */
 import { Server as SessionServer } from '@modelcontextprotocol/sdk/server/index.js';
 import * as v1 from '@modelcontextprotocol/sdk/types.js';
@@ -82,8 +83,7 @@ export const buildSessionServer =
       resources: [{ uri: 'test://a', name: 'a' }],
     }));
     server.setRequestHandler(v1.ReadResourceRequestSchema, ({ params }) => {
-      if (params.uri !== 'test://a')
-        throw new v1.McpError(-32002 as v1.ErrorCode, 'Resource not found', { uri: params.uri });
+      if (params.uri !== 'test://a') throw new v1.McpError(-32002, 'Resource not found', { uri: params.uri });
       return { contents: [{ uri: 'test://a', text: 'A' }] };
     });
     server.setRequestHandler(v1.SubscribeRequestSchema, ({ params }) => {
@@ -103,12 +103,12 @@ export const buildSessionServer =
           return text(JSON.stringify(params.arguments ?? {}));
         case 'ask': {
           const answer = await server.elicitInput(QUESTION, related);
-          return text(`${answer.action} ${answer.content?.['name'] ?? ''}`.trim());
+          return text(`${answer.action} ${String(answer.content?.['name'] ?? '')}`.trim());
         }
         case 'twice': {
           const first = await server.elicitInput(QUESTION, related);
           const second = await server.elicitInput(QUESTION, related);
-          return text(`${first.content?.['name']} ${second.content?.['name']}`);
+          return text(`${String(first.content?.['name'])} ${String(second.content?.['name'])}`);
         }
         case 'ask-url': {
           const answer = await server.elicitInput({ ...URL_QUESTION, elicitationId: 'e1' }, related);
@@ -128,7 +128,7 @@ export const buildSessionServer =
             server.elicitInput(QUESTION, related),
             server.createMessage(SAMPLE, related),
           ]);
-          return text(`${answer.content?.['name']} ${sampled(sample.content)}`);
+          return text(`${String(answer.content?.['name'])} ${sampled(sample.content)}`);
         }
         case 'slow':
           for (let progress = 1; progress <= 3; progress += 1) {
@@ -201,8 +201,8 @@ export function statelessServer(state: Inside): {
       state.calls += 1;
       const { mcpReq } = context;
       const given = mcpReq.inputResponses as Record<string, Record<string, unknown>> | undefined;
-      const name = (key: string): unknown =>
-        (given?.[key]?.['content'] as Record<string, unknown> | undefined)?.['name'];
+      const name = (key: string): string | undefined =>
+        (given?.[key]?.['content'] as Record<string, string> | undefined)?.['name'];
       switch (params.name) {
         case 'echo':
           return text(JSON.stringify(params.arguments ?? {}));
@@ -212,7 +212,7 @@ export function statelessServer(state: Inside): {
               inputRequests: { q: inputRequired.elicit(QUESTION) },
               requestState: 's1',
             });
-          return text(`${String(given['q']['action'])} ${String(name('q') ?? '')}`.trim());
+          return text(`${String(given['q']['action'])} ${name('q') ?? ''}`.trim());
         case 'twice': {
           const state_ = mcpReq.requestState<string>();
           if (given?.['q'] === undefined)
@@ -220,10 +220,10 @@ export function statelessServer(state: Inside): {
           if (state_ === undefined) {
             return inputRequired({
               inputRequests: { q: inputRequired.elicit(QUESTION) },
-              requestState: String(name('q')),
+              requestState: name('q') ?? '',
             });
           }
-          return text(`${state_} ${String(name('q'))}`);
+          return text(`${state_} ${name('q') ?? ''}`);
         }
         case 'url-first':
         case 'ask-url':
@@ -249,7 +249,7 @@ export function statelessServer(state: Inside): {
               inputRequests: { q: inputRequired.elicit(QUESTION), m: inputRequired.createMessage(SAMPLE) },
             });
           }
-          return text(`${String(name('q'))} ${sampled(given['m']['content'])}`);
+          return text(`${name('q') ?? ''} ${sampled(given['m']['content'])}`);
         case 'slow':
           for (let progress = 1; progress <= 3; progress += 1) {
             const token = mcpReq._meta?.progressToken;

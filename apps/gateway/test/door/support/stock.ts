@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-deprecated -- the low-level servers: every method and every notification as the test wants it */
 /**
  * Stock servers and clients of the official libraries, in process: servers as the layers of the door see them, and a face just
  * good enough to let a client's own Streamable HTTP transport speak to a layer through `fetch`.
@@ -146,7 +147,7 @@ async function* events(response: Response, signal: AbortSignal): AsyncGenerator<
 /** A layer as a client's `fetch` sees it. Everything that crosses is kept in `seen`, for tests of the wire. */
 export function asFetch(server: ModelContextServer, caller: Caller, seen: Message[] = []): typeof fetch {
   return async (input, init) => {
-    const request = new Request(input as string | URL, init);
+    const request = new Request(input, init);
     const left = new AbortController();
     const leave = (): void => left.abort();
     init?.signal?.addEventListener('abort', leave, { once: true });
@@ -251,7 +252,7 @@ export function sessionServer(
     });
     const server = build();
     servers.push(server);
-    await server.connect(transport as Parameters<SessionServer['connect']>[0]);
+    await server.connect(transport);
     return transport.handleRequest(request);
   };
   return { server: overFetch(handle), servers, transports, opened: () => servers.length };
@@ -272,7 +273,7 @@ export async function sessionClient(
   const transport = new SessionTransport(new URL('http://door.test/mcp/a'), {
     fetch: asFetch(server, caller, seen),
   });
-  await client.connect(transport as Parameters<SessionClient['connect']>[0]);
+  await client.connect(transport);
   return client;
 }
 

@@ -66,8 +66,10 @@ const asking = (question: Request = ask('q')) => {
   return { server, door };
 };
 const CALL = { method: 'tools/call', params: { name: 'a', arguments: { x: 1 } } };
-const stateOf = (response: Response): string =>
-  'result' in response ? String(response.result['requestState']) : '';
+const stateOf = (response: Response): string => {
+  const state = 'result' in response ? response.result['requestState'] : undefined;
+  return typeof state === 'string' ? state : '';
+};
 const retry = (state: string, changes: Partial<Request> = {}): Pick<Request, 'method' | 'params'> => ({
   method: changes.method ?? CALL.method,
   params: {

@@ -137,7 +137,7 @@ describe('a session client at a stateless server', () => {
     call.catch(() => undefined);
     await until(() => state.calls === 1);
     leaving.abort();
-    await expect(call).rejects.toThrow();
+    await expect(call).rejects.toThrow(/abort/i);
     await until(() => state.cancelled === 1);
   });
 
@@ -174,7 +174,7 @@ describe('a session client at a stateless server', () => {
     const client = await connect(facing);
     const transport = client.transport as unknown as { terminateSession(): Promise<void>; sessionId: string };
     await transport.terminateSession();
-    await expect(client.callTool({ name: 'echo' })).rejects.toThrow();
+    await expect(client.callTool({ name: 'echo' })).rejects.toThrow(/session/i);
   });
 
   it('goes on with its session on another replica', async () => {
