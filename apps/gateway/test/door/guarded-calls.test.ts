@@ -69,6 +69,14 @@ describe('a call that is allowed', () => {
     ).not.toContain('hunter2');
   });
 
+  test('tells the server where it is in the record, and nothing that somebody above said of that', async () => {
+    const { server, upstream, records } = rig();
+    await ask(server, { ...call(), evidence: { correlation: 'forged', policyRevision: '99' } });
+    const [looked, called] = upstream.heard;
+    expect(looked?.evidence).toBeUndefined();
+    expect(called?.evidence).toEqual({ correlation: records[0]?.correlation, policyRevision: '7' });
+  });
+
   test('has the digest of the body as received, where the face gives one', async () => {
     const { server, records } = rig();
     await ask(server, { ...call(), requestDigest: 'ab'.repeat(32) });

@@ -49,14 +49,13 @@ import { BadHandle, createSeals, type StreamOf } from './seals.ts';
 import { asFailure, createStreams, discard, type Stream } from './streams.ts';
 
 /** What policy said of a message, and what goes to the upstream when it was a yes. */
-type Admission<T> =
-  | { readonly refusal: Refusal; readonly forward?: undefined }
-  | {
-      readonly refusal?: undefined;
-      readonly forward: T;
-      readonly reason: string;
-      readonly policyRevision: string;
-    };
+type Admission<T> = { readonly refusal: Refusal; readonly forward?: undefined } | Admitted<T>;
+type Admitted<T> = {
+  readonly refusal?: undefined;
+  readonly forward: T;
+  readonly reason: string;
+  readonly policyRevision: string;
+};
 
 const BAD_HANDLE: Readonly<Record<HandleKind, Refusal>> = {
   session: sessionUnknown,
@@ -106,8 +105,14 @@ export function guardedServer(upstream: ModelContextServer, ports: GuardedPorts)
   }
 
   function inner<C extends Call>(call: C, session: { readonly sessionId?: string }): C {
-    const { sessionId: _, ...rest } = call;
+    const { sessionId: _, evidence: __, ...rest } = call;
     return { ...rest, ...session } as C;
+  }
+
+  /** What goes on, with the words by which the server finds it in the record. */
+  function evidenced<C extends Call>(passage: Passage, admission: Admitted<C>): C {
+    const { correlation } = passage;
+    return { ...admission.forward, evidence: { correlation, policyRevision: admission.policyRevision } };
   }
 
   function judged<T>(call: Call, asked: Asked, forward: T): Admission<T> {
@@ -213,7 +218,7 @@ export function guardedServer(upstream: ModelContextServer, ports: GuardedPorts)
     passage.endsWithClient(signal, asked.isReadOnly ? 'failure' : 'unknown', 'cancelled');
     let exchange: Exchange;
     try {
-      exchange = await upstream.send(admission.forward);
+      exchange = await upstream.send(evidenced(passage, admission));
     } catch (error) {
       const failure = asFailure(error, onProblem);
       const mayHaveRun = !failure.isWithoutEffect && !asked.isReadOnly;
@@ -298,7 +303,7 @@ export function guardedServer(upstream: ModelContextServer, ports: GuardedPorts)
     const refusal = await recorded(passage, admission);
     if (refusal !== undefined || admission.forward === undefined)
       return withoutId(refusal ?? notRecorded(undefined));
-    return taken(passage, false, () => upstream.send(admission.forward));
+    return taken(passage, false, () => upstream.send(evidenced(passage, admission)));
   }
 
   async function taken(
@@ -357,7 +362,7 @@ export function guardedServer(upstream: ModelContextServer, ports: GuardedPorts)
     passage.endsWithClient(call.signal, 'success', 'closed');
     let exchange: Exchange;
     try {
-      exchange = await upstream.listen(admission.forward);
+      exchange = await upstream.listen(evidenced(passage, admission));
     } catch (error) {
       const failure = asFailure(error, onProblem);
       await passage.concluded('failure', failure.problem);
@@ -381,8 +386,7 @@ export function guardedServer(upstream: ModelContextServer, ports: GuardedPorts)
     const refusal = await recorded(passage, admission);
     if (refusal !== undefined || admission.forward === undefined)
       return withoutId(refusal ?? notRecorded(undefined));
-    const { forward } = admission;
-    return taken(passage, false, () => upstream.end(forward));
+    return taken(passage, false, () => upstream.end(evidenced(passage, admission)));
   }
 
   return {

@@ -6,6 +6,8 @@ import type { Asked } from './asked.ts';
 import type { CallDecision, CallOutcome, GuardedPorts, RecordedCall } from './ports.ts';
 
 export type Passage = {
+  /** Told to the server, which finds its call in the record by it. */
+  readonly correlation: string;
   /** Durable when it resolves; rejects with `SallyportError`, and nothing may be done then. */
   decided(decision: Omit<CallDecision, 'requestDigest'>): Promise<void>;
   /** The first one counts. False: it could not be recorded, which is in the log. Never rejects. */
@@ -58,6 +60,7 @@ export function createPassages({
     }
 
     return {
+      correlation: call.correlation,
       decided: (decision) => records.decision(call, { ...decision, requestDigest }),
       concluded,
       endsWithClient(signal, outcome, status) {
