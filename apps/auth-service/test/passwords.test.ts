@@ -64,7 +64,7 @@ describe('a password', () => {
         },
       },
     );
-    await expect(attempt('bob', PASSWORD)).rejects.toThrow();
+    await expect(attempt('bob', PASSWORD)).rejects.toMatchObject({ reason: 'decryption_failed' });
   });
 
   it('that is changed signs out who signed in with the one before, and nobody else', async () => {

@@ -75,6 +75,7 @@ async function verified(ports: IntrospectPorts, token: string): Promise<Introspe
         algorithms: [...ALGORITHMS],
         issuer: publicOrigin,
         typ: 'at+jwt',
+        // oxlint-disable-next-line no-restricted-globals -- the Clock's time, in the form that jose takes
         currentDate: new Date(ports.now()),
         requiredClaims: ['sub', 'aud', 'exp', 'iat', 'jti', 'client_id', 'sid'],
       },

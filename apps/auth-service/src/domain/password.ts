@@ -62,14 +62,15 @@ export function passwordDigest(principal: string): Uint8Array {
 export function preparePassword(password: string): Uint8Array | undefined {
   if (!password.isWellFormed() || /\p{Cc}/u.test(password)) return undefined;
   const normal = password.replaceAll(/\p{Zs}/gu, ' ').normalize('NFC');
-  const { length } = [...normal];
+  const length = charactersOf(normal);
   return length === 0 || length > MAX_PASSWORD_CHARACTERS ? undefined : utf8(normal);
 }
 
 /** What is wrong with a new password, or undefined. */
 export function passwordProblem(principal: string, password: string): string | undefined {
   const text = `${MIN_PASSWORD_CHARACTERS} to ${MAX_PASSWORD_CHARACTERS} characters, none of them for control`;
-  if (preparePassword(password) === undefined || [...password].length < MIN_PASSWORD_CHARACTERS) return text;
+  if (preparePassword(password) === undefined || charactersOf(password) < MIN_PASSWORD_CHARACTERS)
+    return text;
   const id = principal.slice(principal.indexOf(':') + 1);
   if (
     new Set(password).size < 4 ||
@@ -77,4 +78,9 @@ export function passwordProblem(principal: string, password: string): string | u
   )
     return 'not one character again and again, and not little more than the name';
   return undefined;
+}
+
+/** Code points, as RFC 8265 counts them. */
+function charactersOf(text: string): number {
+  return Array.from(text).length;
 }

@@ -23,7 +23,7 @@ type Asked = {
   lifetimeSeconds?: number;
 };
 
-function world(options: { bearer?: boolean; error?: unknown } = {}) {
+function world(options: { bearer?: boolean; error?: Error } = {}) {
   const asked: Asked[] = [];
   const auth = {
     issueToken: async (request: unknown) => {
