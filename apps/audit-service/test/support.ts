@@ -1,7 +1,7 @@
 /** Fakes and builders shared by this service's tests. */
 import { create } from '@bufbuild/protobuf';
 import { apiActivityEvent, encodeEvent, frameEvent } from '@sallyport/audit-log';
-import { ED25519 } from '@sallyport/crypto';
+import { ED25519, sha256, toHex, utf8 } from '@sallyport/crypto';
 import { keyv1 } from '@sallyport/proto';
 import { unavailable } from '@sallyport/service/errors';
 import type { KeyCalls } from '../src/clients/keys.ts';
@@ -131,6 +131,35 @@ export const outcomeEvent = (
       durationMs: 1,
     })),
   });
+
+/** A call behind the Model Context Protocol door: its decision and its outcome, each an event. */
+export const operationBodies = (
+  n: number,
+  operation: { readonly target: string; readonly argumentsDigest: string },
+): Uint8Array[] => {
+  const message = {
+    seq: 1n,
+    correlation: toHex(sha256(utf8(operation.target))).slice(0, 32),
+    destination: 'mcp/files',
+    action: 'context.tools.call',
+    operation,
+  };
+  const allowed = {
+    decision: 'allow',
+    reason: 'role_grants',
+    policyRevision: '7',
+    requestDigest: 'ab'.repeat(32),
+  } as const;
+  const done = { outcome: 'success', status: '200', durationMs: 1 } as const;
+  return [
+    encodeEvent(
+      frameEvent(context(n), { ...frame, phase: 'decision', messages: [{ ...message, ...allowed }] }),
+    ),
+    encodeEvent(
+      frameEvent(context(n + 1), { ...frame, phase: 'outcome', messages: [{ ...message, ...done }] }),
+    ),
+  ];
+};
 
 export const batchOf = (
   producer: string,

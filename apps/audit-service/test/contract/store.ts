@@ -7,7 +7,15 @@ import { START, type Position, type RecordFilter } from '../../src/domain/leaf.t
 import { planCommit, type Head } from '../../src/domain/plan-commit.ts';
 import type { AuditStore } from '../../src/store/store.ts';
 import { checkpointOf, takeOver, tree } from './fence.ts';
-import { auth, batchOf, callBody, decisionEvent, gateway, outcomeEvent } from '../support.ts';
+import {
+  auth,
+  batchOf,
+  callBody,
+  decisionEvent,
+  gateway,
+  operationBodies,
+  outcomeEvent,
+} from '../support.ts';
 
 const all: RecordFilter = { joinOutcomes: false };
 
@@ -280,6 +288,26 @@ export function storeContract(name: string, fresh: () => Promise<AuditStore>): v
       const found = await store.records.query(filter, START, 100);
       expect(found.map(({ leafIndex, item }) => [leafIndex, item])).toEqual(expected);
     });
+
+    test.each(['files/read', 'a\0b\\', 'x'.repeat(255), 'größe'])(
+      'finds records by the target %j, of decision and outcome',
+      async (target) => {
+        const store = await filled(await fresh());
+        const digest = 'cd'.repeat(32);
+        const named = (name: string) => operationBodies(60, { target: name, argumentsDigest: digest });
+        await put(store, gateway, 5n, [...named(target), ...named(`${target}2`.slice(-200))]);
+        const found = await store.records.query({ ...all, target }, START, 100);
+        expect(found.map(({ phase, leafIndex }) => [phase, leafIndex])).toEqual([
+          ['decision', 6],
+          ['outcome', 7],
+        ]);
+        expect(found[0]).toMatchObject({ target, argumentsDigest: digest, destination: 'mcp/files' });
+        const joined = await store.records.query({ joinOutcomes: true, target }, START, 100);
+        expect(joined).toMatchObject([{ target, outcome: 'success', outcomeLeafIndex: 7 }]);
+        const others = await store.records.query({ ...all, destination: 'echo' }, START, 1);
+        expect(others).toMatchObject([{ target: '', argumentsDigest: '' }]);
+      },
+    );
 
     test('a decision carries its outcome and the leaf of it', async () => {
       const store = await filled(await fresh());

@@ -15,6 +15,7 @@ import type { AuditEvent } from './event.ts';
 import { frameEvent, rejectedFramesEvent } from './frames.ts';
 import type { FrameDecisionInput, MessageDecision, MessageOutcome } from './frames.ts';
 import { MAX_EVENT_BYTES } from './limits.ts';
+import { boundedTarget } from './operation.ts';
 import type { EventContext } from './parts.ts';
 import { recordsOf, recordsOfBody } from './records.ts';
 
@@ -118,6 +119,22 @@ const events: Record<string, AuditEvent> = {
   }),
   'sequence gap': sequenceGapEvent(context, { producer: 'gateway#1', fromSeq: 4n, toSeq: 9n }),
   'frame decision': decision([decided, { ...decided, seq: 13n, decision: 'deny', reason: 'no_role' }]),
+  'decision that names its operation': decision([
+    { ...decided, operation: { target: 'files/read_file', argumentsDigest: 'cd'.repeat(32) } },
+  ]),
+  'outcome that names its operation': frameEvent(context, {
+    ...frame,
+    phase: 'outcome',
+    messages: [{ ...concluded, operation: { target: 'file:///größe' } }],
+  }),
+  'finding about a tool': detectionFindingEvent(context, {
+    finding: 'tool_changed',
+    findingId: 'f-2',
+    title: 'A tool has another definition',
+    severity: 'high',
+    isAlert: true,
+    about: 'tool:files/read_file',
+  }),
   'frame outcome': frameEvent(context, { ...frame, phase: 'outcome', messages: [concluded] }),
   'rejected frames': rejectedFramesEvent(context, {
     peer,
@@ -196,6 +213,78 @@ describe('the bound of an event', () => {
   });
 });
 
+describe('operations', () => {
+  const row = (target: string) => recordsOf(decision([{ ...decided, operation: { target } }]))[0];
+
+  it.each([
+    ['a name', 'read_file', 'read_file'],
+    ['255 bytes', 'x'.repeat(255), 'x'.repeat(255)],
+    ['U+0000', 'a\0b', 'a\0b'],
+    ['a lone surrogate', 'a\ud800', 'a\ufffd'],
+  ])('%s is the target', (_what, target, kept) => {
+    expect(row(target)?.target).toBe(kept);
+  });
+
+  it('a longer one is cut between characters, and two long ones stay two', () => {
+    const [a, b] = [`${'é'.repeat(300)}a`, `${'é'.repeat(300)}b`];
+    const cut = boundedTarget(a);
+    expect(cut).toMatch(/^é+…sha256:[0-9a-f]{64}$/);
+    expect(Buffer.byteLength(cut)).toBeGreaterThan(252);
+    expect(Buffer.byteLength(cut)).toBeLessThanOrEqual(255);
+    expect(boundedTarget(b)).not.toBe(cut);
+    expect(row(a)?.target).toBe(cut);
+    expect(boundedTarget(cut)).toBe(cut);
+  });
+
+  it('property: whatever the target is, the event comes back and its row names it', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 400 }), (target) => {
+        const event = decision([{ ...decided, operation: { target } }]);
+        expect(decodeEvent(encodeEvent(event))).toEqual({ ok: true, event });
+        expect(recordsOf(event)[0]?.target).toBe(boundedTarget(target));
+      }),
+    );
+  });
+
+  it('the largest event that names operations fits, and one message more is refused', () => {
+    const operation = { target: '\u0001'.repeat(255), argumentsDigest: 'ab'.repeat(32) };
+    const worst: MessageDecision = {
+      ...decided,
+      seq: (1n << 64n) - 1n,
+      destination: '\u0001'.repeat(255),
+      action: 'a'.repeat(64),
+      reason: 'r'.repeat(64),
+      policyRevision: 'p'.repeat(64),
+      operation,
+    };
+    const body = encodeEvent(decision(Array<MessageDecision>(128).fill(worst)));
+    expect(body.length).toBeLessThanOrEqual(MAX_EVENT_BYTES);
+    expect(body.length).toBeGreaterThan(MAX_EVENT_BYTES * 0.8);
+    expect(recordsOfBody(body)).toHaveLength(128);
+    const tooMany = [worst, ...Array<MessageDecision>(128).fill(decided)];
+    expect(() => decision(tooMany)).toThrow(expect.objectContaining({ field: 'messages' }));
+  });
+
+  it('an event of the release before has rows without one', () => {
+    const body = encodeEvent(decision([decided]));
+    expect(fromUtf8(body)).not.toContain('"operation":{');
+    expect(recordsOfBody(body)[0]).toMatchObject({ target: '', argumentsDigest: '' });
+  });
+
+  it.each([
+    ['a number', 7],
+    ['a target that is none', { target: 1 }],
+    ['a target too long', { target: 'x'.repeat(256) }],
+    ['a digest that is none', { arguments_digest: 'xyz' }],
+    ['a list', []],
+  ])('decoding refuses %s', (_what, operation) => {
+    const text = fromUtf8(encodeEvent(decision([decided]))) ?? '';
+    const value = JSON.parse(text) as { data: { unmapped: { messages: Record<string, unknown>[] } } };
+    Object.assign(value.data.unmapped.messages[0] ?? {}, { operation });
+    expect(decodeEvent(utf8(JSON.stringify(value))).ok).toBe(false);
+  });
+});
+
 describe('builders refuse', () => {
   const cases: [string, () => AuditEvent][] = [
     ['messages', () => decision([])],
@@ -206,6 +295,7 @@ describe('builders refuse', () => {
     ['correlation', () => decision([{ ...decided, correlation: 'abc' }])],
     ['reason', () => decision([{ ...decided, reason: 'two words' }])],
     ['reason', () => decision([{ ...decided, reason: '' }])],
+    ['operation.argumentsDigest', () => decision([{ ...decided, operation: { argumentsDigest: 'XY' } }])],
     ['policyRevision', () => decision([{ ...decided, policyRevision: 'x'.repeat(65) }])],
     ['seq', () => decision([{ ...decided, seq: -1n }])],
     ['seq', () => decision([{ ...decided, seq: 1n << 64n }])],
