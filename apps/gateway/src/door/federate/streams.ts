@@ -1,6 +1,6 @@
 /** Streams of several servers as one. */
 import type { Message } from '@sallyport/model-context';
-import { UpstreamFailure, type Exchange, type ServerEvent } from '../ports.ts';
+import { UpstreamFailure, type Exchange } from '../ports.ts';
 import { leave } from '../translate/exchanges.ts';
 import { mailbox } from '../translate/mailbox.ts';
 
@@ -53,15 +53,5 @@ export async function* together(
   } finally {
     ended.abort();
     box.close();
-  }
-}
-
-export async function* mapped<T>(
-  source: AsyncGenerator<T>,
-  map: (item: T) => ServerEvent | undefined,
-): AsyncGenerator<ServerEvent> {
-  for await (const item of source) {
-    const event = map(item);
-    if (event !== undefined) yield event;
   }
 }

@@ -72,7 +72,3 @@ export async function responseOf(exchange: Exchange): Promise<Response> {
   }
   throw new UpstreamFailure('broke_off', `The server answered ${exchange.status} and no response.`);
 }
-
-export const isObjectResult = (
-  response: Response,
-): response is Extract<Response, { readonly result: unknown }> => 'result' in response;
