@@ -9,7 +9,8 @@ import type { AddressInfo } from 'node:net';
 import type { Identity, Trust } from '@sallyport/service/identity';
 import { errorPage } from './pages/plain-pages.ts';
 import { isGateway } from './request.ts';
-import { routeOf, sendJson, sendPage, type Route } from './router.ts';
+import { sendJson, sendPage } from './answers.ts';
+import { routeOf, type Route } from './router.ts';
 
 export type ListenerOptions = {
   readonly host: string;

@@ -5,8 +5,9 @@ import type { OAuthPorts } from '../oauth/ports.ts';
 import { isProof } from '../oauth/proof.ts';
 import { normalisedRequest } from '../oauth/scopes.ts';
 import type { Throttle } from '../oauth/throttle.ts';
-import { introspect, revoke, type EndpointAnswer } from '../oauth/token-endpoints.ts';
-import { SAFE_HEADERS, type Page } from './pages/page.ts';
+import { introspect, revoke } from '../oauth/token-endpoints.ts';
+import { notAllowed, registrationRefused, sendJson, sendPage, sendPublic } from './answers.ts';
+import { SAFE_HEADERS } from './pages/page.ts';
 import { errorPage } from './pages/plain-pages.ts';
 import { readForm, sourceOf, underOrigin } from './request.ts';
 import { signIn, type SignInParts } from './sign-in.ts';
@@ -136,55 +137,3 @@ function introspection(parts: RouterParts, request: IncomingMessage, form: URLSe
 }
 
 const isRead = ({ method }: IncomingMessage): boolean => method === 'GET' || method === 'HEAD';
-
-function notAllowed(allow: string): EndpointAnswer {
-  const body = { error: 'invalid_request', error_description: `only ${allow} here` };
-  return { status: 405, headers: { allow }, body };
-}
-
-function registrationRefused(isAllowed: boolean): EndpointAnswer {
-  return isAllowed
-    ? {
-        status: 429,
-        headers: { 'retry-after': '600' },
-        body: { error: 'temporarily_unavailable', error_description: 'too many registrations from there' },
-      }
-    : {
-        status: 403,
-        body: {
-          error: 'access_denied',
-          error_description:
-            'clients are not registered here: use a client id metadata document, or ask the operator',
-        },
-      };
-}
-
-export function sendPage(response: ServerResponse, { status, headers, body }: Page): void {
-  response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });
-  response.end(body);
-}
-
-export function sendJson(response: ServerResponse, { status, body, headers }: EndpointAnswer): void {
-  const text = body === undefined ? '' : JSON.stringify(body);
-  response.writeHead(status, {
-    ...SAFE_HEADERS,
-    pragma: 'no-cache',
-    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-    'content-length': Buffer.byteLength(text),
-    ...headers,
-  });
-  response.end(text);
-}
-
-/** Documents that anybody may read, from any page. */
-function sendPublic(response: ServerResponse, body: object): void {
-  const text = JSON.stringify(body);
-  response.writeHead(200, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(text),
-    'cache-control': 'public, max-age=60',
-    'x-content-type-options': 'nosniff',
-    'access-control-allow-origin': '*',
-  });
-  response.end(response.req.method === 'HEAD' ? undefined : text);
-}

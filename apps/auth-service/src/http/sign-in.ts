@@ -2,32 +2,26 @@
  * `/signin/<id>`: signing in, and saying yes or no to a client. The provider keeps the interaction, bound to the browser by
  * a cookie; here it is shown and answered.
  */
-import type { KeyObject } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { SallyportError } from '@sallyport/service/errors';
-import { errors, type Provider } from 'oidc-provider';
+import { errors } from 'oidc-provider';
 import type { OAuthPorts } from '../oauth/ports.ts';
 import { OFFLINE_SCOPE, parseResources } from '../oauth/scopes.ts';
-import { csrfToken, isCsrfToken } from './csrf.ts';
-import { consentPage } from './pages/consent-page.ts';
-import { formTarget, type Page } from './pages/page.ts';
+import { isCsrfToken } from './csrf.ts';
+import type { Page } from './pages/page.ts';
 import { errorPage } from './pages/plain-pages.ts';
 import { signInPage, type SignInView } from './pages/sign-in-page.ts';
 import { readForm } from './request.ts';
+import { scopesOf, show, signInView, type Interaction, type ViewParts } from './sign-in-views.ts';
 
 export type SignInOutcome =
   'signed_in' | 'refused' | 'throttled' | 'unavailable' | 'allowed' | 'denied' | 'forged';
 
-export type SignInParts = {
-  readonly issuer: string;
-  readonly provider: Provider;
-  readonly csrfKey: KeyObject;
+export type SignInParts = ViewParts & {
   readonly ports: Pick<OAuthPorts, 'verifyPassword' | 'sessions'>;
-  readonly staticClients: ReadonlySet<string>;
   readonly onOutcome: (outcome: SignInOutcome, sourceAddress: string) => void;
 };
 
-type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
 type Exchange = {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
@@ -82,68 +76,6 @@ function isSameOrigin({ headers }: IncomingMessage, issuer: string): boolean {
     (headers.origin === undefined || headers.origin === issuer) &&
     (site === undefined || site === 'same-origin')
   );
-}
-
-type Named = {
-  readonly name: string;
-  readonly id: string;
-  readonly redirectUri: string;
-  readonly formTargets: readonly string[];
-};
-
-async function clientOf({ provider }: SignInParts, { params }: Interaction): Promise<Named> {
-  const id = String(params['client_id']);
-  const redirectUri = String(params['redirect_uri']);
-  const client = await provider.Client.find(id);
-  const target = formTarget(redirectUri);
-  return {
-    id,
-    name: client?.clientName ?? hostOf(id) ?? 'a client without a name',
-    redirectUri,
-    formTargets: target === undefined ? [] : [target],
-  };
-}
-
-const hostOf = (clientId: string): string | undefined => URL.parse(clientId)?.host;
-
-async function show(parts: SignInParts, interaction: Interaction): Promise<Page> {
-  if (interaction.prompt.name === 'login') return signInPage(await signInView(parts, interaction));
-  if (interaction.prompt.name !== 'consent') return errorPage(400, 'invalid_request');
-  const { params, uid } = interaction;
-  const client = await clientOf(parts, interaction);
-  return consentPage({
-    action: `/signin/${uid}`,
-    csrf: csrfToken(parts.csrfKey, { uid, prompt: 'consent' }),
-    username: usernameOf(interaction) ?? '',
-    clientName: client.name,
-    clientId: client.id,
-    clientKind: parts.staticClients.has(client.id)
-      ? 'configured'
-      : client.id.startsWith('https://')
-        ? 'document'
-        : 'registered',
-    redirectUri: client.redirectUri,
-    resources: parseResources(parts.issuer, params['resource']),
-    scopes: scopesOf(interaction),
-    formTargets: client.formTargets,
-  });
-}
-
-async function signInView(
-  parts: SignInParts,
-  interaction: Interaction,
-  problem?: SignInView['problem'],
-): Promise<SignInView> {
-  const { uid } = interaction;
-  const client = await clientOf(parts, interaction);
-  return {
-    action: `/signin/${uid}`,
-    csrf: csrfToken(parts.csrfKey, { uid, prompt: 'login' }),
-    clientName: client.name,
-    formTargets: client.formTargets,
-    username: usernameOf(interaction),
-    problem,
-  };
 }
 
 async function passwordGiven(
@@ -211,13 +143,4 @@ async function allowed(
   parts.onOutcome('allowed', source);
   await provider.interactionFinished(request, response, { consent: { grantId } });
   return undefined;
-}
-
-function scopesOf({ params }: Interaction): readonly string[] {
-  const { scope } = params;
-  return (typeof scope === 'string' ? scope : '').split(' ').filter((scope) => scope !== '');
-}
-
-function usernameOf({ session }: Interaction): string | undefined {
-  return session?.accountId?.replace(/^user:/u, '');
 }

@@ -4,19 +4,15 @@
  */
 import { generateKeyPairSync } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
-import {
-  Provider,
-  errors,
-  interactionPolicy,
-  type Configuration,
-  type KoaContextWithOIDC,
-} from 'oidc-provider';
+import { Provider, type Configuration } from 'oidc-provider';
 import { adapterFactory, type AdapterPorts } from './adapter.ts';
 import { applyClientPolicy } from './client-policy.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
 import { MAX_DOCUMENT_BYTES } from './guarded-fetch.ts';
 import { PATHS, PROOF_ALGORITHMS } from './metadata.ts';
 import type { OAuthPorts } from './ports.ts';
+import { issueBy } from './issued-tokens.ts';
+import { promptPolicy } from './prompts.ts';
 import { OFFLINE_SCOPE, parseResources, RESOURCE_SCOPES } from './scopes.ts';
 import type { DerivedKeys } from './secret.ts';
 import { errorPage, signedOutPage, signOutPage } from '../http/pages/plain-pages.ts';
@@ -59,44 +55,11 @@ const CODE_SECONDS = 60;
 
 export function createProvider(options: ProviderOptions): Provider {
   const provider = new Provider(options.issuer, configuration(options));
-  // Access tokens are issued by the one place that issues them, under keys that rotate without a restart.
-  Object.assign(provider.AccessToken.prototype, {
-    async getValueAndPayload(this: IssuedToken) {
-      const { token, expiresInSeconds } = await options.issueAccessToken(wantedOf(this));
-      this.expiresIn = expiresInSeconds;
-      // Without a payload nothing is stored: the token's session is what is kept.
-      return { value: token };
-    },
-  });
+  issueBy(provider, options.issueAccessToken);
   provider.on('server_error', (_ctx, error) => options.onServerError(error));
   // Koa's own: without a listener it writes to standard error.
   (provider as EventEmitter).on('error', options.onServerError);
   return provider;
-}
-
-type IssuedToken = {
-  readonly accountId?: string;
-  readonly clientId?: string;
-  readonly grantId?: string;
-  readonly scope?: string;
-  readonly jkt?: string;
-  readonly aud?: string | readonly string[];
-  expiresIn?: number;
-};
-
-function wantedOf({ accountId, clientId, grantId, scope, jkt, aud }: IssuedToken) {
-  if (accountId === undefined || clientId === undefined || grantId === undefined)
-    throw new errors.InvalidGrant('nobody is behind this token');
-  if (aud === undefined) throw new errors.InvalidTarget('resource is missing');
-  if (scope === undefined || scope === '') throw new errors.InvalidScope('no scope was granted', '');
-  return {
-    sessionId: grantId,
-    principal: accountId,
-    clientId,
-    audience: typeof aud === 'string' ? [aud] : aud,
-    scopes: scope.split(' '),
-    thumbprint: jkt,
-  };
 }
 
 function configuration(options: ProviderOptions): Configuration {
@@ -155,7 +118,10 @@ function configuration(options: ProviderOptions): Configuration {
       properties: ['sallyport_policy'],
       validator: (_ctx, _key, _value, metadata) => applyClientPolicy(metadata),
     },
-    interactions: { policy: promptPolicy(options), url: (_ctx, { uid }) => `/signin/${uid}` },
+    interactions: {
+      policy: promptPolicy(options.passwordSetAt, options.adapter.sessions),
+      url: (_ctx, { uid }) => `/signin/${uid}`,
+    },
     findAccount: async (_ctx, principal) => ({
       accountId: principal,
       claims: async () => ({ sub: principal }),
@@ -223,54 +189,6 @@ function features(options: ProviderOptions): NonNullable<Configuration['features
     },
   };
 }
-
-/**
- * The library's own prompts, and two reasons more to sign in again: the password was changed or removed since, or something
- * that was allowed during this sign-in has been ended. Whoever revokes a user's sessions ends the browser's too.
- */
-function promptPolicy({ passwordSetAt, adapter }: ProviderOptions): interactionPolicy.DefaultPolicy {
-  const policy = interactionPolicy.base();
-  const { Check } = interactionPolicy;
-  const whenSignedIn =
-    (isOver: (session: SignedIn) => Promise<boolean>) => async (ctx: KoaContextWithOIDC) => {
-      const { session, result } = ctx.oidc;
-      if (session?.accountId === undefined || result?.login !== undefined) return Check.NO_NEED_TO_PROMPT;
-      const { accountId, loginTs = 0, authorizations = {} } = session;
-      return (await isOver({ accountId, loginTs, authorizations }))
-        ? Check.REQUEST_PROMPT
-        : Check.NO_NEED_TO_PROMPT;
-    };
-  const checks = policy.get('login')?.checks;
-  checks?.add(
-    new Check(
-      'password_changed',
-      'the password of this sign-in is no longer good',
-      whenSignedIn(async ({ accountId, loginTs }) => {
-        const setAt = await passwordSetAt(accountId);
-        return setAt === undefined || setAt / 1000 > loginTs + 1; // whole seconds
-      }),
-    ),
-  );
-  checks?.add(
-    new Check(
-      'grant_ended',
-      'what was allowed during this sign-in has been ended',
-      whenSignedIn(async ({ authorizations }) => {
-        const grants = Object.values(authorizations).flatMap(({ grantId }) => grantId ?? []);
-        const open = await Promise.all(grants.map((grant) => adapter.sessions.find(grant)));
-        return open.includes(undefined);
-      }),
-    ),
-  );
-  return policy;
-}
-
-type SignedIn = {
-  readonly accountId: string;
-  /** Seconds since the epoch. */
-  readonly loginTs: number;
-  readonly authorizations: Readonly<Record<string, { readonly grantId?: string | undefined }>>;
-};
 
 function show(
   ctx: { status: number; body: unknown; set(headers: Record<string, string>): void },
