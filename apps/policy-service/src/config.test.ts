@@ -19,6 +19,7 @@ test('a whole file', () => {
     spoolDirectory: '/etc/sallyport/spool',
     keyAddress: '127.0.0.1:8446',
     builtIn: [{ principal: 'user:admin', role: 'admin' }],
+    toolPinning: 'first-use',
   });
 });
 
@@ -34,6 +35,7 @@ test.each([
   ['a URL for an address', whole.replace('127.0.0.1:8446', 'https://x/:1'), 'keyAddress'],
   ['a principal of no kind', whole.replace('user:admin', 'admin'), 'builtIn[0].principal'],
   ['a role that cannot be', whole.replace('role: admin', 'role: Admin'), 'builtIn[0].role'],
+  ['a pinning that there is not', `${whole}toolPinning: never\n`, 'toolPinning'],
   ['an unknown key', `${whole}allowAll: true\n`, 'allowAll'],
 ])('%s is a problem, with its key', (_what, text, key) => {
   try {

@@ -1,9 +1,10 @@
 import { decodeEvent, encodeEvent, recordsOf } from '@sallyport/audit-log';
 import { describe, expect, test } from 'vitest';
-import { admin, binding, role } from '../../test/support.ts';
+import { admin, binding, role, valid } from '../../test/support.ts';
 import type { LoggedChange } from '../app/ports.ts';
 import { limits } from '../domain/limits.ts';
 import type { Change } from '../domain/policy-state.ts';
+import { parseToolDigest, parseToolRef } from '../domain/tool.ts';
 import { changeEvent } from './audit.ts';
 
 const serviceId = 'spiffe://sallyport.test/svc/policy-service';
@@ -16,6 +17,10 @@ const logged = (change: Change, actor: LoggedChange['actor'] = admin): LoggedCha
 });
 const before = role('orders');
 const after = role('orders', { permissions: [], description: 'less' });
+const tool = {
+  ...valid(parseToolRef({ route: 'files', tool: 'read' })),
+  digest: valid(parseToolDigest('a'.repeat(64), '')),
+};
 const held = binding('user:alice', 'orders');
 
 describe('the event of', () => {
@@ -27,6 +32,12 @@ describe('the event of', () => {
     [{ kind: 'binding-deleted', before: held }, 'delete', 'binding:user:alice orders'],
     [{ kind: 'content-replaced', before: '', after: 'd' }, 'update', 'policy:built-in'],
     [{ kind: 'bundle-key-replaced', before: 'k1', after: 'k2' }, 'update', 'policy:bundle-key'],
+    [
+      { kind: 'tool-found', ...tool, definition: '', isPinned: true, seenBy: 'g' },
+      'create',
+      'tool:files/read',
+    ],
+    [{ kind: 'tool-rejected', ...tool, wasPinned: false }, 'deactivate', 'tool:files/read'],
   ])('%j', (change, activity, destination) => {
     const event = changeEvent(logged(change), serviceId, 'default');
     const decoded = decodeEvent(encodeEvent(event));
@@ -34,7 +45,7 @@ describe('the event of', () => {
     expect(event.data).toMatchObject({
       activity_name: activity,
       entity: { version: '7', ...('before' in change && change.before !== undefined ? { data: {} } : {}) },
-      ...('after' in change ? { entity_result: { data: {} } } : {}),
+      ...('after' in change || change.kind === 'tool-found' ? { entity_result: { data: {} } } : {}),
     });
     expect(recordsOf(event)).toMatchObject([{ principal: 'user:admin', destination, outcome: 'success' }]);
   });

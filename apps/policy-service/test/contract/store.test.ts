@@ -7,12 +7,14 @@ import { postgresStore } from '../../src/store/postgres.ts';
 import type { Schema } from '../../src/store/rows.ts';
 import { admin, role } from '../support.ts';
 import { builtInRoles, storeContract } from './store.ts';
+import { toolsContract } from './tools.ts';
 
 const table = contractTable('policy store');
 
 describe('in memory', () => {
   beforeEach(table.of('memory'));
   storeContract('memory', { fresh: async () => memoryStore(builtInRoles) });
+  toolsContract('memory', async () => memoryStore(builtInRoles));
 });
 
 for (const { label, skip, title, open } of await testDatabases(table))
@@ -55,6 +57,10 @@ for (const { label, skip, title, open } of await testDatabases(table))
           return store();
         },
         reopened: async () => store(),
+      });
+      toolsContract(label, async () => {
+        await empty();
+        return store();
       });
     });
 
