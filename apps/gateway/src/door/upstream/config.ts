@@ -10,9 +10,9 @@ export type ExchangeBounds = {
   readonly maxMessageBytes?: number;
   /** All that one request is answered with; of a stream that stays open, within any ten minutes. Default 64 MiB. */
   readonly maxExchangeBytes?: number;
-  /** Exchanges under way at a time, streams among them; beyond it `busy`. Default 256. */
+  /** Exchanges under way at a time, streams among them; beyond it `busy`. Default 1,024. */
   readonly maxConcurrent?: number;
-  /** Of these, so many for one principal. Default 64. */
+  /** Of these, so many for one principal. Default 256. */
   readonly maxPerPrincipal?: number;
 };
 
@@ -84,8 +84,8 @@ const HOUR_MS = 3_600_000;
 export const DEFAULTS = {
   maxMessageBytes: 4 * MIB,
   maxExchangeBytes: 64 * MIB,
-  maxConcurrent: 256,
-  maxPerPrincipal: 64,
+  maxConcurrent: 1_024,
+  maxPerPrincipal: 256,
   connectTimeoutMs: 5_000,
   headersTimeoutMs: 300_000,
   idleTimeoutMs: 300_000,

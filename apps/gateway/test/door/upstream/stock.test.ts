@@ -5,7 +5,7 @@ import { toNodeHandler } from '@modelcontextprotocol/node';
 import { createMcpHandler } from '@modelcontextprotocol/server';
 import { META, type Message, type Revision } from '@sallyport/model-context';
 import { describe, expect, test } from 'vitest';
-import type { Upstream } from '../../../src/door/ports.ts';
+import type { ServerEvent, Upstream } from '../../../src/door/ports.ts';
 import { openUpstream, type UpstreamConfig } from '../../../src/door/upstream/index.ts';
 import { classicHandler } from './servers/classic.ts';
 import { modernServer } from './servers/modern.ts';
@@ -200,6 +200,28 @@ describe('a stock server of 2026-07-28', () => {
     const exchange = await here.upstream.send(callOf(stateless('no/such/method'), { revision }));
     expect(exchange.status).toBe(404);
     expect(await messagesOf(exchange)).toMatchObject([{ error: { code: -32601 } }]);
+  });
+
+  test('v2 as a child: two subscriptions with one name each hear what they asked for, by that name', async () => {
+    await using here = await opened('v2 as a child');
+    const ending = new AbortController();
+    const listen = stateless('subscriptions/listen', { notifications: { toolsListChanged: true } }, 'mine');
+    const readers = await Promise.all(
+      [1, 2].map(async () => {
+        const { messages } = await here.upstream.send(callOf(listen, { revision, signal: ending.signal }));
+        return messages[Symbol.asyncIterator]();
+      }),
+    );
+    const next = async (): Promise<unknown> =>
+      Promise.all(readers.map(async (reader) => ((await reader.next()).value as ServerEvent).message));
+    const noted = (method: string) => ({ method, params: { _meta: { [META.subscriptionId]: 'mine' } } });
+    expect(await next()).toMatchObject([1, 2].map(() => noted('notifications/subscriptions/acknowledged')));
+    await messagesOf(
+      await here.upstream.send(callOf(stateless('tools/call', { name: 'grow' }), { revision })),
+    );
+    expect(await next()).toMatchObject([1, 2].map(() => noted('notifications/tools/list_changed')));
+    ending.abort();
+    await expect(readers[0]?.next()).rejects.toMatchObject({ problem: 'cancelled' });
   });
 
   test('v2 over HTTP: an unknown version is 400 with its error', async () => {

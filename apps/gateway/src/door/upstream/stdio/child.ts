@@ -49,6 +49,7 @@ export function startChild(launch: Launch, options: ChildOptions): Child {
   const clean = Promise.withResolvers<void>();
   let told: { why: ChildEnd; failure: UpstreamFailure } | undefined;
   let isEnding = false;
+  let isGone = false;
   let isOver = false;
   const process = spawn(launch.file, launch.args, {
     cwd: launch.cwd,
@@ -79,7 +80,8 @@ export function startChild(launch: Launch, options: ChildOptions): Child {
     { failure, isUrgent = false }: { failure?: UpstreamFailure; isUrgent?: boolean } = {},
   ): Promise<void> {
     because(why, failure ?? new UpstreamFailure('broke_off', 'the gateway ended the server'));
-    if (isEnding) return clean.promise;
+    // A pid that was waited for may be another's by now.
+    if (isEnding || isGone) return clean.promise;
     isEnding = true;
     // What it still says is nobody's; it must not wait for someone to read it.
     stdout.removeAllListeners('data');
@@ -89,7 +91,7 @@ export function startChild(launch: Launch, options: ChildOptions): Child {
       signalTo(-pid, 'SIGTERM');
       await within(gone.promise, graceMs);
     }
-    if (pid !== undefined) signalTo(-pid, 'SIGKILL');
+    if (pid !== undefined && !isGone) signalTo(-pid, 'SIGKILL');
     return clean.promise;
   }
 
@@ -123,6 +125,7 @@ export function startChild(launch: Launch, options: ChildOptions): Child {
     over();
   });
   process.on('exit', (code, signal) => {
+    isGone = true;
     gone.resolve();
     because(
       'exited',

@@ -11,7 +11,7 @@ import { BackOff } from './back-off.ts';
 import { ChildLog } from './child-log.ts';
 import { startChild, type Child } from './child.ts';
 import { Conversation } from './conversation.ts';
-import { launchOf } from './environment.ts';
+import { findGuard, launchOf } from './environment.ts';
 import { ownMark } from './marks.ts';
 import { family, processes, signalTo } from './processes.ts';
 
@@ -63,6 +63,7 @@ export function startedChildren(
   const all = new Set<Served>();
   const pids = new Map<Served, number>();
   const marks = ownMark();
+  const guard = findGuard(ports.path);
   let isClosing = false;
 
   /** Where there is no place, a child of the same principal that nobody uses makes room. Never another's. */
@@ -95,7 +96,7 @@ export function startedChildren(
     try {
       const own = await marks;
       const mark = own === '' ? '' : `${own}.${toHex(randomBytes(16))}`;
-      const launch = await launchOf(config, ports, owner, mark);
+      const launch = await launchOf(config, ports, { owner, mark, guard: await guard });
       if (isClosing) throw new UpstreamFailure('busy', 'the gateway is stopping');
       const startedMs = monotonic();
       child = startChild(launch, {
@@ -136,7 +137,6 @@ export function startedChildren(
     const served: Served = {
       ...{ owner, conversation, startedMs, isLeaving: false },
       stop(why, failure) {
-        clearTimeout(late);
         served.isLeaving = true;
         return child.stop(why, failure === undefined ? {} : { failure, isUrgent: true });
       },

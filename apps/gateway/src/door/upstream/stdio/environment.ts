@@ -1,4 +1,5 @@
 /** What a child is given: nothing of the gateway's own but PATH, a home of its principal's own, and what the configuration says. */
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -15,8 +16,24 @@ export type Launch = {
   readonly env: Readonly<Record<string, string>>;
 };
 
-/** util-linux. */
+/**
+ * What a child is started through, so that it dies with the gateway however that dies (PR_SET_PDEATHSIG), and no program it
+ * runs gains rights by being run. None where util-linux is not; the one of busybox does not know the first.
+ */
+export type Guard = readonly string[];
 const SETPRIV = 'setpriv';
+const SETTINGS = ['--pdeathsig', 'KILL', '--no-new-privs', '--'];
+
+/** Tried, not only looked for. */
+export async function findGuard(path: string): Promise<Guard> {
+  const file = process.platform === 'linux' ? findCommand(SETPRIV, path) : undefined;
+  if (file === undefined) return [];
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  execFile(file, [...SETTINGS, file, '--version'], { timeout: 5_000, env: {} }, (error) =>
+    resolve(error === null),
+  );
+  return (await promise) ? [file, ...SETTINGS] : [];
+}
 
 /**
  * `owner`: whose child it is; each has a home of its own, so that nothing of one is found by another. Throws `TypeError`
@@ -25,8 +42,7 @@ const SETPRIV = 'setpriv';
 export async function launchOf(
   config: StdioUpstreamConfig,
   { route, path, workFolder }: UpstreamPorts,
-  owner: string,
-  mark: string,
+  { owner, mark, guard }: { readonly owner: string; readonly mark: string; readonly guard: Guard },
 ): Promise<Launch> {
   const { command, args = [], env = {}, envFiles = {} } = config;
   const home = join(workFolder, route, createHash('sha256').update(owner).digest('hex').slice(0, 32));
@@ -40,12 +56,10 @@ export async function launchOf(
   };
   const program = findCommand(command, given.PATH);
   if (program === undefined) throw new TypeError(`${command} is no program that can be run`);
-  const guard = process.platform === 'linux' ? findCommand(SETPRIV, path) : undefined;
+  const [file = program, ...before] = [...guard, program];
   return {
-    // It dies with the gateway however that dies (PR_SET_PDEATHSIG), and no program it runs gains rights by being run.
-    ...(guard === undefined
-      ? { file: program, args }
-      : { file: guard, args: ['--pdeathsig', 'KILL', '--no-new-privs', '--', program, ...args] }),
+    file,
+    args: [...before, ...args],
     cwd: config.cwd ?? home,
     env: given,
   };

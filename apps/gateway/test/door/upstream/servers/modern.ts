@@ -11,7 +11,7 @@ const SCHEMA = {
 export function modernServer(): McpServer {
   const server = new McpServer(
     { name: 'modern', version: '1' },
-    { capabilities: { tools: {}, logging: {} } },
+    { capabilities: { tools: { listChanged: true }, logging: {} } },
   );
   server.registerTool(
     'echo',
@@ -27,6 +27,10 @@ export function modernServer(): McpServer {
           params: { progressToken, progress },
         });
     return { content: [{ type: 'text', text: 'counted' }] };
+  });
+  server.registerTool('grow', { description: 'Adds a tool' }, () => {
+    server.registerTool('grown', { description: 'New' }, () => ({ content: [] }));
+    return { content: [] };
   });
   return server;
 }
