@@ -6,12 +6,12 @@ import type { Authenticate } from '../tokens/authenticate.ts';
 import { resourceOf, SCOPES, type Resource } from '../tokens/resource.ts';
 import { answerChallenge, answerError, answerProblem } from './answers.ts';
 import { readBody } from './body.ts';
-import type { DoorServers } from './face.ts';
 import type { HostRules } from './hosts.ts';
 import type { LiveExchanges } from './live.ts';
 import { kindOf, type DoorMetrics, type RequestKind } from './measure.ts';
 import { accepts, isJson, receive, revisionOfHead, type Received, type RefusedMessage } from './message.ts';
 import type { Place } from './places.ts';
+import type { DoorServers } from './servers.ts';
 import { answerFailure, writeExchange } from './stream.ts';
 import type { RequestTraces } from './traces.ts';
 

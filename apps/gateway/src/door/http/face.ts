@@ -3,7 +3,6 @@ import { within } from '../../app/within.ts';
 import type { Mount } from '@sallyport/service/process';
 import type { Log } from '@sallyport/service/log';
 import type { Tracer } from '@sallyport/service/telemetry';
-import type { ModelContextServer } from '../ports.ts';
 import type { Authenticate } from '../tokens/authenticate.ts';
 import { answerProblem } from './answers.ts';
 import { cors, preflight } from './cors.ts';
@@ -15,14 +14,8 @@ import type { DoorMetrics } from './measure.ts';
 import { answerMetadata } from './metadata.ts';
 import { placeOf } from './paths.ts';
 import { createPlaces, type Places } from './places.ts';
+import type { DoorServers } from './servers.ts';
 import { requestTraces } from './traces.ts';
-
-export type DoorServers = {
-  /** At `/mcp`: all permitted routes as one. */
-  readonly federated: ModelContextServer | undefined;
-  /** At `/mcp/<name>`. */
-  readonly routes: ReadonlyMap<string, ModelContextServer>;
-};
 
 export type DoorHttpPorts = {
   readonly publicOrigin: string;

@@ -5,5 +5,6 @@
  * shape, its revision and its headers → the scope → the server. Nothing of the payload is looked at before the caller is
  * known (docs/adr/0082): who sniffs content to decide whether to authenticate can be talked out of it.
  */
-export { createDoorHttp, type DoorHttp, type DoorHttpPorts, type DoorServers } from './face.ts';
+export { createDoorHttp, type DoorHttp } from './face.ts';
+export type { DoorServers } from './servers.ts';
 export { doorMetrics, type DoorMetrics } from './measure.ts';

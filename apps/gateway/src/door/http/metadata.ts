@@ -35,8 +35,9 @@ export function answerMetadata(
     });
   if (method !== 'GET' && method !== 'HEAD')
     return answerProblem(response, 405, 'Metadata is read with GET.', { allow: 'GET, HEAD, OPTIONS' });
-  const route = routeOf(pathname.slice(METADATA_PATH.length));
-  if (route === 'none') return answerProblem(response, 404, 'There is no such resource.', open);
+  const named = routeOf(pathname.slice(METADATA_PATH.length));
+  if (named === undefined) return answerProblem(response, 404, 'There is no such resource.', open);
+  const { route } = named;
   const { publicOrigin, issuer, allowsBearer } = options;
   const { url } = resourceOf(publicOrigin, route);
   const document = {
@@ -51,9 +52,9 @@ export function answerMetadata(
   answer(response, 200, { type: 'application/json', text: `${JSON.stringify(document)}\n` }, open);
 }
 
-/** Without a path: the door itself, for clients that ask at the root. */
-function routeOf(path: string): string | 'none' | undefined {
-  if (path === '' || path === '/mcp') return undefined;
+/** Undefined for what can be no resource. Without a path: the door itself, for clients that ask at the root. */
+function routeOf(path: string): { readonly route: string | undefined } | undefined {
+  if (path === '' || path === '/mcp') return { route: undefined };
   const [, route] = /^\/mcp\/([^/]+)$/u.exec(path) ?? [];
-  return route !== undefined && ROUTE_NAME.test(route) ? route : 'none';
+  return route !== undefined && ROUTE_NAME.test(route) ? { route } : undefined;
 }

@@ -156,7 +156,7 @@ function pulled(messages: AsyncIterable<ServerEvent>, signal: AbortSignal): Pull
         if (signal.aborted) return resolve('ended');
         stop = () => resolve('ended');
         iterator.next().then(
-          ({ done, value }) => resolve(done === true ? undefined : (value as ServerEvent)),
+          ({ done, value }) => resolve(done === true ? undefined : value),
           (error: unknown) => reject(error instanceof Error ? error : new Error(String(error))),
         );
       }),

@@ -73,7 +73,7 @@ describe('many at once', () => {
     while (held.length < 3) await delay(5);
     for (const free of held) free();
     expect((await more).status).toBe(202);
-    const statuses = (await Promise.all(alice)).map(({ status }) => status).sort();
+    const statuses = (await Promise.all(alice)).map(({ status }) => status).sort((a, b) => a - b);
     expect(statuses).toEqual([202, 202, 503, 503]);
   });
 });
