@@ -20,6 +20,9 @@ export type FloodResult = {
 
 const ROUTE = 'everything';
 const CONNECTING = 100;
+const KEEP_EVERY_MS = 20_000;
+/** For the last of those small requests to be answered. */
+const SETTLE_MS = 3_000;
 const ANSWER_WITHIN_MS = 120_000;
 const PROBE_EVERY_MS = 500;
 const MAX_MEMORY_MIB = 2_048;
@@ -30,18 +33,20 @@ export async function flood({ requests, log }: FloodOptions): Promise<FloodResul
   const { access_token: token } = await door.token(ROUTE);
   const memory = { before: await residentMiB(door.pid), most: 0 };
   log(`connecting ${requests} times …`);
-  const sockets: TLSSocket[] = [];
+  const kept: Kept[] = [];
   try {
-    while (sockets.length < requests) {
-      const wave = Math.min(CONNECTING, requests - sockets.length);
-      sockets.push(...(await Promise.all(Array.from({ length: wave }, () => connected(port, door.ca)))));
+    while (kept.length < requests) {
+      const wave = Math.min(CONNECTING, requests - kept.length);
+      kept.push(...(await Promise.all(Array.from({ length: wave }, () => connected(port, door.ca)))));
     }
+    for (const { release } of kept) release();
+    await delay(SETTLE_MS);
     log('sending all at once …');
     const startedAt = performance.now();
     const watching = new AbortController();
     const watched = watch(port, door.ca, door.pid, memory, watching.signal);
     const bytes = requestBytes(port, token);
-    const answers = await Promise.all(sockets.map((socket) => statusOf(socket, bytes)));
+    const answers = await Promise.all(kept.map(({ socket }) => statusOf(socket, bytes)));
     const seconds = (performance.now() - startedAt) / 1_000;
     watching.abort();
     const probes = await watched;
@@ -56,15 +61,24 @@ export async function flood({ requests, log }: FloodOptions): Promise<FloodResul
     if (memory.most > MAX_MEMORY_MIB) violations.push(`${memory.most} MiB of memory`);
     return { requests, statuses, seconds, memory, probes, violations };
   } finally {
-    for (const socket of sockets) socket.destroy();
+    for (const { socket } of kept) socket.destroy();
   }
 }
 
-function connected(port: number, ca: string): Promise<TLSSocket> {
+type Kept = { readonly socket: TLSSocket; release(): void };
+
+const PROBE = 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n';
+
+/** Kept by a small request now and then: what is quiet for a minute is closed, and to connect so often takes longer. */
+function connected(port: number, ca: string): Promise<Kept> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host: '127.0.0.1', servername: 'localhost', port, ca });
-    socket.once('secureConnect', () => resolve(socket));
-    socket.once('error', reject);
+    const timer = setInterval(() => socket.write(PROBE), KEEP_EVERY_MS);
+    const release = (): void => clearInterval(timer);
+    socket.on('data', () => resolve({ socket, release }));
+    socket.once('close', release);
+    socket.on('error', reject);
+    socket.write(PROBE);
   });
 }
 
@@ -85,6 +99,7 @@ function requestBytes(port: number, token: string): string {
 
 function statusOf(socket: TLSSocket, bytes: string): Promise<string> {
   return new Promise((resolve) => {
+    if (socket.destroyed) return resolve('closed before');
     const timer = setTimeout(() => resolve('none'), ANSWER_WITHIN_MS);
     const end = (status: string): void => {
       clearTimeout(timer);
