@@ -51,6 +51,27 @@ export function serversOf({ servers }: Pick<ModelContextConfig, 'servers'>): Ser
   return Object.fromEntries(written.map(([route, server]) => [route, serverConfigOf(server)]));
 }
 
+/** What is said of the door when it is ready. */
+export type ShownDoor = {
+  readonly origin: string;
+  /** At least one. */
+  readonly routes: readonly string[];
+  readonly takesBearerTokens: boolean;
+};
+
+/** `takesBearerTokens`: what the profile does unless it is told. */
+export function shownDoor(
+  config: ModelContextConfig,
+  httpsPort: number,
+  takesBearerTokens: boolean,
+): ShownDoor {
+  return {
+    origin: publicOriginOf(config, httpsPort),
+    routes: Object.keys(serversOf(config)),
+    takesBearerTokens: config.allowBearerTokens ?? takesBearerTokens,
+  };
+}
+
 /** Where clients reach the door: issuer of tokens and origin of what they are for. */
 export const publicOriginOf = (config: Pick<ModelContextConfig, 'publicOrigin'>, httpsPort: number): string =>
   config.publicOrigin ?? `https://localhost:${httpsPort}`;

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { loadConfig } from '@sallyport/service/config';
 import { embeddedConfig, type EmbeddedConfig } from './config.ts';
 import { UsageError } from './exit.ts';
+import type { ShownDoor } from './model-context.ts';
 import type { Home } from './state/home.ts';
 import { DEVELOPMENT_PRINCIPALS, DEVELOPMENT_PSK } from './state/identities.ts';
 
@@ -21,6 +22,7 @@ export type UpOptions = {
 };
 
 export type RunningSystem = {
+  readonly door: ShownDoor;
   /** What keeps it from being ready though it runs: the audit log on disk contradicts itself. Empty when it is ready. */
   readonly logFindings: readonly string[];
   /** Ends what is under way, then everything. Returns what did not go well, in words. */

@@ -21,7 +21,7 @@ import type { ServiceRuntime } from '@sallyport/service/runtime';
 import { openTelemetry } from '@sallyport/service/telemetry';
 import { routesOf, type EmbeddedConfig } from './config.ts';
 import { CommandFailed } from './exit.ts';
-import { publicOriginOf, serversOf } from './model-context.ts';
+import { publicOriginOf, serversOf, shownDoor } from './model-context.ts';
 import { startFailure } from './start-failure.ts';
 import {
   ensureDevelopmentPasswords,
@@ -92,6 +92,7 @@ export async function up(options: UpOptions): Promise<RunningSystem | undefined>
   }
   return {
     logFindings,
+    door: shownDoor(config.modelContext, home.ports.https, true),
     async stop() {
       await lifecycle.shutdown();
       return problems;

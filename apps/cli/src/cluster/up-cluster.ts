@@ -11,6 +11,7 @@ import type { LocalServer } from '@sallyport/service/local-servers';
 import type { EmbeddedConfig } from '../config.ts';
 import { CommandFailed } from '../exit.ts';
 import { startFailure } from '../start-failure.ts';
+import { shownDoor } from '../model-context.ts';
 import {
   ensureDevelopmentPasswords,
   ensureDevelopmentPsk,
@@ -118,6 +119,7 @@ export async function upCluster(options: ClusterOptions): Promise<RunningCluster
     const running = starting.move();
     return {
       logFindings,
+      door: shownDoor(config.modelContext, home.ports.https, false),
       processes: endpointsOf(processes),
       servers: local.map(({ name, port, pid }) => ({ name, port, pid })),
       async stop() {

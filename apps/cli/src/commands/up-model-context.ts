@@ -1,28 +1,35 @@
 /** What `up` prints for clients of the Model Context Protocol that nobody here wrote. */
 import { quoted } from '../format.ts';
-import { DEMONSTRATION_ROUTE } from '../model-context.ts';
+import { DEMONSTRATION_ROUTE, type ShownDoor } from '../model-context.ts';
 import type { Home } from '../state/home.ts';
 import { DEVELOPMENT_SIGN_INS } from '../state/identities.ts';
 
 /**
  * Two ways in: by signing in at a browser page, which the client opens, or with a token in a header. `flags`: what the
- * printed commands need to find the state folder; `route`: a server to show it with.
+ * printed commands need to find the state folder.
  */
-export function modelContextLines(home: Home, flags: string, route: string = DEMONSTRATION_ROUTE): string[] {
-  const url = `https://localhost:${home.ports.https}/mcp/${route}`;
+export function modelContextLines(home: Home, flags: string, door: ShownDoor): string[] {
+  const [route = DEMONSTRATION_ROUTE] = door.routes;
+  const url = `${door.origin}/mcp/${route}`;
   const trust = `NODE_EXTRA_CA_CERTS=${quoted(home.caFile)}`;
   const [user] = DEVELOPMENT_SIGN_INS;
   return [
     'Model Context Protocol, for clients as they come:',
-    `  server            ${url}`,
-    `  all servers       https://localhost:${home.ports.https}/mcp`,
+    ...door.routes.map((name) => `  ${name.padEnd(17)} ${door.origin}/mcp/${name}`),
+    `  all of them       ${door.origin}/mcp`,
     `  sign in as        ${user}, password in ${home.passwordFile(user)}`,
-    `  or with a token   npx sallyport token --as ${user} --audience ${route}${flags}`,
-    `  a client that speaks HTTP, on Node, needs ${trust}; one that`,
-    '  runs commands takes this one, and so does a terminal:',
-    `    ${trust} npx mcp-remote ${url}`,
-    '  Many clients read it as JSON:',
-    `    ${JSON.stringify({ mcpServers: { sallyport: stdioEntry(url, home.caFile) } })}`,
+    ...(door.takesBearerTokens
+      ? [
+          `  or with a token   npx sallyport token --as ${user} --audience ${route}${flags}`,
+          '  A client on Node needs the variable here; in a terminal, and for clients that run commands:',
+          `    ${trust} npx mcp-remote ${url}`,
+          '  Many clients read it as JSON:',
+          `    ${JSON.stringify({ mcpServers: { sallyport: stdioEntry(url, home.caFile) } })}`,
+        ]
+      : [
+          '  Only tokens that are bound to a key are taken (DPoP), which few clients have. To take the others:',
+          '  modelContext: { allowBearerTokens: true } in sallyport.yaml',
+        ]),
   ];
 }
 

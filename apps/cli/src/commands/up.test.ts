@@ -9,9 +9,11 @@ const commandsIn = (text: string): string[] =>
     .filter((line) => line.startsWith('  npx sallyport'))
     .map((line) => line.trim());
 
+const door = { origin: 'https://localhost:8443', routes: ['everything'], takesBearerTokens: true };
+
 describe('what a ready system prints', () => {
   test('endpoints, trust root, every development identity with its roles', () => {
-    const text = readyText(locateHome({}), '1.2');
+    const text = readyText(locateHome({}), '1.2', door);
     for (const part of [
       'ready (1.2 s)',
       'https://localhost:8443/readyz',
@@ -21,7 +23,7 @@ describe('what a ready system prints', () => {
       '--as alice    user:alice       roles: sender, context-user',
       '--as guest    user:guest       roles: guest',
       '--psk batch   workload:batch   roles: sender',
-      '  server            https://localhost:8443/mcp/everything\n',
+      '  everything        https://localhost:8443/mcp/everything\n',
       `sign in as        alice, password in ${resolve('.sallyport/identities/alice.password')}`,
       'npx sallyport token --as alice --audience everything\n',
       `NODE_EXTRA_CA_CERTS='${resolve('.sallyport/ca.pem')}' npx mcp-remote https://localhost:8443/mcp/everything`,
@@ -31,7 +33,7 @@ describe('what a ready system prints', () => {
   });
 
   test('a configuration that clients read, as JSON on one line', () => {
-    const line = readyText(locateHome({}), '1.2')
+    const line = readyText(locateHome({}), '1.2', door)
       .split('\n')
       .find((each) => each.includes('mcpServers'));
     expect(JSON.parse(line ?? '')).toEqual({
@@ -43,6 +45,19 @@ describe('what a ready system prints', () => {
         },
       },
     });
+  });
+
+  test('servers of its own, and what a door says that takes bound tokens only', () => {
+    const other = {
+      origin: 'https://door.example.org',
+      routes: ['files', 'search'],
+      takesBearerTokens: false,
+    };
+    const text = readyText(locateHome({}), '1.2', other);
+    expect(text).toContain('  files             https://door.example.org/mcp/files\n');
+    expect(text).toContain('  search            https://door.example.org/mcp/search\n');
+    expect(text).toContain('allowBearerTokens: true');
+    expect(text).not.toMatch(/everything|mcp-remote/u);
   });
 
   const homes: readonly [string, Record<string, string>, string][] = [
@@ -61,7 +76,7 @@ describe('what a ready system prints', () => {
     ],
   ];
   test.each(homes)('its commands %s', (_, env, flags) => {
-    expect(commandsIn(readyText(locateHome(env), '1.2'))).toEqual([
+    expect(commandsIn(readyText(locateHome(env), '1.2', door))).toEqual([
       `npx sallyport send echo '{"hello":"world"}'${flags}`,
       `npx sallyport audit query --since 5m${flags}`,
       `npx sallyport audit verify${flags}`,

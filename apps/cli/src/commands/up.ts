@@ -7,6 +7,7 @@ import { quoted } from '../format.ts';
 import type { RunningCluster } from '../cluster/up-cluster.ts';
 import { DEFAULT_PORT_BASE, type Home } from '../state/home.ts';
 import { DEVELOPMENT_PRINCIPALS, DEVELOPMENT_PSK } from '../state/identities.ts';
+import type { ShownDoor } from '../model-context.ts';
 import type { RunningSystem, UpOptions } from '../up-options.ts';
 import type { CommandContext, Run } from './context.ts';
 import { modelContextLines } from './up-model-context.ts';
@@ -88,13 +89,14 @@ async function runUp(context: CommandContext, options: Options): Promise<void> {
       https: `https://localhost:${home.ports.https}`,
       channel: `localhost:${home.ports.channel}`,
       caFile: home.caFile,
+      modelContext: { url: `${system.door.origin}/mcp`, routes: system.door.routes },
       ...('processes' in system
         ? { profile: 'cluster', processes: system.processes, servers: system.servers }
         : { profile: 'embedded' }),
     },
     'processes' in system
-      ? readyText(home, seconds, isReady, processTable(system))
-      : readyText(home, seconds, isReady),
+      ? readyText(home, seconds, system.door, isReady, processTable(system))
+      : readyText(home, seconds, system.door, isReady),
   );
   await new Promise<void>((resolve) => {
     if (context.signal.aborted) resolve();
@@ -147,6 +149,7 @@ function processTable({ processes, servers }: RunningCluster): readonly string[]
 export function readyText(
   home: Home,
   seconds: string,
+  door: ShownDoor,
   isReady = true,
   processes: readonly string[] = [],
 ): string {
@@ -176,7 +179,7 @@ export function readyText(
     `  npx sallyport audit query --since 5m${flags}`,
     `  npx sallyport audit verify${flags}`,
     '',
-    ...modelContextLines(home, flags),
+    ...modelContextLines(home, flags, door),
     '',
     'Ctrl-C stops it.',
   ].join('\n');
