@@ -35,7 +35,12 @@ export { decodeEvent, encodeEvent } from './event/codec.ts';
 export type { DecodedEvent } from './event/codec.ts';
 export { OCSF_CLASS } from './event/event.ts';
 export type { AuditEvent, AuditEventType, Decision, Outcome } from './event/event.ts';
-export { MAX_DESTINATION_BYTES, MAX_EVENT_BYTES, MAX_FRAME_MESSAGES, MAX_TARGET_BYTES } from './event/limits.ts';
+export {
+  MAX_DESTINATION_BYTES,
+  MAX_EVENT_BYTES,
+  MAX_FRAME_MESSAGES,
+  MAX_TARGET_BYTES,
+} from './event/limits.ts';
 export { RECORD_COLUMNS } from './event/record.ts';
 export type { AuditRecord } from './event/record.ts';
 export { recordsOf, recordsOfBody } from './event/records.ts';

@@ -55,7 +55,7 @@ export function parseToolPins(value: unknown): ToolPins | undefined {
 export function toolPinsJson({ mode, routes }: ToolPins): Record<string, unknown> {
   const entries = [...routes].map(([route, tools]) => {
     const digests = [...tools].map(([tool, pin]) => [tool, pin.kind === 'pinned' ? pin.digest : '']);
-    return [route, Object.fromEntries(digests)];
+    return [route, Object.fromEntries(digests) as Record<string, string>] as const;
   });
   return { mode, routes: Object.fromEntries(entries) };
 }

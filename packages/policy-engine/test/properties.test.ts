@@ -51,7 +51,7 @@ const condition: fc.Arbitrary<Condition> = fc
       fc.constant({ absent: true }),
     ),
   )
-  .map(([argument, operator]) => ({ argument, ...operator }) as Condition);
+  .map(([argument, operator]) => ({ argument, ...operator }));
 const seen = fc.option(
   fc.oneof(
     fc.constant('any' as const),

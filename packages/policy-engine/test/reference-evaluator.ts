@@ -88,10 +88,10 @@ function meets({ argument, ...rest }: Condition, seen: SeenArguments | 'any' | u
     case 'at_least':
       return typeof value === 'number' && value - Number(operand) >= 0;
     case 'starts_with':
-      return typeof value === 'string' && value.indexOf(String(operand)) === 0;
+      return typeof value === 'string' && typeof operand === 'string' && value.indexOf(operand) === 0;
     case 'within':
       return typeof value === 'string' && /^\/(?!\/)/.test(value) && !/\\|(^|\/)\.\.(\/|$)/.test(value)
-        ? `${posix.normalize(value)}/`.replaceAll('//', '/').startsWith(`${String(operand)}/`)
+        ? `${posix.normalize(value)}/`.replaceAll('//', '/').startsWith(`${operand as string}/`)
         : false;
     default:
       return false;

@@ -7,6 +7,7 @@ const before = json({
   description: 'Reads a file.',
   inputSchema: { type: 'object', properties: { path: { type: 'string' } }, required: ['path'] },
 });
+const parsed = JSON.parse(before) as object;
 
 test('the smallest parts that differ, what it says of itself first', () => {
   const after = json({
@@ -29,8 +30,8 @@ test('the smallest parts that differ, what it says of itself first', () => {
 
 test.each([
   ['the same', before],
-  ['another order', json({ ...JSON.parse(before), name: 'read' })],
-  ['what is not pinned', json({ ...JSON.parse(before), _meta: { a: 1 }, icons: [] })],
+  ['another order', json({ ...parsed, name: 'read' })],
+  ['what is not pinned', json({ ...parsed, _meta: { a: 1 }, icons: [] })],
 ])('nothing is different: %s', (_what, after) => {
   expect(definitionChanges(before, after)).toEqual([]);
 });

@@ -5,7 +5,6 @@ import {
   PolicyEngine,
   buildBundle,
   verifyBundle,
-  type Permission,
   type RoleTable,
   type ToolPin,
   type ToolPinning,
@@ -75,10 +74,7 @@ function evaluator(engine: PolicyEngine): Evaluate {
 
 function roleTable(state: PolicyState): RoleTable {
   return Object.fromEntries(
-    [...state.roles.values()].map(({ name, inherits, permissions }) => [
-      name,
-      { inherits, permissions: permissions as readonly Permission[] },
-    ]),
+    [...state.roles.values()].map(({ name, inherits, permissions }) => [name, { inherits, permissions }]),
   );
 }
 
