@@ -18,6 +18,7 @@ export const modelContextConfig = object({
   servers: serversSchema,
 });
 
+export type { WrittenServer };
 export type ModelContextConfig = Infer<typeof modelContextConfig>;
 export type ServersConfig = Readonly<Record<string, ReturnType<typeof serverConfigOf>>>;
 

@@ -1,5 +1,5 @@
 /** What stands in a gateway's own file, again: quantities get their units back, paths are absolute by now. */
-import type { WrittenServer } from '@sallyport/gateway/servers';
+import type { WrittenServer } from '../model-context.ts';
 import type { WrittenRoute } from '../config.ts';
 
 /** Keys whose numbers are milliseconds, and those whose numbers are bytes. */
