@@ -28,9 +28,8 @@ const child = (...args: readonly string[]): UpstreamConfig => ({
   command: process.execPath,
   args,
 });
-const EVERYTHING = createRequire(import.meta.url).resolve(
-  '@modelcontextprotocol/server-everything/dist/index.js',
-);
+const require = createRequire(import.meta.url);
+const EVERYTHING = require.resolve('@modelcontextprotocol/server-everything/dist/index.js');
 
 type Opened = AsyncDisposable & { readonly upstream: Upstream; readonly held: Stage };
 

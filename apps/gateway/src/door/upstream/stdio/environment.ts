@@ -56,10 +56,9 @@ export async function launchOf(
   };
   const program = findCommand(command, given.PATH);
   if (program === undefined) throw new TypeError(`${command} is no program that can be run`);
-  const [file = program, ...before] = [...guard, program];
+  const [file, ...before] = guard;
   return {
-    file,
-    args: [...before, ...args],
+    ...(file === undefined ? { file: program, args } : { file, args: [...before, program, ...args] }),
     cwd: config.cwd ?? home,
     env: given,
   };
