@@ -79,7 +79,7 @@ describe('ready', () => {
     expect((await get(home.ports.https, '/metrics', ca)).body).toMatch(/^# TYPE sallyport_/mu);
   });
 
-  test('nothing listens but the six ports, on loopback', async () => {
+  test('nothing listens but the seven ports, on loopback', async () => {
     const listeners = await listenersOf(system.pid);
     expect(listeners.map(({ port }) => port).toSorted((a, b) => a - b)).toEqual(Object.values(home.ports));
     expect(listeners.filter(({ isLoopback }) => !isLoopback)).toEqual([]);
@@ -174,7 +174,8 @@ describe('a file of messages to an HTTP upstream', () => {
     await writeFile(file, `${lines.join('\n')}\n`);
     const sent = await runProcess(home, ['send', 'orders', '--file', file, '--as', 'alice']);
     expect(sent.code, sent.err).toBe(0);
-    expect(sent.err).toMatch(/ done/u);
+    // Elsewhere than on a terminal a line every five seconds.
+    if (sent.tookMs > 7_000) expect(sent.err).toMatch(/ done/u);
     expect(`${sent.out}${sent.err}`).toMatch(/succeeded +10,000/u);
     const perSecond = Math.round((MESSAGES * 1000) / sent.tookMs);
     console.log(`10,000 messages to an HTTP upstream: ${Math.round(sent.tookMs)} ms, ${perSecond}/s`);
@@ -268,9 +269,14 @@ describe('keys', () => {
   test('every key can be rotated, and everything goes on', async () => {
     const names = new Set((await sallyport('keys', 'list', '--json')).json().map(({ name }) => String(name)));
     expect([...names].toSorted()).toEqual([
+      'access-token-eddsa',
+      'access-token-es256',
       'audit-checkpoint',
+      'auth/oauth',
+      'auth/password',
       'auth/psk',
       'channel/session',
+      'gateway/handle',
       'policy-bundle',
       'session-binding',
     ]);
@@ -289,6 +295,7 @@ describe('keys', () => {
       expect((await sallyport('send', 'echo', '{}')).code, name).toBe(0);
       expect((await sallyport('send', 'echo', '{}', '--psk', 'batch')).code, name).toBe(0);
       expect((await sallyport('policy', 'bind', 'user:alice', 'guest')).code, name).toBe(0);
+      expect((await sallyport('token', '--as', 'alice', '--json')).code, name).toBe(0);
     }
     const verified = await sallyport('audit', 'verify', '--json');
     expect([verified.code, verified.err]).toEqual([0, '']);
