@@ -27,7 +27,7 @@ import { authenticator } from './tokens/authenticate.ts';
 import { proofVerifier } from './tokens/dpop.ts';
 import { followTokenKeys } from './tokens/keys.ts';
 import { proofNonces } from './tokens/nonces.ts';
-import { DEFAULT_PATH } from './upstream/files.ts';
+import { gatewayPath } from './upstream/files.ts';
 import { openUpstream, upstreamMeters } from './upstream/index.ts';
 
 type KeyCalls = Pick<ServiceCalls<typeof keyv1.KeyService>, 'listPublicKeys' | 'generateDataKey' | 'decrypt'>;
@@ -60,7 +60,7 @@ export async function openDoorServers(
       randomBytes,
       log,
       meter: meters.of(route),
-      path: config.path ?? DEFAULT_PATH,
+      path: config.path ?? gatewayPath(),
       workFolder: config.workDirectory ?? join(parts.bundleDirectory, 'servers'),
     };
     if (server.kind === 'channel') {

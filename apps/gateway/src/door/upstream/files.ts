@@ -8,7 +8,10 @@ import type { UpstreamConfig } from './config.ts';
 
 export const HINT = 'See "Servers of the Model Context Protocol" in the README of the gateway.';
 /** Of a gateway that was given none (POSIX, `confstr(_CS_PATH)` and what Debian has). */
-export const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin';
+const DEFAULT_PATH = '/usr/local/bin:/usr/bin:/bin';
+
+/** The gateway's own: what `--check-config` finds is what is run. */
+export const gatewayPath = (): string => process.env['PATH'] ?? DEFAULT_PATH;
 
 /** The program that would be run; undefined when there is none. `path` as in PATH. */
 export function findCommand(command: string, path: string): string | undefined {
@@ -23,7 +26,7 @@ export function findCommand(command: string, path: string): string | undefined {
 }
 
 /** No complaint holds anything of a secret. */
-export function serverFileProblems(server: UpstreamConfig, gatewayPath: string): readonly Complaint[] {
+export function serverFileProblems(server: UpstreamConfig, path: string): readonly Complaint[] {
   if (server.kind === 'http') {
     const { url, certFile, keyFile, credential } = server;
     return routeFileProblems({
@@ -35,7 +38,7 @@ export function serverFileProblems(server: UpstreamConfig, gatewayPath: string):
   }
   const { command, env = {}, envFiles = {}, cwd } = server;
   const complaints: Complaint[] = [];
-  if (findCommand(command, env['PATH'] ?? gatewayPath) === undefined)
+  if (findCommand(command, env['PATH'] ?? path) === undefined)
     complaints.push({ key: ['command'], what: 'names no program that can be run', hint: HINT });
   if (cwd !== undefined && !isFolder(cwd))
     complaints.push({ key: ['cwd'], what: 'names no folder', hint: HINT });

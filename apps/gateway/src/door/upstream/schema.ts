@@ -27,7 +27,7 @@ import {
   type ChannelUpstreamConfig,
   type UpstreamConfig,
 } from './config.ts';
-import { DEFAULT_PATH, HINT, serverFileProblems } from './files.ts';
+import { gatewayPath, HINT, serverFileProblems } from './files.ts';
 
 const range = ([min, max]: readonly [number, number]) => ({ min, max });
 const { windowMs, openMs, minCalls } = ROUTE_BOUNDS.breaker;
@@ -100,7 +100,7 @@ export const serverSchema = checked(kinds, (written) => {
     return { key: keyOf(key), what, hint: HINT };
   });
   if (problems.length > 0 || server.kind === 'channel') return problems;
-  return serverFileProblems(server, process.env['PATH'] ?? DEFAULT_PATH);
+  return serverFileProblems(server, gatewayPath());
 });
 
 /** By route name. */
