@@ -34,6 +34,7 @@ export function channelUpstream(
     maxMessageBytes: DEFAULTS.maxMessageBytes,
     maxExchangeBytes: DEFAULTS.maxExchangeBytes,
     requestIdleMs: DEFAULTS.requestIdleMs,
+    startTimeoutMs: DEFAULTS.startTimeoutMs,
     idleEndMs: DEFAULTS.idleEndMs,
     onMalformed(_line, why) {
       meter.malformed();
