@@ -19,29 +19,41 @@ export const prefixed = ({ route, name }: Owned): string => {
   return `${whole.slice(0, MAX_NAME_LENGTH - mark.length)}${mark}`;
 };
 
-/** The public name of each, in the order given (the configured one); undefined: no name is left for it. */
-export function publicNames(all: readonly Owned[]): readonly (string | undefined)[] {
+/**
+ * The public name of each, in the order given (the configured one); undefined: no name is left for it. `routes`: all that there
+ * are, also those of which nothing is known now: what begins with another's prefix is never taken for that one's.
+ */
+export function publicNames(
+  all: readonly Owned[],
+  routes: readonly string[] = [...new Set(all.map(({ route }) => route))],
+): readonly (string | undefined)[] {
+  const users = new Map<string, Set<number>>();
   const isPrefixed = all.map(() => false);
-  const nameAt = (at: number): string => {
-    const one = all[at] as Owned;
-    return isPrefixed[at] === true ? prefixed(one) : one.name;
+  const names = all.map(({ name }) => name);
+  const open: string[] = [];
+  const use = (at: number, name: string): void => {
+    const same = users.get(name) ?? new Set();
+    users.set(name, same.add(at));
+    if (same.size > 1) open.push(name);
   };
-  for (let isSettled = false; !isSettled;) {
-    isSettled = true;
-    const users = new Map<string, number[]>();
-    for (const at of all.keys()) users.set(nameAt(at), [...(users.get(nameAt(at)) ?? []), at]);
-    for (const same of users.values()) {
-      if (same.length === 1) continue;
-      for (const at of same) {
-        if (isPrefixed[at] === true) continue;
-        isPrefixed[at] = true;
-        isSettled = false;
-      }
-    }
-  }
+  const prefix = (at: number): void => {
+    const one = all[at];
+    if (one === undefined || isPrefixed[at] === true) return;
+    isPrefixed[at] = true;
+    names[at] = prefixed(one);
+    use(at, prefixed(one));
+  };
+  for (const [at, { name }] of all.entries()) use(at, name);
+  for (const [at, { route, name }] of all.entries())
+    if (name.includes('__') && routes.some((other) => other !== route && name.startsWith(`${other}__`)))
+      prefix(at);
+  // Each is prefixed once, so that this ends however servers choose their names. What has given up a name still counts as one
+  // that it collided with.
+  for (let name = open.pop(); name !== undefined; name = open.pop())
+    for (const at of users.get(name) ?? []) prefix(at);
+
   const taken = new Set<string>();
-  return [...all.keys()].map((at) => {
-    const name = nameAt(at);
+  return names.map((name) => {
     if (taken.has(name)) return undefined;
     taken.add(name);
     return name;

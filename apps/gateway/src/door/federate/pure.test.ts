@@ -25,12 +25,32 @@ describe('public names', () => {
       ['a__b__c', 'x__b__c', undefined, 'x__c'],
     ],
     [
+      'are not taken over before they are needed: what begins with the prefix of another',
+      ['good/echo', 'evil/good__echo', 'evil/good__gone', 'evil/evil__x', 'good/a__b'],
+      ['echo', 'evil__good__echo', 'evil__good__gone', 'evil__x', 'a__b'],
+    ],
+    [
       'are those of a member of every object, too',
       ['a/constructor', 'b/__proto__'],
       ['constructor', '__proto__'],
     ],
   ])('%s', (_, all, expected) => {
     expect(publicNames(owned(...all))).toStrictEqual(expected);
+  });
+
+  it('count routes of which nothing is known', () => {
+    expect(publicNames(owned('evil/good__echo'), ['good', 'evil'])).toStrictEqual(['evil__good__echo']);
+  });
+  it('are found in time where each collides with the next', () => {
+    const chain: Owned[] = [{ route: 'good', name: 'echo' }];
+    for (let name = 'echo', at = 0; at < 10_000; at += 1) {
+      chain.push({ route: 'evil', name });
+      name = prefixed({ route: 'evil', name });
+    }
+    const start = performance.now();
+    const names = publicNames(chain);
+    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(names[0]).toBe('good__echo');
   });
 
   const name = fc.stringMatching(/^[ab_]{1,5}$/);
