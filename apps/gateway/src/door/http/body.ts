@@ -6,6 +6,8 @@ export type BodyBounds = {
   readonly deadlineMs: number;
   /** Room for so many bytes more; false = there is none now. */
   readonly hold: (bytes: number) => boolean;
+  /** Aborts when its sender may not go on. */
+  readonly signal?: AbortSignal;
 };
 
 export type Body = Uint8Array | 'too_large' | 'slow' | 'busy' | 'gone';
@@ -18,10 +20,12 @@ export function readBody(request: IncomingMessage, bounds: BodyBounds): Promise<
     const chunks: Buffer[] = [];
     let length = 0;
     const timer = setTimeout(() => finish('slow'), bounds.deadlineMs);
+    const onAbort = (): void => finish('gone');
 
     function finish(body: Body): void {
       clearTimeout(timer);
       request.off('data', onData).off('end', onEnd).off('close', onClose);
+      bounds.signal?.removeEventListener('abort', onAbort);
       request.pause();
       resolve(body);
     }
@@ -35,6 +39,7 @@ export function readBody(request: IncomingMessage, bounds: BodyBounds): Promise<
       finish(chunks.length === 1 ? (chunks[0] ?? Buffer.alloc(0)) : Buffer.concat(chunks, length));
     const onClose = (): void => finish('gone');
 
+    bounds.signal?.addEventListener('abort', onAbort);
     request
       .on('data', onData)
       .on('end', onEnd)

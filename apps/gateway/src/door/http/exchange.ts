@@ -7,7 +7,7 @@ import { resourceOf, SCOPES, type Resource } from '../tokens/resource.ts';
 import { answerChallenge, answerError, answerProblem } from './answers.ts';
 import { readBody } from './body.ts';
 import type { HostRules } from './hosts.ts';
-import type { LiveExchanges } from './live.ts';
+import { REVOKED, type LiveExchanges } from './live.ts';
 import { kindOf, type DoorMetrics, type RequestKind } from './measure.ts';
 import { accepts, isJson, receive, revisionOfHead, type Received, type RefusedMessage } from './message.ts';
 import type { Place } from './places.ts';
@@ -142,11 +142,8 @@ export function createExchanges(ports: ExchangePorts): (incoming: Incoming) => P
       return answerProblem(response, 415, `Messages are ${JSON_TYPE} in UTF-8, not compressed.`);
     if (!accepts(headers.accept, JSON_TYPE) || !accepts(headers.accept, EVENTS))
       return answerProblem(response, 406, `Accept both ${JSON_TYPE} and ${EVENTS}.`);
-    const body = await readBody(request, {
-      maxBytes: ports.maxBodyBytes,
-      deadlineMs: ports.bodyDeadlineMs,
-      hold: incoming.place.hold,
-    });
+    const body = await bodyOf(incoming, known);
+    if (body === undefined) return;
     if (typeof body === 'string') return answerUnread(response, body);
     const received = receive(headers, body);
     if ('code' in received) return refuseMessage(response, received);
@@ -158,6 +155,29 @@ export function createExchanges(ports: ExchangePorts): (incoming: Incoming) => P
     const sessionId = sessionOf(request, revision);
     if (sessionId === 'malformed') return answerProblem(response, 400, 'Mcp-Session-Id is not one of ours.');
     await converse(incoming, { ...known, progress, received, sessionId });
+  }
+
+  /** What was found of its sender has to hold when the last byte is there. Undefined: it does not, and the request is answered. */
+  async function bodyOf(
+    { request, response, place, peerAddress }: Incoming,
+    { caller, resource }: Known,
+  ): Promise<Awaited<ReturnType<typeof readBody>> | undefined> {
+    const { sessionId, notAfterMs } = caller;
+    using reading = ports.live.add({ sessionId, notAfterMs: notAfterMs + GRACE_MS, isWaiting: false });
+    const { signal } = reading;
+    const bounds = { maxBytes: ports.maxBodyBytes, deadlineMs: ports.bodyDeadlineMs };
+    const body = await readBody(request, { ...bounds, hold: place.hold, signal });
+    if (!signal.aborted) return body;
+    if (signal.reason !== REVOKED) {
+      answerProblem(response, 503, 'This request was not read to its end. Nothing happened; try again.');
+      return undefined;
+    }
+    metrics.tokenRefused('revoked');
+    ports.countRefused(peerAddress, 'revoked');
+    const description = 'The access token is not good.';
+    const challenge = { resource, allowsBearer: ports.allowsBearer, scheme: undefined, description };
+    answerChallenge(response, 401, description, { ...challenge, error: 'invalid_token' });
+    return undefined;
   }
 
   async function withoutBody(

@@ -57,8 +57,10 @@ const KEEP_ALIVE_MS = 15_000;
 const BODY_DEADLINE_MS = 10_000;
 /** For bodies of all requests together. */
 const MAX_HELD_BYTES = 128 * 1024 * 1024;
-/** What one principal may have of the places. */
+/** What one principal may have of the places and of the bytes: one of so many. */
 const SHARE = 4;
+/** No principal's name: theirs follow a tenant and a space. */
+const AUTHORIZATION_SERVER = 'authorization-server';
 /** For connections that wait for their next request, and for probes. */
 const IDLE_CONNECTIONS = 4_096;
 /** For what is under way at shutdown. */
@@ -67,10 +69,12 @@ const DRAIN_MS = 5_000;
 export function createDoorHttp(ports: DoorHttpPorts): DoorHttp {
   const { publicOrigin, issuer, allowsBearer, maxConcurrent, now, forward } = ports;
   const hosts = hostRules(ports);
+  const maxBytes = Math.max(MAX_HELD_BYTES, SHARE * ports.maxBodyBytes);
   const places: Places = createPlaces({
     maxExchanges: maxConcurrent,
     maxOfPrincipal: Math.max(1, Math.ceil(maxConcurrent / SHARE)),
-    maxBytes: Math.max(MAX_HELD_BYTES, ports.maxBodyBytes),
+    maxBytes,
+    maxBytesOfPrincipal: maxBytes / SHARE,
   });
   const metrics = ports.metrics({ underWay: () => places.taken });
   const live: LiveExchanges = liveExchanges(now);
@@ -109,6 +113,8 @@ export function createDoorHttp(ports: DoorHttpPorts): DoorHttp {
       const taken = isStopping ? undefined : places.take();
       if (taken === undefined) return shed(response);
       using _place = { [Symbol.dispose]: () => taken.leave() };
+      // Of nobody known: together they have one share, so that the door stays open to those who are.
+      if (!taken.belongTo(AUTHORIZATION_SERVER)) return shed(response);
       return await forward(request, response, taken);
     }
     if (place?.kind !== 'door') return refuse(404, 'path', 'There is nothing here. The door is at /mcp.');

@@ -1,5 +1,8 @@
 /** What is under way, by the session that it belongs to: it ends with its token, with its session, and with the gateway. */
 
+/** Why a signal aborts, when it is because somebody revoked the session. */
+export const REVOKED = new DOMException('The session was revoked.', 'AbortError');
+
 export type Live = Disposable & {
   readonly signal: AbortSignal;
   end(): void;
@@ -45,7 +48,7 @@ export function liveExchanges(now: () => number): LiveExchanges {
       };
     },
     endSession(sessionId) {
-      for (const { abort } of bySession.get(sessionId) ?? []) abort.abort();
+      for (const { abort } of bySession.get(sessionId) ?? []) abort.abort(REVOKED);
     },
     endWaiting: () => endWhere(({ isWaiting }) => isWaiting),
     endAll: () => endWhere(() => true),

@@ -1,5 +1,5 @@
 /**
- * What may be under way at the HTTPS face at once: exchanges, those of one principal, and bytes of bodies that are held.
+ * What may be under way at the HTTPS face at once: exchanges and bytes of bodies that are held, of all and of one principal.
  * Whoever comes when there is no room is told to come again; nothing waits in a queue.
  */
 
@@ -9,6 +9,8 @@ export type PlaceLimits = {
   readonly maxOfPrincipal: number;
   /** Of bodies, from their first byte until their exchange ends. */
   readonly maxBytes: number;
+  /** Of those of one principal. */
+  readonly maxBytesOfPrincipal: number;
 };
 
 export type Place = {
@@ -28,16 +30,10 @@ export type Places = {
 };
 
 export function createPlaces(limits: PlaceLimits): Places {
-  const ofPrincipal = new Map<string, number>();
+  const ofPrincipal = new Map<string, { places: number; bytes: number }>();
   let waiting: (() => void)[] = [];
   let taken = 0;
   let heldBytes = 0;
-
-  function leavePrincipal(principal: string): void {
-    const left = (ofPrincipal.get(principal) ?? 1) - 1;
-    if (left > 0) ofPrincipal.set(principal, left);
-    else ofPrincipal.delete(principal);
-  }
 
   return {
     get taken() {
@@ -47,18 +43,25 @@ export function createPlaces(limits: PlaceLimits): Places {
       if (taken >= limits.maxExchanges) return undefined;
       taken += 1;
       let owner: string | undefined;
+      let share: { places: number; bytes: number } | undefined;
       let bytes = 0;
       let isLeft = false;
       return {
         belongTo(principal) {
-          const own = ofPrincipal.get(principal) ?? 0;
-          if (own >= limits.maxOfPrincipal) return false;
-          ofPrincipal.set(principal, own + 1);
+          const own = ofPrincipal.get(principal) ?? { places: 0, bytes: 0 };
+          if (own.places >= limits.maxOfPrincipal) return false;
+          own.places += 1;
+          ofPrincipal.set(principal, own);
           owner = principal;
+          share = own;
           return true;
         },
         hold(more) {
           if (heldBytes + more > limits.maxBytes) return false;
+          if (share !== undefined) {
+            if (share.bytes + more > limits.maxBytesOfPrincipal) return false;
+            share.bytes += more;
+          }
           heldBytes += more;
           bytes += more;
           return true;
@@ -68,7 +71,11 @@ export function createPlaces(limits: PlaceLimits): Places {
           isLeft = true;
           taken -= 1;
           heldBytes -= bytes;
-          if (owner !== undefined) leavePrincipal(owner);
+          if (owner !== undefined && share !== undefined) {
+            share.places -= 1;
+            share.bytes -= bytes;
+            if (share.places === 0) ofPrincipal.delete(owner);
+          }
           if (taken > 0) return;
           for (const tell of waiting) tell();
           waiting = [];

@@ -79,7 +79,7 @@ describe('many at once', () => {
 });
 
 describe('places', () => {
-  const limits = { maxExchanges: 2, maxOfPrincipal: 1, maxBytes: 100 };
+  const limits = { maxExchanges: 2, maxOfPrincipal: 1, maxBytes: 100, maxBytesOfPrincipal: 80 };
   test('are counted, and freed once', async () => {
     const places = createPlaces(limits);
     const [first, second] = [places.take(), places.take()];
