@@ -12,7 +12,7 @@ import {
 import type { Call } from '../ports.ts';
 import { prefixed, publicNames, type Owned } from './names.ts';
 import type { FederateLimits, FederatePorts } from './ports.ts';
-import { askAll, resultOf, type Reach } from './reach.ts';
+import { askAll, resultOf, within, type Reach, type SlowRoutes } from './reach.ts';
 import { couldComeFrom } from './uri-template.ts';
 
 export type ListMethod = 'tools/list' | 'prompts/list' | 'resources/list' | 'resources/templates/list';
@@ -52,13 +52,19 @@ export type Directory = {
 type Known = {
   /** Keys by route, also of servers that failed since: their names still count as taken. */
   readonly keys: Map<string, readonly string[]>;
-  askedAtMs: number;
+  readonly askedAtMs: number;
+  /** A server says that its list is another now. */
+  isChanged: boolean;
 };
 
 /** A name that nobody has makes lists be asked for at most so often. */
 const MISS_MS = 1_000;
 
-export function createDirectory(ports: FederatePorts, limits: FederateLimits): Directory {
+export function createDirectory(
+  ports: FederatePorts,
+  limits: FederateLimits,
+  slow: SlowRoutes = new Map(),
+): Directory {
   const known = new Map<ListMethod, Known>();
 
   /** Public names by what they lead to, for one set of keys: looked up at every call, made once. */
@@ -94,6 +100,7 @@ export function createDirectory(ports: FederatePorts, limits: FederateLimits): D
     const answers = await askAll(reach, call, method, (route, signal) => all(reach, route, method, signal), {
       ports,
       limits,
+      slow,
     });
     const byRoute = new Map(answers.map(({ route, answer }) => [route, answer]));
     const keys = new Map<string, readonly string[]>();
@@ -109,17 +116,21 @@ export function createDirectory(ports: FederatePorts, limits: FederateLimits): D
         entries.push({ owned: { route, name }, item: items?.[at] });
       }
     }
-    known.set(method, { keys, askedAtMs: ports.now() });
-    return { items: merged(method, entries), parts: answers.map(({ answer }) => answer.first) };
+    known.set(method, { keys, askedAtMs: ports.now(), isChanged: false });
+    return { items: merged(method, reach.routes, entries), parts: answers.map(({ answer }) => answer.first) };
   }
 
   const merged = (
     method: ListMethod,
+    routes: readonly string[],
     entries: readonly { readonly owned: Owned; readonly item: JsonObject | undefined }[],
   ): readonly JsonObject[] => {
     const isNamed = LISTS[method].key === 'name';
     const names = isNamed
-      ? publicNames(entries.map(({ owned }) => owned))
+      ? publicNames(
+          entries.map(({ owned }) => owned),
+          routes,
+        )
       : entries.map(({ owned }) => owned.name);
     const taken = new Set<string>();
     return entries.flatMap(({ item }, at) => {
@@ -130,19 +141,44 @@ export function createDirectory(ports: FederatePorts, limits: FederateLimits): D
     });
   };
 
-  /** Keys by route, asked for where they are not known or too old; `isMissing` asks again what is known but lacks something. */
+  /** One at a time for each list: who needs the same waits for the same. */
+  const asking = new Map<ListMethod, Promise<unknown>>();
+  async function asked(call: Call, reach: Reach, method: ListMethod): Promise<void> {
+    // It outlives the call that needed it first; every server has its deadline.
+    const { signal: _, ...own } = call;
+    const running =
+      asking.get(method) ??
+      list({ ...own, signal: new AbortController().signal }, reach, method).finally(() =>
+        asking.delete(method),
+      );
+    asking.set(method, running);
+    // Every server's own deadline comes first.
+    using waiting = within(call, 2 * limits.listDeadlineMs, ports);
+    await Promise.race([running, waiting.late]).catch((error: unknown) => {
+      if (call.signal.aborted) throw error;
+    });
+  }
+
+  /**
+   * Keys by route. What is not known, or `isMissing` something, is asked for and waited for. What is only old is asked for while the
+   * call goes on: a server that hangs, or that says all the time that its list has changed, must not slow calls of another.
+   */
   async function keysOf(
     call: Call,
     reach: Reach,
     method: ListMethod,
     isMissing: (keys: Known['keys']) => boolean,
   ) {
-    const now = ports.now();
     const held = known.get(method);
-    const age = held === undefined ? Infinity : now - held.askedAtMs;
-    if (held !== undefined && age < limits.directoryMs && (!isMissing(held.keys) || age < MISS_MS))
-      return held.keys;
-    await list(call, reach, method);
+    const age = held === undefined ? Infinity : ports.now() - held.askedAtMs;
+    const isOld = held === undefined || held.isChanged || age >= limits.directoryMs;
+    const lacks = held === undefined || isMissing(held.keys);
+    const isAskedAgain = held === undefined || ((isOld || lacks) && age >= MISS_MS);
+    if (isAskedAgain) {
+      const answered = asked(call, reach, method);
+      if (lacks) await answered;
+      else answered.catch(() => undefined);
+    }
     return known.get(method)?.keys ?? new Map<string, readonly string[]>();
   }
 
@@ -192,7 +228,7 @@ export function createDirectory(ports: FederatePorts, limits: FederateLimits): D
       return holder(keys, reach, isIt);
     },
     changed() {
-      for (const held of known.values()) held.askedAtMs = -Infinity;
+      for (const held of known.values()) held.isChanged = true;
     },
   };
 }
@@ -201,7 +237,7 @@ function ownersOf(keys: Known['keys'], routes: readonly string[]): ReadonlyMap<s
   const every = routes.flatMap((route) => (keys.get(route) ?? []).map((name): Owned => ({ route, name })));
   // Always reachable by the long name as well; a name that is really used goes first.
   const owners = new Map(every.map((owned) => [prefixed(owned), owned]));
-  for (const [at, name] of publicNames(every).entries()) {
+  for (const [at, name] of publicNames(every, routes).entries()) {
     const owned = every[at];
     if (name !== undefined && owned !== undefined) owners.set(name, owned);
   }

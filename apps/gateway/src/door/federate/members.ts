@@ -18,13 +18,14 @@ import { answer, refusal } from '../translate/exchanges.ts';
 import { createDirectory, LISTS, type Directory, type ListMethod } from './directory.ts';
 import { capabilitiesOf, completeResult, instructionsOf, unionOf } from './merge.ts';
 import { FEDERATE_LIMITS, type FederateLimits, type FederatePorts } from './ports.ts';
-import type { Answered, Reach } from './reach.ts';
+import type { Answered, Reach, SlowRoutes } from './reach.ts';
 import { routed } from './routed.ts';
 
 export type Members = {
   readonly servers: ReadonlyMap<string, ModelContextServer>;
   readonly ports: FederatePorts;
   readonly limits: FederateLimits;
+  readonly slow: SlowRoutes;
   /** Routes that the caller may use, in configured order. */
   routesOf(caller: Caller): Promise<readonly string[]>;
   directoryOf(call: Call): Directory;
@@ -40,6 +41,7 @@ export function createMembers(
 ): Members {
   const limits = { ...FEDERATE_LIMITS, ...ports.limits };
   const directories = new Map<string, Directory>();
+  const slow: SlowRoutes = new Map();
 
   const routesOf = async (caller: Caller): Promise<readonly string[]> => {
     const all = [...servers.keys()];
@@ -56,7 +58,7 @@ export function createMembers(
       [...scopes].toSorted(),
       eraOf(call.revision),
     ]);
-    const directory = directories.get(key) ?? createDirectory(ports, limits);
+    const directory = directories.get(key) ?? createDirectory(ports, limits, slow);
     directories.delete(key);
     directories.set(key, directory);
     if (directories.size > limits.maxDirectories)
@@ -93,7 +95,7 @@ export function createMembers(
     return exchange;
   }
 
-  return { servers, ports, limits, routesOf, directoryOf, list, passOn };
+  return { servers, ports, limits, slow, routesOf, directoryOf, list, passOn };
 }
 
 /** What servers say about themselves, together. */

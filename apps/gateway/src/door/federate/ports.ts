@@ -26,6 +26,9 @@ export const FEDERATED_ROUTE = '*';
 export type FederateLimits = {
   /** For one server's part of a list, `initialize` or `server/discover`, all of its pages together. */
   readonly listDeadlineMs: number;
+  /** For one that took longer than that, so long. */
+  readonly slowDeadlineMs: number;
+  readonly slowForMs: number;
   /** Of one server's list. */
   readonly maxPages: number;
   readonly maxItems: number;
@@ -42,6 +45,8 @@ export type FederateLimits = {
 
 export const FEDERATE_LIMITS: FederateLimits = {
   listDeadlineMs: 3_000,
+  slowDeadlineMs: 250,
+  slowForMs: 30_000,
   maxPages: 100,
   maxItems: 10_000,
   directoryMs: 5 * 60_000,

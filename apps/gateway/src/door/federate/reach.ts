@@ -46,23 +46,33 @@ export const within = (
   };
 };
 
+/** Until when a route that was too slow is waited for less: everybody would wait for it, each time. */
+export type SlowRoutes = Map<string, number>;
+export type Asking = {
+  readonly ports: FederatePorts;
+  readonly limits: FederateLimits;
+  readonly slow: SlowRoutes;
+};
+
 /** Asks every route at the same time; one that fails, is slow or refuses is not among the answers. Reports but for refusals. */
 export async function askAll<T>(
   reach: Reach,
   call: Pick<Call, 'signal'>,
   method: string,
   ask: (route: string, signal: AbortSignal) => Promise<T>,
-  { ports, limits }: { readonly ports: FederatePorts; readonly limits: FederateLimits },
+  { ports, limits, slow }: Asking,
 ): Promise<readonly { readonly route: string; readonly answer: T }[]> {
   const answers = await Promise.all(
     reach.routes.map(async (route) => {
-      using deadline = within(call, limits.listDeadlineMs, ports);
+      const isSlow = ports.now() < (slow.get(route) ?? -Infinity);
+      using deadline = within(call, isSlow ? limits.slowDeadlineMs : limits.listDeadlineMs, ports);
       deadline.late.catch(() => undefined);
       try {
         return [{ route, answer: await Promise.race([ask(route, deadline.signal), deadline.late]) }];
       } catch (cause) {
         const isExpected = cause instanceof Refusal && NO_PART.has(cause.response.error.code);
         if (!isExpected && !call.signal.aborted) {
+          if (deadline.signal.aborted && !isSlow) slow.set(route, ports.now() + limits.slowForMs);
           ports.leftOut({ route, method, cause });
         }
         return [];

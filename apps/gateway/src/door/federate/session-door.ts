@@ -24,7 +24,7 @@ import { isList } from './directory.ts';
 import { memberSessions, type MemberSessions } from './member-sessions.ts';
 import { answeredBy, merged, type Follow, type Members } from './members.ts';
 import { FEDERATED_ROUTE } from './ports.ts';
-import { askAll, type Reach } from './reach.ts';
+import { askAll, within, type Reach } from './reach.ts';
 import { together } from './streams.ts';
 
 const LATEST_SESSION_REVISION: Revision = '2025-11-25';
@@ -186,7 +186,18 @@ export function sessionDoor(door: Members): ModelContextServer & Disposable {
     const isCancel = message.method === 'notifications/cancelled';
     const at = typeof id === 'string' || typeof id === 'number' ? own.underWay.get(id) : undefined;
     const routes = isCancel ? (at === undefined ? [] : [at]) : own.opened;
-    await Promise.allSettled(routes.map(async (route) => leave(await own.send(route, call, message))));
+    await told(routes, call, message, own);
+  }
+
+  /** All at the same time; one that hangs is not waited for longer than for a list. */
+  async function told(routes: readonly string[], call: Call, message: Message, own: MemberSessions) {
+    await Promise.allSettled(
+      routes.map(async (route) => {
+        using deadline = within(call, limits.listDeadlineMs, ports);
+        const telling = own.send(route, { ...call, signal: deadline.signal }, message).then(leave);
+        return Promise.race([telling, deadline.late]);
+      }),
+    );
   }
 
   async function setLevel(
@@ -199,7 +210,7 @@ export function sessionDoor(door: Members): ModelContextServer & Disposable {
     if (severityOf(level) === undefined)
       return refusal(request.id, INVALID_PARAMS, '`level` is no log level.');
     session.logLevel = level;
-    await Promise.allSettled(own.opened.map(async (route) => leave(await own.send(route, call, request))));
+    await told(own.opened, call, request, own);
     return answer(resultResponse(request.id, {}));
   }
 

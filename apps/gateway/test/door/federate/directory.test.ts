@@ -13,6 +13,8 @@ type Content = {
   resourceTemplates?: JsonObject[];
   fails?: Error;
   pages?: number;
+  /** Lists are never answered. */
+  hangs?: boolean;
 };
 
 const stage = (contents: Record<string, Content>, limits: object = {}) => {
@@ -20,7 +22,8 @@ const stage = (contents: Record<string, Content>, limits: object = {}) => {
   const leftOut: LeftOut[] = [];
   const servers = new Map(
     Object.entries(contents).map(([route, content]) => {
-      const answer = (request: Request): Exchange => {
+      const answer = (request: Request): Exchange | Promise<Exchange> => {
+        if (content.hangs === true && request.method.endsWith('/list')) return new Promise(() => undefined);
         if (content.fails !== undefined) throw content.fails;
         const name = {
           'tools/list': 'tools',
@@ -54,7 +57,7 @@ const stage = (contents: Record<string, Content>, limits: object = {}) => {
     implementation,
     handles: { seal: async ({ value }) => value, open: async ({ sealed }) => sealed },
     leftOut: (report) => void leftOut.push(report),
-    limits: { listDeadlineMs: 100, ...limits },
+    limits: { listDeadlineMs: 100, slowDeadlineMs: 10, ...limits },
   });
   const names = async (): Promise<unknown> => {
     const response = await last(await door.send(statelessCall({ method: 'tools/list' })));
@@ -80,6 +83,42 @@ const stage = (contents: Record<string, Content>, limits: object = {}) => {
   return { door, servers, names, call, read, asked, leftOut, pass: (ms: number) => void (now += ms) };
 };
 const tool = (name: string): JsonObject => ({ name, inputSchema: { type: 'object' } });
+const timed = async (task: () => Promise<unknown>): Promise<number> => {
+  const start = performance.now();
+  await task();
+  return performance.now() - start;
+};
+
+describe('a server that hangs', () => {
+  it('does not slow calls of what is known, however old that is', async () => {
+    const contents: Record<string, Content> = { a: { tools: [tool('x')] }, b: { tools: [tool('y')] } };
+    const { names, call, pass, asked } = stage(contents, { listDeadlineMs: 2_000, slowDeadlineMs: 2_000 });
+    await names();
+    (contents['b'] as Content).hangs = true;
+    pass(10 * 60_000);
+    for (let at = 0; at < 3; at += 1) {
+      expect(await timed(async () => expect(await call('x')).toStrictEqual(['a', 'x']))).toBeLessThan(500);
+      pass(2_000);
+    }
+    // All that the calls need of it is asked once, meanwhile.
+    expect(asked('b', 'tools/list')).toBe(2);
+  });
+
+  it('is waited for once, then for a moment only until it had time to recover', async () => {
+    const contents: Record<string, Content> = {
+      a: { tools: [tool('x')] },
+      b: { tools: [tool('y')], hangs: true },
+    };
+    const { names, call, pass } = stage(contents, { listDeadlineMs: 600, slowDeadlineMs: 10 });
+    expect(await call('x')).toStrictEqual(['a', 'x']);
+    expect(await timed(async () => expect(await names()).toStrictEqual(['x']))).toBeLessThan(300);
+    (contents['b'] as Content).hangs = false;
+    expect(await names()).toStrictEqual(['x', 'y']);
+    (contents['b'] as Content).hangs = true;
+    pass(31_000);
+    expect(await timed(names)).toBeGreaterThan(500);
+  });
+});
 
 describe('names', () => {
   it('lead to the server that has them, under its own name', async () => {
