@@ -177,7 +177,9 @@ function features(options: ProviderOptions): NonNullable<Configuration['features
       // Asked for when a request names none, and when a token request names none of several.
       defaultResource: async (_ctx, _client, oneOf) => oneOf ?? [...parseResources(issuer, undefined)],
       useGrantedResource: async () => true,
-      getResourceServerInfo: async (_ctx, resource) => {
+      getResourceServerInfo: async (ctx, resource) => {
+        // All that the request names, too: the library asks for one at a time, and how many there are is bounded.
+        parseResources(issuer, ctx.oidc.params?.['resource'] ?? resource);
         const [audience = ''] = parseResources(issuer, resource);
         return { scope: RESOURCE_SCOPES.join(' '), audience, accessTokenFormat: 'jwt' };
       },

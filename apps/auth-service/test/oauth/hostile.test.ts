@@ -94,6 +94,14 @@ describe('authorization requests', () => {
     expect(await refusedWith({ resource: `${rig.gateway.origin}${path}` })).toBe(expected);
   });
 
+  test('more resources than a token may be for', async () => {
+    const browser = rig.browser();
+    const path = authorizePath(browser.origin, await registered(browser), pkce(), { resource: undefined });
+    const resources = Array.from({ length: 17 }, (_, at) => ['resource', `${browser.origin}/mcp/r${at}`]);
+    const answer = await browser.get(`${path}&${new URLSearchParams(resources).toString()}`);
+    expect(new URL(answer.headers.location ?? '').searchParams.get('error')).toBe('invalid_target');
+  });
+
   test('any port of a loopback redirect is the same program (RFC 8252 section 7.3)', async () => {
     const browser = rig.browser();
     const clientId = await registered(browser);
