@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { errors, jwtVerify, type JWTPayload } from 'jose';
+import { fromBase64url } from '@sallyport/crypto';
 import { freezePrincipal, type Principal } from '@sallyport/policy-engine';
 import { parsePrincipalId } from '@sallyport/service/identity';
 import { TOKEN_ALGORITHMS, type TokenKey, type TokenKeys } from './keys.ts';
@@ -71,6 +72,8 @@ const METHODS: ReadonlySet<string> = new Set(['certificate', 'psk', 'oauth']);
 export function tokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const { keys, issuer, now, maxRemembered = MAX_REMEMBERED } = options;
   const remembered = new Map<string, AccessToken>();
+  /** How often all was forgotten. */
+  let epoch = 0;
 
   function remember(token: AccessToken): void {
     remembered.set(token.digest, token);
@@ -92,9 +95,12 @@ export function tokenVerifier(options: TokenVerifierOptions): TokenVerifier {
     get remembered() {
       return remembered.size;
     },
-    forget: () => remembered.clear(),
+    forget() {
+      epoch += 1;
+      remembered.clear();
+    },
     async verify(token) {
-      if (token.length > MAX_TOKEN_CHARS) return 'malformed';
+      if (token.length > MAX_TOKEN_CHARS || !hasOneSpelling(token)) return 'malformed';
       const digest = createHash('sha256').update(token).digest('base64url');
       const known = remembered.get(digest);
       if (known !== undefined) {
@@ -102,6 +108,7 @@ export function tokenVerifier(options: TokenVerifierOptions): TokenVerifier {
         remembered.delete(digest);
         return 'expired';
       }
+      const began = epoch;
       try {
         const { payload } = await jwtVerify(
           token,
@@ -122,7 +129,8 @@ export function tokenVerifier(options: TokenVerifierOptions): TokenVerifier {
           },
         );
         const found = accessToken(payload, digest, now());
-        if (typeof found !== 'string') remember(found);
+        // Forgotten meanwhile: the key that it was verified with may be the one that is not good any more.
+        if (typeof found !== 'string' && epoch === began) remember(found);
         return found;
       } catch (error) {
         return problemOf(error);
@@ -132,6 +140,14 @@ export function tokenVerifier(options: TokenVerifierOptions): TokenVerifier {
 }
 
 class UnknownKey extends Error {}
+
+/**
+ * RFC 7515 section 2: base64url without padding. Only the signature, which is not signed itself, could be spelled otherwise;
+ * one token would then be many, each with a digest and a place of its own among those that are remembered.
+ */
+function hasOneSpelling(token: string): boolean {
+  return fromBase64url(token.slice(token.lastIndexOf('.') + 1)) !== undefined;
+}
 
 function problemOf(error: unknown): TokenProblem {
   if (error instanceof UnknownKey) return 'unknown_key';

@@ -1,5 +1,5 @@
 /** Access tokens at the HTTPS face, each kind of a bad one by itself. */
-import { createHmac, generateKeyPairSync } from 'node:crypto';
+import { createHmac, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ORIGIN, startFace, type Face } from '../support/face.ts';
 
@@ -129,9 +129,35 @@ const BAD: readonly {
     cause: 'malformed',
     make: () => forged({ alg: 'EdDSA', typ: 'at+jwt', kid: 'ed-1', crit: ['x'], x: 1 }, () => 'AAAA'),
   },
+  { what: 'spelled with padding', cause: 'malformed', make: async () => `${await face.token()}==` },
+  {
+    what: 'spelled in another alphabet',
+    cause: 'malformed',
+    make: () => spelled((token) => token.replaceAll('-', '+').replaceAll('_', '/')),
+  },
+  {
+    what: 'spelled with bits that nobody reads',
+    cause: 'malformed',
+    make: async () => {
+      const token = await face.token();
+      // 64 bytes are 86 characters: four bits of the last one are none of the signature.
+      const last = ALPHABET.indexOf(token.at(-1) ?? '');
+      return `${token.slice(0, -1)}${ALPHABET[last ^ 1]}`;
+    },
+  },
   { what: 'that is no JWT', cause: 'malformed', make: () => Promise.resolve('opaque') },
   { what: 'of 9,000 characters', cause: 'malformed', make: () => Promise.resolve('a'.repeat(9_000)) },
 ];
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+
+/** The same token in other letters; made until there is something to spell otherwise. */
+async function spelled(otherwise: (token: string) => string): Promise<string> {
+  for (;;) {
+    const token = await face.token({ jti: randomBytes(8).toString('hex') });
+    if (otherwise(token) !== token) return otherwise(token);
+  }
+}
 
 function tampered(token: string): string {
   const [header = '', , signature = ''] = token.split('.');
