@@ -13,7 +13,7 @@ import { startChild, type Child } from './child.ts';
 import { Conversation } from './conversation.ts';
 import { findGuard, launchOf } from './environment.ts';
 import { ownMark } from './marks.ts';
-import { family, processes, signalTo } from './processes.ts';
+import { descendants, family, processes, signalTo } from './processes.ts';
 
 /** Each step of the ladder by which a child is ended. */
 const GRACE_MS = 2_000;
@@ -22,6 +22,8 @@ const STURDY_MS = 60_000;
 /** A rest so short is waited for; a longer one is said. */
 const PATIENCE_MS = 1_000;
 const MEMORY_EVERY_MS = 2_000;
+/** Every so many looks at memory. */
+const ALL_EVERY = 5;
 const START = 'start';
 
 export type Served = {
@@ -182,13 +184,21 @@ export function startedChildren(
   }
 
   let isLooking = false;
+  let looks = 0;
   async function lookAtMemory(): Promise<void> {
     if (pids.size === 0 || isLooking) return;
     isLooking = true;
-    const seen = await processes();
+    // All processes of the machine are many: their family alone most of the time, and whoever left it every so often.
+    looks += 1;
+    const seen = looks % ALL_EVERY === 0 ? await processes() : undefined;
+    const families = await Promise.all(
+      [...pids].map(async ([served, pid]) => {
+        const members = seen === undefined ? await descendants(pid) : family(seen, pid);
+        return [served, members] as const;
+      }),
+    );
     isLooking = false;
-    for (const [served, pid] of pids) {
-      const members = family(seen, pid);
+    for (const [served, members] of families) {
       const bytes = members.reduce((sum, { residentBytes }) => sum + residentBytes, 0);
       if (bytes <= maxMemoryBytes) continue;
       log.warn('a server process takes too much memory', { route, bytes, maxMemoryBytes });

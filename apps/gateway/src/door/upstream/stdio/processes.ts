@@ -48,6 +48,18 @@ export function family(all: readonly Seen[], leader: number): readonly Seen[] {
   return [...found.values()];
 }
 
+/**
+ * `leader` and what its first thread and theirs have started, by asking for these alone; empty where Linux does not say it.
+ * One whose parent has ended is not among them: `family` of all processes finds it, at the price of looking at each.
+ */
+export async function descendants(leader: number): Promise<readonly Seen[]> {
+  const text = await readFile(`/proc/${leader}/task/${leader}/children`, 'latin1').catch(() => undefined);
+  const self = text === undefined ? undefined : await look(leader);
+  if (text === undefined || self === undefined) return [];
+  const children = text.split(' ').filter((pid) => pid !== '');
+  return [self, ...(await Promise.all(children.map((pid) => descendants(Number(pid))))).flat()];
+}
+
 /** Value of a variable in the environment that the process was started with; undefined where it may not be looked at. */
 export async function variableOf(pid: number, name: string): Promise<string | undefined> {
   const text = await readFile(`/proc/${pid}/environ`, 'latin1').catch(() => '');
