@@ -6,8 +6,8 @@ import { eraOf, type Era } from '@sallyport/model-context';
 import type { DecisionRequest } from '@sallyport/policy-engine';
 import type { Log } from '@sallyport/service/log';
 import { federated } from './federate/federated.ts';
-import type { FederatePorts } from './federate/ports.ts';
-import { guardedServer, type GuardedMetrics, type GuardedPorts } from './guarded/index.ts';
+import { FEDERATED_ROUTE, type FederatePorts } from './federate/ports.ts';
+import { guardedServer, recordUnrouted, type GuardedMetrics, type GuardedPorts } from './guarded/index.ts';
 import type { DoorServers } from './http/index.ts';
 import type { Caller, ModelContextServer, Upstream } from './ports.ts';
 import { facing } from './translate/facing.ts';
@@ -16,7 +16,7 @@ import type { TranslatePorts } from './translate/ports.ts';
 export type ServersPorts = Omit<GuardedPorts, 'route' | 'metrics' | 'onProblem'> & {
   readonly metricsOf: (route: string) => GuardedMetrics;
   readonly translate: TranslatePorts;
-  readonly federate: Omit<FederatePorts, 'leftOut' | 'mayUse' | 'handles' | 'now'>;
+  readonly federate: Omit<FederatePorts, 'leftOut' | 'mayUse' | 'refused' | 'handles' | 'now'>;
   readonly log: Pick<Log, 'warn' | 'debug'>;
 };
 
@@ -54,6 +54,12 @@ export function guardServers(upstreams: readonly Upstream[], ports: ServersPorts
             now: ports.monotonic,
             leftOut: ({ route, method, cause }) =>
               ports.log.warn('a server was left out of an answer', { route, method, error: cause }),
+            refused: recordUnrouted({
+              ...ports,
+              route: FEDERATED_ROUTE,
+              metrics: ports.metricsOf(FEDERATED_ROUTE),
+              onProblem: (what, fields) => ports.log.warn(what, fields),
+            }),
             mayUse: (caller, route) => Promise.resolve(mayUse(ports.decide, caller, route)),
           }),
         );

@@ -68,8 +68,10 @@ export function createMembers(
 
   async function list(call: Call, request: Request, reach: Reach, method: ListMethod): Promise<Exchange> {
     // Everything is on the first page: names depend on all of it.
-    if (request.params?.['cursor'] !== undefined)
+    if (request.params?.['cursor'] !== undefined) {
+      await ports.refused?.(call, 'send', 'cursor_invalid');
       return refusal(request.id, INVALID_PARAMS, 'There is no such page.');
+    }
     const { items, parts } = await directoryOf(call).list(call, reach, method);
     const result = completeResult(
       { [LISTS[method].items]: items },
@@ -88,8 +90,10 @@ export function createMembers(
     follow: Follow = async (_, asked) => asked(),
   ): Promise<Exchange> {
     const target = await routed(call, request, reach, directoryOf(call));
-    if (!('route' in target))
+    if (!('route' in target)) {
+      await ports.refused?.(call, 'send', target.reason);
       return refusal(request.id, target.code, target.message, { status: target.status });
+    }
     const asked = async (): Promise<Exchange> => reach.send(target.route, target.request, call.signal);
     const { sessionId: _, ...exchange } = await follow(target.route, asked);
     return exchange;

@@ -1,5 +1,5 @@
 /** What federation needs from outside. */
-import type { Caller, Handles } from '../ports.ts';
+import type { Call, Caller, Handles, MessageCall } from '../ports.ts';
 
 export type FederatePorts = {
   /** Milliseconds; never goes back. */
@@ -15,8 +15,27 @@ export type FederatePorts = {
   readonly leftOut: (report: LeftOut) => void;
   /** Whether a caller may see a route at all; one that it may not is as if it were not there. Absent: `guarded/` decides alone. */
   readonly mayUse?: (caller: Caller, route: string) => boolean | Promise<boolean>;
+  /**
+   * Told, and waited for, when something is refused here because it leads to no server: no guard sees it. Rejects with
+   * `UpstreamFailure`.
+   */
+  readonly refused?: (
+    call: Call | MessageCall,
+    what: 'send' | 'listen' | 'end',
+    reason: FederateRefusal,
+  ) => Promise<void>;
   readonly limits?: Partial<FederateLimits>;
 };
+
+/** Closed; as `guarded/` calls the same things. */
+export type FederateRefusal =
+  | 'tool_unknown'
+  | 'prompt_unknown'
+  | 'resource_unknown'
+  | 'method_unknown'
+  | 'cursor_invalid'
+  | 'session_unknown'
+  | 'request_unknown';
 
 export type LeftOut = { readonly route: string; readonly method: string; readonly cause: unknown };
 

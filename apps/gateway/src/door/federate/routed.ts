@@ -9,13 +9,24 @@ import {
 } from '@sallyport/model-context';
 import type { Call } from '../ports.ts';
 import type { Directory } from './directory.ts';
+import type { FederateRefusal } from './ports.ts';
 import type { Reach } from './reach.ts';
 
 export type Routed =
   | { readonly route: string; readonly request: Request }
-  | { readonly code: number; readonly message: string; readonly status: number };
+  | {
+      readonly code: number;
+      readonly message: string;
+      readonly status: number;
+      readonly reason: FederateRefusal;
+    };
 
-const unknown = (message: string): Routed => ({ code: INVALID_PARAMS, message, status: 200 });
+const unknown = (reason: FederateRefusal, message: string): Routed => ({
+  code: INVALID_PARAMS,
+  message,
+  status: 200,
+  reason,
+});
 
 export async function routed(
   call: Call,
@@ -25,21 +36,33 @@ export async function routed(
 ): Promise<Routed> {
   switch (request.method) {
     case 'tools/call':
-      return named(call, request, reach, directory, 'tools/list', 'Unknown tool');
+      return named(call, request, reach, directory, 'tools/list', unknown('tool_unknown', 'Unknown tool'));
     case 'prompts/get':
-      return named(call, request, reach, directory, 'prompts/list', 'Unknown prompt');
+      return named(
+        call,
+        request,
+        reach,
+        directory,
+        'prompts/list',
+        unknown('prompt_unknown', 'Unknown prompt'),
+      );
     case 'resources/read':
     case 'resources/subscribe':
     case 'resources/unsubscribe': {
       const uri = stringMember(request.params, 'uri');
       const route = uri === undefined ? undefined : await directory.located(call, reach, uri);
-      return route === undefined ? unknown('Resource not found') : { route, request };
+      return route === undefined ? unknown('resource_unknown', 'Resource not found') : { route, request };
     }
     case 'completion/complete':
       return completed(call, request, reach, directory);
     default:
       // 2026-07-28 "Streamable HTTP": 404 for a method that is not there.
-      return { code: METHOD_NOT_FOUND, message: 'Method not found', status: reach.isStateless ? 404 : 200 };
+      return {
+        code: METHOD_NOT_FOUND,
+        message: 'Method not found',
+        status: reach.isStateless ? 404 : 200,
+        reason: 'method_unknown',
+      };
   }
 }
 
@@ -49,11 +72,11 @@ async function named(
   reach: Reach,
   directory: Directory,
   method: 'tools/list' | 'prompts/list',
-  problem: string,
+  problem: Routed,
 ): Promise<Routed> {
   const name = stringMember(request.params, 'name');
   const owned = name === undefined ? undefined : await directory.named(call, reach, method, name);
-  if (owned === undefined) return unknown(problem);
+  if (owned === undefined) return problem;
   return { route: owned.route, request: { ...request, params: { ...request.params, name: owned.name } } };
 }
 
@@ -62,7 +85,7 @@ async function completed(call: Call, request: Request, reach: Reach, directory: 
   if (stringMember(reference, 'type') === 'ref/prompt') {
     const name = stringMember(reference, 'name');
     const owned = name === undefined ? undefined : await directory.named(call, reach, 'prompts/list', name);
-    if (owned === undefined) return unknown('Unknown prompt');
+    if (owned === undefined) return unknown('prompt_unknown', 'Unknown prompt');
     return {
       route: owned.route,
       request: { ...request, params: { ...request.params, ref: { ...reference, name: owned.name } } },
@@ -73,5 +96,5 @@ async function completed(call: Call, request: Request, reach: Reach, directory: 
     uri === undefined
       ? undefined
       : ((await directory.templated(call, reach, uri)) ?? (await directory.located(call, reach, uri)));
-  return route === undefined ? unknown('Unknown resource template') : { route, request };
+  return route === undefined ? unknown('resource_unknown', 'Unknown resource template') : { route, request };
 }

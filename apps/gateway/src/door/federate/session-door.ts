@@ -112,7 +112,8 @@ export function sessionDoor(door: Members): ModelContextServer & Disposable {
     const reach = await sessionReach(call, own);
     if (isResponse(message)) {
       const target = own.answer(message);
-      if (target !== undefined) await leave(await own.send(target.route, call, target.response));
+      if (target === undefined) await ports.refused?.(call, 'send', 'request_unknown');
+      else await leave(await own.send(target.route, call, target.response));
       return silence();
     }
     if (!isRequest(message)) {
@@ -126,6 +127,7 @@ export function sessionDoor(door: Members): ModelContextServer & Disposable {
         return setLevel(call, message, session, own);
       case 'server/discover':
       case 'subscriptions/listen':
+        await ports.refused?.(call, 'send', 'method_unknown');
         return refusal(message.id, METHOD_NOT_FOUND, 'Method not found');
       default:
         if (isList(message.method)) return door.list(call, message, reach, message.method);
@@ -214,14 +216,16 @@ export function sessionDoor(door: Members): ModelContextServer & Disposable {
     return answer(resultResponse(request.id, {}));
   }
 
-  async function sessionOf(call: Call): Promise<ClientSession | Exchange> {
+  async function sessionOf(call: Call, what: 'send' | 'listen' | 'end'): Promise<ClientSession | Exchange> {
     if (call.sessionId === undefined) {
       return refusal(undefined, INVALID_REQUEST, 'Mcp-Session-Id is required.', { status: 400 });
     }
     const { caller, sessionId: sealed } = call;
     const id = await ports.handles.open({ kind: 'session', caller, route: FEDERATED_ROUTE, sealed });
     const session = id === undefined ? undefined : sessions.of(caller, id);
-    return session ?? refusal(undefined, INVALID_REQUEST, 'Session not found', { status: 404 });
+    if (session !== undefined) return session;
+    await ports.refused?.(call, what, 'session_unknown');
+    return refusal(undefined, INVALID_REQUEST, 'Session not found', { status: 404 });
   }
 
   async function* stream(call: ListenCall, session: ClientSession): AsyncGenerator<ServerEvent> {
@@ -257,16 +261,16 @@ export function sessionDoor(door: Members): ModelContextServer & Disposable {
     async send(call) {
       if (isRequest(call.message) && call.message.method === 'initialize')
         return initialize(call, call.message);
-      const session = await sessionOf(call);
+      const session = await sessionOf(call, 'send');
       return 'status' in session ? session : inSession(call, session);
     },
     async listen(call) {
-      const session = await sessionOf(call);
+      const session = await sessionOf(call, 'listen');
       if ('status' in session) return session;
       return { status: 200, kind: 'events', messages: stream(call, session) };
     },
     async end(call) {
-      const session = await sessionOf(call);
+      const session = await sessionOf(call, 'end');
       if ('status' in session) return session;
       membersOf(session, call);
       sessions.end(call.caller, session.id);

@@ -9,7 +9,7 @@ import { ORIGIN, PING, SESSION, startFace, type Face } from '../support/face.ts'
 type Begun = { readonly request: ClientRequest; readonly answer: Promise<IncomingMessage> };
 
 /** Sends the head and the first bytes. */
-function begin(face: Face, token: string | undefined, first: string, more: RequestOptions = {}): Begun {
+function begin(face: Face, token: string | undefined, first: string, more: Pick<RequestOptions, 'path'> = {}): Begun {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const request = httpsRequest(
     {
@@ -23,7 +23,6 @@ function begin(face: Face, token: string | undefined, first: string, more: Reque
         accept: 'application/json, text/event-stream',
         'mcp-protocol-version': '2025-11-25',
         'transfer-encoding': 'chunked',
-        ...more.headers,
       },
     },
     resolve,
