@@ -103,4 +103,10 @@ describe('not in the bundle yet', () => {
     check(A, 't7');
     expect(check(A, 'one-more')).toBe('pinned');
   });
+
+  test('nor takes the place of tools of another server', () => {
+    const { check } = start();
+    for (let i = 0; i < 30_000; i += 1) check(A, `t${i}`, 'evil');
+    expect([check(A), check(B)]).toEqual(['pinned', 'changed']);
+  });
 });

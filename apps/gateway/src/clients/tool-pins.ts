@@ -5,8 +5,8 @@
 import type { BundleHolder } from '@sallyport/policy-engine';
 import type { Pins, PinVerdict, SeenTool } from '../door/guarded/ports.ts';
 
-/** First sights that are remembered; a tool beyond them waits. */
-const MAX_FIRST_SIGHTS = 20_000;
+/** First sights of one route that are remembered; a tool beyond them waits. A server that makes up tools takes no other's place. */
+const MAX_FIRST_SIGHTS = 4_096;
 /** As policy-service has it: a name beyond cannot be pinned. */
 const MAX_NAME_LENGTH = 255;
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/u;
@@ -17,24 +17,28 @@ export type ToolPinsOptions = {
 };
 
 export function toolPins({ holder, tell }: ToolPinsOptions): Pins {
-  /** `route/tool` → the digest that was first. Asked only while the bundle does not know the tool. */
-  const firstSights = new Map<string, string>();
-  const keyOf = (route: string, tool: string): string => `${route}/${tool}`;
+  /** By route and tool, the digest that was first. Asked only while the bundle does not know the tool. */
+  const firstSights = new Map<string, Map<string, string>>();
+  function sightsOf(route: string): Map<string, string> {
+    const known = firstSights.get(route) ?? new Map<string, string>();
+    firstSights.set(route, known);
+    return known;
+  }
 
   function verdict(route: string, { name, digest }: Pick<SeenTool, 'name' | 'digest'>): PinVerdict {
     const pin = holder.pinOf(route, name);
-    const key = keyOf(route, name);
+    const sights = sightsOf(route);
     if (pin !== undefined) {
-      firstSights.delete(key);
+      sights.delete(name);
       if (pin.kind === 'unapproved') return 'waiting';
       return pin.digest === digest ? 'pinned' : 'changed';
     }
     // Without a bundle nobody knows how this deployment treats what is new.
     if (holder.toolPinning === 'approve' || holder.revision === 0 || !isPinnable(name)) return 'waiting';
-    const first = firstSights.get(key);
+    const first = sights.get(name);
     if (first !== undefined) return first === digest ? 'pinned' : 'changed';
-    if (firstSights.size >= MAX_FIRST_SIGHTS) return 'waiting';
-    firstSights.set(key, digest);
+    if (sights.size >= MAX_FIRST_SIGHTS) return 'waiting';
+    sights.set(name, digest);
     return 'pinned';
   }
 
@@ -43,7 +47,7 @@ export function toolPins({ holder, tell }: ToolPinsOptions): Pins {
     current(route, tool) {
       const pin = holder.pinOf(route, tool);
       if (pin !== undefined) return pin.kind === 'pinned' ? pin.digest : undefined;
-      return firstSights.get(keyOf(route, tool));
+      return firstSights.get(route)?.get(tool);
     },
     observe(route, tools) {
       tell(

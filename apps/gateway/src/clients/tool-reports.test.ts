@@ -117,9 +117,14 @@ test('what waits is bounded', async () => {
   const { reports, state, log } = start();
   state.problem = unavailable('away');
   const many = Array.from({ length: 6_000 }, (_, i) => tool(`t${i}`, 'aa', 'x'.repeat(4_000)));
-  reports.tell('files', many);
-  expect(reports.waiting).toBe(5_000);
+  reports.tell('evil', many);
+  expect(reports.waiting).toBe(2_000);
   expect(JSON.stringify(log)).toContain('too many wait');
+  // Nobody else waits for it.
+  reports.tell('files', [tool('read')]);
+  expect(reports.waiting).toBe(2_001);
+  for (const route of ['a', 'b', 'c']) reports.tell(route, many);
+  expect(reports.waiting).toBe(5_000);
 });
 
 test('ends at once, and tells nothing any more', async () => {

@@ -15,6 +15,8 @@ const MAX_BATCH_BYTES = 1024 * 1024;
 const MAX_DEFINITION_BYTES = 64 * 1024;
 /** What waits while policy-service is away: so many, and so much of their definitions. */
 const MAX_WAITING = 5_000;
+/** Of one route: as many as policy-service keeps of it, and none that keeps others' waiting. */
+const MAX_WAITING_OF_ROUTE = 2_000;
 const MAX_WAITING_BYTES = 8 * 1024 * 1024;
 
 export type ToolReportsOptions = {
@@ -42,6 +44,7 @@ type Report = {
 export function startToolReports({ policy, instance, sleep, log }: ToolReportsOptions): ToolReports {
   const stop = new AbortController();
   const queue = new Map<string, Report>();
+  const waitingOf = new Map<string, number>();
   let bytes = 0;
   let isFull = false;
   let sending: Promise<void> | undefined;
@@ -49,7 +52,8 @@ export function startToolReports({ policy, instance, sleep, log }: ToolReportsOp
   function add(route: string, { name, digest, definition }: SeenTool): void {
     const key = JSON.stringify([route, name, digest]);
     if (queue.has(key)) return;
-    if (queue.size >= MAX_WAITING) {
+    const ofRoute = waitingOf.get(route) ?? 0;
+    if (queue.size >= MAX_WAITING || ofRoute >= MAX_WAITING_OF_ROUTE) {
       if (!isFull) log.warn('tools that were seen cannot be reported: too many wait', { route });
       isFull = true;
       return;
@@ -60,6 +64,7 @@ export function startToolReports({ policy, instance, sleep, log }: ToolReportsOp
       Buffer.byteLength(text, 'utf8') <= MAX_DEFINITION_BYTES && bytes + text.length <= MAX_WAITING_BYTES;
     const json = fits ? text : '';
     bytes += json.length;
+    waitingOf.set(route, ofRoute + 1);
     queue.set(key, { route, tool: name, digest, json });
   }
 
@@ -103,9 +108,10 @@ export function startToolReports({ policy, instance, sleep, log }: ToolReportsOp
         }
         log.warn('policy-service takes no report of these tools', { count: batch.length, error });
       }
-      for (const [key, { json }] of batch) {
+      for (const [key, { route, json }] of batch) {
         queue.delete(key);
         bytes -= json.length;
+        waitingOf.set(route, (waitingOf.get(route) ?? 1) - 1);
       }
       isFull = false;
     }

@@ -135,13 +135,31 @@ describe('pins', () => {
     expect(JSON.stringify(answer)).toContain('sallyport tools approve everything echo');
     expect(records.at(-1)).toMatchObject({ decision: 'deny', reason: 'tool_changed', target: 'echo' });
     expect(counted.get('hidden pin')).toBe(1);
-    clock.nowMs += 60_000;
-    await ask(server, call('echo'));
+    clock.nowMs += 59_000;
+    await ask(server, callOf(request('tools/list')));
     expect(problems.filter(({ what }) => what === 'a tool is held back')).toHaveLength(1);
     expect(pins.observed.map(({ name }) => name)).toEqual(['echo', 'other', 'echo']);
     pins.approve('everything', 'echo', toolDigest(tool('echo', change)));
     expect(resultOf(await ask(server, call('echo')))).toMatchObject({ content: [{ text: 'done' }] });
     expect(resultOf(await ask(server, callOf(request('tools/list'))))['tools']).toHaveLength(2);
+  });
+
+  test('a server that goes back to an earlier definition shows one that can be approved', async () => {
+    const [first, second] = [tool('echo'), tool('echo', { description: 'changed' })];
+    const { upstream, drift } = drifting(first, second);
+    const { server, pins, clock } = rig({ upstream });
+    const list = async () => resultOf(await ask(server, callOf(request('tools/list'))))['tools'];
+    await list();
+    drift();
+    await list();
+    pins.approve('everything', 'echo', toolDigest(second));
+    clock.nowMs += 60_000;
+    upstream.on('tools/list', ({ message }) => ({ events: [result(message.id, { tools: [first] })] }));
+    expect(await list()).toEqual([]);
+    expect(pins.observed.at(-1)).toMatchObject({ name: 'echo', digest: toolDigest(first) });
+    const reports = pins.observed.length;
+    await list();
+    expect(pins.observed).toHaveLength(reports);
   });
 
   test.each<[string, JsonObject]>([

@@ -40,6 +40,10 @@ const MAX_TOOLS = 4_096;
 const MAX_DIGESTS = 4_096;
 const MAX_DIGESTED_LENGTH = 16 * 1024;
 const MAX_REPORTED = 16_384;
+/** What is held back is said again: a server that goes back to an earlier definition shows what was reported long ago. */
+const REPORT_HELD_BACK_MS = 60_000;
+/** So that somebody who asks is told when a tool was seen last. */
+const REPORT_AGAIN_MS = 6 * 3_600_000;
 
 type Seen = { readonly digest: string; readonly seenAtMs: number; readonly mirroring?: JsonValue };
 type Known = {
@@ -54,7 +58,7 @@ export function createDefinitions(
 ): Definitions {
   const callers = new Map<string, Known>();
   const digests = new Map<string, string>();
-  const reported = new Set<string>();
+  const reported = new Map<string, number>();
   let asked = 0;
 
   function knownTo({ principal }: Caller): Known {
@@ -104,21 +108,25 @@ export function createDefinitions(
     return verdicts;
   }
 
-  /** Once for each digest. */
+  /** Once for each digest, and again after a while. */
   function report(seen: readonly SeenTool[], verdicts: readonly PinVerdict[]): void {
-    const fresh = seen.filter(({ name, digest }) => !reported.has(`${digest}\0${name}`));
-    if (fresh.length === 0) return;
-    for (const { name, digest } of fresh) reported.add(`${digest}\0${name}`);
-    for (const oldest of reported) {
-      if (reported.size <= MAX_REPORTED) break;
-      reported.delete(oldest);
-    }
-    for (const [index, { name, digest }] of seen.entries()) {
+    const now = monotonic();
+    const fresh: SeenTool[] = [];
+    for (const [index, tool] of seen.entries()) {
+      const { name, digest } = tool;
       const verdict = verdicts[index] ?? 'waiting';
-      if (verdict !== 'pinned' && fresh.some((tool) => tool.name === name))
+      const key = `${digest}\0${name}`;
+      const reportedAtMs = reported.get(key);
+      const againMs = verdict === 'pinned' ? REPORT_AGAIN_MS : REPORT_HELD_BACK_MS;
+      if (reportedAtMs !== undefined && now - reportedAtMs < againMs) continue;
+      fresh.push(tool);
+      reported.delete(key);
+      reported.set(key, now);
+      if (verdict !== 'pinned' && reportedAtMs === undefined)
         onProblem('a tool is held back', { route, tool: name, state: verdict, digest });
     }
-    pins.observe(route, fresh);
+    dropOldest(reported, MAX_REPORTED);
+    if (fresh.length > 0) pins.observe(route, fresh);
   }
 
   /** Undefined: not seen lately. */
