@@ -36,6 +36,32 @@ const methodsOf = (events: readonly ServerEvent[]) =>
     message === undefined ? '-' : 'method' in message ? message.method : 'response',
   );
 
+test.each([true, false])('a flood of requests ends the stream, allowed: %s', async (isAllowed) => {
+  const upstream = fakeUpstream();
+  async function* flood() {
+    for (let id = 1; id <= 5_000; id += 1) {
+      yield asks(id, 'elicitation/create', { message: 'password?' });
+      await Promise.resolve();
+    }
+  }
+  upstream.on('tools/call', () => ({ kind: 'events', events: flood() }));
+  const { server, records, counted } = rig({
+    upstream,
+    allows: ({ action }) => isAllowed || action !== 'context.elicitation.create',
+  });
+  const sessionId = await openSession(server);
+  const from = records.length;
+  const answer = await ask(
+    server,
+    callOf(request('tools/call', { name: 'echo' }), { revision: SESSION, sessionId }),
+  );
+  expect(answer.events.length).toBeLessThan(200);
+  expect(records.length - from).toBeLessThan(400);
+  expect(counted.get('violation too_many_requests')).toBe(1);
+  expect(records.at(-1)).toMatchObject({ outcome: 'unknown', status: 'too_large' });
+  expect(errorOf(answer)).toMatchObject({ data: { mayHaveRun: true } });
+});
+
 describe('responses', () => {
   test.each<[string, ServerEvent[], string]>([
     ['an id never asked', [result(99, { stolen: true })], 'unasked_response'],

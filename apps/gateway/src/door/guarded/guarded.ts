@@ -82,7 +82,7 @@ const MAX_ANSWERED = 16_384;
 
 /** `upstream` already speaks the client's era. What comes out takes and gives sealed handles only. */
 export function guardedServer(upstream: ModelContextServer, ports: GuardedPorts): ModelContextServer {
-  const { route, metrics, onProblem } = ports;
+  const { route, metrics, monotonic, onProblem } = ports;
   const judge = createJudge(ports);
   const seals = createSeals(ports.handles, route);
   const definitions = createDefinitions(upstream, ports);
@@ -92,6 +92,7 @@ export function guardedServer(upstream: ModelContextServer, ports: GuardedPorts)
     ...{ upstream, judge, seals, results, definitions, passages },
     route,
     metrics,
+    monotonic,
     onProblem,
   });
   /** Ids of servers' requests that were answered: one answer is enough. */

@@ -81,13 +81,18 @@ export type Pins = {
   check(route: string, tools: readonly Pick<SeenTool, 'name' | 'digest'>[]): readonly PinVerdict[];
   /** The digest pinned for a tool, if any. */
   current(route: string, tool: string): string | undefined;
-  /** Told in the background; called once for each digest that a route shows. */
+  /** Told in the background; called once for each digest that a route shows, and again after a while. */
   observe(route: string, tools: readonly SeenTool[]): void;
 };
 
 /** Closed: what a server did that the protocol does not know. Dropped, counted, never passed on. */
 export type Violation =
-  'unasked_response' | 'second_response' | 'unexpected_request' | 'malformed_list' | 'malformed_result';
+  | 'unasked_response'
+  | 'second_response'
+  | 'unexpected_request'
+  | 'too_many_requests'
+  | 'malformed_list'
+  | 'malformed_result';
 
 export type GuardedMetrics = {
   decided(decision: 'allow' | 'deny', ms: number): void;

@@ -52,6 +52,11 @@ export type Stream = {
   readonly asked: Asked;
   readonly passage: Passage;
 };
+type Heard = Stream & { readonly asking: { sinceMs: number; count: number } };
+
+/** Requests of a server on one stream in a minute. Each is two records and a question to a person: beyond it is a flood. */
+const MAX_ASKS = 128;
+const ASKS_WINDOW_MS = 60_000;
 
 export type StreamPorts = {
   readonly upstream: Pick<ModelContextServer, 'send'>;
@@ -60,7 +65,7 @@ export type StreamPorts = {
   readonly results: Results;
   readonly definitions: Definitions;
   readonly passages: Passages;
-} & Pick<GuardedPorts, 'route' | 'metrics' | 'onProblem'>;
+} & Pick<GuardedPorts, 'route' | 'metrics' | 'monotonic' | 'onProblem'>;
 
 type Answer = {
   readonly response: Response;
@@ -71,9 +76,11 @@ type Answer = {
 export function createStreams(
   ports: StreamPorts,
 ): (stream: Stream, exchange: Exchange) => AsyncIterable<ServerEvent> {
-  const { upstream, judge, seals, results, definitions, passages, route, metrics, onProblem } = ports;
+  const { upstream, judge, seals, results, definitions, passages, route, metrics, monotonic, onProblem } =
+    ports;
 
-  async function* pass(stream: Stream, exchange: Exchange): AsyncIterable<ServerEvent> {
+  async function* pass(given: Stream, exchange: Exchange): AsyncIterable<ServerEvent> {
+    const stream: Heard = { ...given, asking: { sinceMs: monotonic(), count: 0 } };
     const { passage, request } = stream;
     const isSession = eraOf(stream.call.revision) === 'session';
     let isAnswered = false;
@@ -97,13 +104,13 @@ export function createStreams(
           const passed = message === undefined ? undefined : await said(stream, message);
           if (message !== undefined && passed === undefined) continue;
           const { message: _, ...rest } = event;
-          const given = await withId(
+          const leaving = await withId(
             stream,
             isSession,
             passed === undefined ? rest : { ...rest, message: passed },
           );
-          isResumable ||= given.id !== undefined;
-          yield given;
+          isResumable ||= leaving.id !== undefined;
+          yield leaving;
         }
       }
       if (isAnswered) return;
@@ -203,17 +210,30 @@ export function createStreams(
   }
 
   /** A request or notification of the server as the client gets it; undefined: it does not. */
-  async function said(stream: Stream, message: Exclude<Message, Response>): Promise<Message | undefined> {
+  async function said(stream: Heard, message: Exclude<Message, Response>): Promise<Message | undefined> {
     return isRequest(message) ? asks(stream, message) : notified(stream, message);
   }
 
-  async function asks(stream: Stream, message: Request): Promise<Message | undefined> {
+  function mustNotFlood(asking: Heard['asking']): void {
+    const now = monotonic();
+    if (now - asking.sinceMs >= ASKS_WINDOW_MS) {
+      asking.sinceMs = now;
+      asking.count = 0;
+    }
+    asking.count += 1;
+    if (asking.count <= MAX_ASKS) return;
+    metrics.violation('too_many_requests');
+    throw new UpstreamFailure('too_large', 'it asks too much of the client');
+  }
+
+  async function asks(stream: Heard, message: Request): Promise<Message | undefined> {
     const { call, sessionId } = stream;
     // 2026-07-28 has none, and no way to answer one.
     if (eraOf(call.revision) === 'stateless') {
       metrics.violation('unexpected_request');
       return undefined;
     }
+    mustNotFlood(stream.asking);
     const { problem, ...asked } = askedOf(route, message);
     const judged = judge.decide(call.caller, asked);
     let refusal = judged.refusal ?? (problem === undefined ? undefined : malformed(route, problem));
