@@ -2,6 +2,7 @@
 import type { Identity, Trust } from '@sallyport/service/identity';
 import type { Metrics } from '@sallyport/service/metrics';
 import { sha256, utf8 } from '@sallyport/crypto';
+import { keepClient } from '../oauth/adapter.ts';
 import { guardedFetch, rememberingFailures, type GuardedFetchOptions } from '../oauth/guarded-fetch.ts';
 import type { OAuthPorts } from '../oauth/ports.ts';
 import { createProvider, type StaticClient } from '../oauth/provider.ts';
@@ -120,17 +121,13 @@ async function makeRouter(
   const sealed = sealedRecords(keys, parts.random);
   const fetches = throttle({ limit: FETCHES_A_MINUTE, windowMs: 60_000, monotonic: parts.monotonic });
   const { records } = ports.store;
+  const adapter = {
+    ...{ records, sealed, sessions: ports.sessions, now },
+    maxClients: config.maxRegisteredClients,
+    clientLifetimeMs: config.registeredClientLifetimeMs,
+  };
   const provider = createProvider({
-    ...config,
-    keys,
-    adapter: {
-      records,
-      sealed,
-      sessions: ports.sessions,
-      now,
-      maxClients: config.maxRegisteredClients,
-      clientLifetimeMs: config.registeredClientLifetimeMs,
-    },
+    ...{ ...config, keys, adapter },
     issueAccessToken: ports.issueAccessToken,
     passwordSetAt: ports.passwordSetAt,
     fetch: rememberingFailures(guardedFetch(config.fetch), parts.monotonic),
@@ -144,6 +141,7 @@ async function makeRouter(
     ports,
     staticClients: new Set(config.clients.map(({ clientId }) => clientId)),
     onOutcome,
+    keepClient: (clientId) => keepClient(adapter, clientId),
     handleProvider: provider.callback(),
     allowDynamicRegistration: config.allowDynamicRegistration,
     registrations,

@@ -19,6 +19,8 @@ export type SignInOutcome =
 
 export type SignInParts = ViewParts & {
   readonly ports: Pick<OAuthPorts, 'verifyPassword' | 'sessions'>;
+  /** Told before a client gets what somebody allowed it. */
+  readonly keepClient: (clientId: string) => Promise<void>;
   readonly onOutcome: (outcome: SignInOutcome, sourceAddress: string) => void;
 };
 
@@ -122,6 +124,7 @@ async function allowed(
   if (principal === undefined) return errorPage(400, 'session_not_found');
   const clientId = String(interaction.params['client_id']);
   const resources = parseResources(issuer, interaction.params['resource']);
+  await parts.keepClient(clientId);
   let session: Awaited<ReturnType<OAuthPorts['sessions']['open']>>;
   try {
     session = await ports.sessions.open({ principal, clientId, sourceAddress: source });

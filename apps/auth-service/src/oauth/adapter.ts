@@ -25,6 +25,14 @@ export function adapterFactory(ports: AdapterPorts): AdapterFactory {
   return (model) => (model === 'Grant' ? grants(ports) : rows(ports, model));
 }
 
+/** A registered client that somebody allowed makes room for no other. Repeating is harmless, as are clients of other kinds. */
+export async function keepClient(
+  { records, sealed, now }: Pick<AdapterPorts, 'records' | 'sealed' | 'now'>,
+  clientId: string,
+): Promise<void> {
+  await records.consume('Client', sealed.hash('id', 'Client', clientId), now());
+}
+
 function rows(ports: AdapterPorts, model: string): Adapter {
   const { records, sealed, sessions, now } = ports;
   const idOf = (name: string) => sealed.hash('id', model, name);
@@ -34,7 +42,8 @@ function rows(ports: AdapterPorts, model: string): Adapter {
     const found = await records.find(model, by, hash, now());
     const payload = found && sealed.open(model, found);
     if (payload === undefined) return undefined;
-    return found?.consumedAt === undefined
+    // A client that was consumed is one that somebody allowed.
+    return found?.consumedAt === undefined || model === 'Client'
       ? payload
       : { ...payload, consumed: Math.trunc(found.consumedAt / 1000) };
   }

@@ -95,7 +95,10 @@ export type OAuthRecords = {
   find(model: string, by: 'id' | 'uid', hash: Uint8Array, now: number): Promise<FoundRecord | undefined>;
   /** Inserts or replaces. What was consumed stays consumed. */
   put(record: OAuthRecord): Promise<void>;
-  /** `exists` when the id is there; `full` when the model has `maxLive` rows that are not over by `now`. */
+  /**
+   * `exists` when the id is there. Where the model has `maxLive` rows that are not over by `now`, the first to end of those
+   * that were never consumed gives way; `full` when there is none.
+   */
   insert(record: OAuthRecord, now: number, maxLive?: number): Promise<'inserted' | 'exists' | 'full'>;
   /** True for exactly one caller, on whichever replica. */
   consume(model: string, id: Uint8Array, now: number): Promise<boolean>;

@@ -31,7 +31,12 @@ export function memoryOAuth(): OAuthStore {
         const live = [...rows.values()].filter(
           ({ model, expiresAt }) => model === record.model && expiresAt >= now,
         );
-        if (live.length >= maxLive) return 'full';
+        if (live.length >= maxLive) {
+          const unused = live.filter(({ consumedAt }) => consumedAt === undefined);
+          const [first] = unused.sort((one, other) => one.expiresAt - other.expiresAt);
+          if (first === undefined) return 'full';
+          rows.delete(keyOf(first.model, first.id));
+        }
         if (before !== undefined) before.consumedAt = undefined;
         put(record);
         return 'inserted';

@@ -1,6 +1,6 @@
 /** Rows of the authorization server in Postgres, which PGlite is too. */
 import type { Database } from '@sallyport/service/database';
-import { sql } from 'kysely';
+import { sql, type Kysely } from 'kysely';
 import type { OAuthRecord, OAuthRecords, OAuthStore } from '../oauth/ports.ts';
 import type { OAuthSchema } from './oauth-schema.ts';
 
@@ -55,7 +55,7 @@ function records(database: Database<OAuthSchema>): OAuthRecords {
             .where('model', '=', record.model)
             .where('expires_at', '>=', new Date(now))
             .executeTakeFirstOrThrow();
-          if (Number(live.count) >= maxLive) return 'full';
+          if (Number(live.count) >= maxLive && !(await makeRoom(tx, record.model, now))) return 'full';
         }
         const row = columns(record);
         const done = await tx
@@ -108,6 +108,27 @@ function records(database: Database<OAuthSchema>): OAuthRecords {
       return gone.length;
     },
   };
+}
+
+/** Deletes the first to end of what was never consumed. Whether there was one. */
+async function makeRoom(tx: Kysely<OAuthSchema>, model: string, now: number): Promise<boolean> {
+  const gone = await tx
+    .deleteFrom('oauth_record')
+    .where('model', '=', model)
+    .where('consumed_at', 'is', null)
+    .where('id', '=', (e) =>
+      e
+        .selectFrom('oauth_record')
+        .select('id')
+        .where('model', '=', model)
+        .where('consumed_at', 'is', null)
+        .where('expires_at', '>=', new Date(now))
+        .orderBy('expires_at')
+        .limit(1),
+    )
+    .returning('id')
+    .executeTakeFirst();
+  return gone !== undefined;
 }
 
 function secrets({ kysely }: Database<OAuthSchema>): OAuthStore['secrets'] {

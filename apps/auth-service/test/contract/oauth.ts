@@ -92,8 +92,22 @@ function contract(make: () => Promise<OAuthStoreMaker>): void {
     await store.records.put(record());
     await store.records.put(record({ model: 'Client', expiresAt: NOW - 1 }));
     const results = await Promise.all(clients.map((client) => store.records.insert(client, NOW, 3)));
-    expect(results.filter((result) => result === 'inserted')).toHaveLength(3);
-    expect(results.filter((result) => result === 'full')).toHaveLength(5);
+    expect(results.filter((result) => result === 'inserted')).toHaveLength(8);
+    const left = await Promise.all(clients.map((client) => find(client)));
+    expect(left.filter((found) => found !== undefined)).toHaveLength(3);
+  });
+
+  test('where there is no room, the first to end gives way; what was consumed does not', async () => {
+    const client = (after: number) => record({ model: 'Client', expiresAt: LATER + after });
+    const [kept, first, second, next, last] = [client(0), client(1), client(2), client(3), client(4)];
+    for (const each of [kept, first, second]) await store.records.insert(each, NOW, 3);
+    await store.records.consume('Client', kept.id, NOW);
+    expect(await store.records.insert(next, NOW, 3)).toBe('inserted');
+    const found = await Promise.all([kept, first, second, next].map((each) => find(each)));
+    expect(found.map((each) => each !== undefined)).toEqual([true, false, true, true]);
+    for (const each of [second, next]) await store.records.consume('Client', each.id, NOW);
+    expect(await store.records.insert(last, NOW, 3)).toBe('full');
+    expect(await find(last)).toBeUndefined();
   });
 
   test('goes with its grant', async () => {

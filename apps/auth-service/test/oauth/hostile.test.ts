@@ -8,6 +8,7 @@ import {
   PASSWORD,
   pkce,
   redeem,
+  refresh,
   register,
   registered,
   signInAndAllow,
@@ -97,8 +98,8 @@ describe('authorization requests', () => {
   test('more resources than a token may be for', async () => {
     const browser = rig.browser();
     const path = authorizePath(browser.origin, await registered(browser), pkce(), { resource: undefined });
-    const resources = Array.from({ length: 17 }, (_, at) => ['resource', `${browser.origin}/mcp/r${at}`]);
-    const answer = await browser.get(`${path}&${new URLSearchParams(resources).toString()}`);
+    const resources = Array.from({ length: 17 }, (_, at) => `resource=${browser.origin}/mcp/r${at}`);
+    const answer = await browser.get(`${path}&${resources.join('&')}`);
     expect(new URL(answer.headers.location ?? '').searchParams.get('error')).toBe('invalid_target');
   });
 
@@ -262,11 +263,21 @@ describe('registration', () => {
     expect(answer.json()).not.toHaveProperty('client_secret');
   });
 
+  test('a flood takes the place of what nobody ever allowed, and of nothing else', async () => {
+    await using small = await startRig({ maxRegisteredClients: 2 });
+    const browser = small.browser();
+    const allowed = await registered(browser);
+    const unused = await registered(browser);
+    const { refresh_token: kept } = await tokens(browser, allowed, { scope: 'context:read offline_access' });
+    for (let each = 0; each < 3; each += 1) expect((await register(browser)).status).toBe(201);
+    expect((await browser.get(authorizePath(browser.origin, unused, pkce()))).status).toBe(400);
+    expect((await refresh(browser, allowed, String(kept))).status).toBe(200);
+  });
+
   test('ends where it was bounded, and starts again when some are over', async () => {
     await using small = await startRig({ maxRegisteredClients: 2 });
     const browser = small.browser();
-    expect((await register(browser)).status).toBe(201);
-    expect((await register(browser)).status).toBe(201);
+    for (let each = 0; each < 2; each += 1) await tokens(browser, await registered(browser));
     expect((await register(browser)).status).not.toBe(201);
     small.app.clock.advance(24 * 3_600_000 + 1);
     expect((await register(browser)).status).toBe(201);
