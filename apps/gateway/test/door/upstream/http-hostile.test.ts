@@ -51,6 +51,15 @@ const rows: readonly Row[] = [
     problem: 'timeout',
   },
   {
+    name: 'sends interim answers and never one',
+    serve(_, response) {
+      const timer = setInterval(() => response.writeEarlyHints({ link: '</a>; rel=preload' }), 20);
+      response.on('close', () => clearInterval(timer));
+    },
+    config: { headersTimeoutMs: 200, connectTimeoutMs: 200 },
+    problem: 'timeout',
+  },
+  {
     name: 'hangs after its headers, in JSON',
     serve: (_, response) => {
       response.writeHead(200, { 'content-type': 'application/json' });

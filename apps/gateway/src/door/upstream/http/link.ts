@@ -38,9 +38,11 @@ export type Link = AsyncDisposable & {
 /** Throws `TypeError` for files that cannot be read. */
 export function openLink(config: HttpUpstreamConfig): Link {
   const url = new URL(config.url);
+  const { connectTimeoutMs = DEFAULTS.connectTimeoutMs, headersTimeoutMs = DEFAULTS.headersTimeoutMs } =
+    config;
   const connection = guardedConnection({
     egress: createEgress(config.egress),
-    timeoutMs: config.connectTimeoutMs ?? DEFAULTS.connectTimeoutMs,
+    timeoutMs: connectTimeoutMs,
     ...pem('caPem', config.caFile),
     ...pem('certPem', config.certFile),
     ...pem('keyPem', config.keyFile),
@@ -51,7 +53,7 @@ export function openLink(config: HttpUpstreamConfig): Link {
     pipelining: 1,
     allowH2: false,
     connect: connection.connect,
-    headersTimeout: config.headersTimeoutMs ?? DEFAULTS.headersTimeoutMs,
+    headersTimeout: headersTimeoutMs,
     // The time between events is counted by who reads them: bytes are not events.
     bodyTimeout: 0,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -61,9 +63,18 @@ export function openLink(config: HttpUpstreamConfig): Link {
 
   return {
     async exchange({ method, headers, body, signal }) {
+      const ending = new AbortController();
+      const leave = (): void => ending.abort(signal.reason);
+      signal.addEventListener('abort', leave, { once: true });
+      if (signal.aborted) leave();
+      // undici counts anew with each interim answer (1xx), of which there may be any number.
+      const timer = setTimeout(
+        () => ending.abort(new UpstreamFailure('timeout', 'the server did not answer in time')),
+        connectTimeoutMs + headersTimeoutMs,
+      );
       try {
         const answer = await request(url, {
-          ...{ dispatcher: pool, method, headers, signal },
+          ...{ dispatcher: pool, method, headers, signal: ending.signal },
           ...(body === undefined ? {} : { body }),
         });
         // Errors after the body was given up are nobody's.
@@ -71,6 +82,8 @@ export function openLink(config: HttpUpstreamConfig): Link {
         return answerOf(answer);
       } catch (error) {
         throw failureOf(error, signal, connection);
+      } finally {
+        clearTimeout(timer);
       }
     },
     failureOf: (error, signal) => failureOf(error, signal, connection),
