@@ -1,9 +1,11 @@
 /** A Sallyport of its own with servers behind its Model Context Protocol door, and what a test does at it. */
 import { readFile, writeFile } from 'node:fs/promises';
+import type { Channel } from '@sallyport/client';
 import { runCommand, type Ran } from './command-line.ts';
 import type { AccessToken } from './credential-shim.ts';
 import { freePortBase } from './ports.ts';
 import { eventually, startSystem } from './running-system.ts';
+import { openSession } from './session.ts';
 import { temporaryHome } from './temporary-home.ts';
 
 export type Door = AsyncDisposable & {
@@ -14,6 +16,8 @@ export type Door = AsyncDisposable & {
   url(route: string): string;
   /** A bearer token for one route. */
   token(route: string, as?: string): Promise<AccessToken>;
+  /** The other door: a session of the secure channel, for whoever asks to close. */
+  channel(as: string): Promise<Channel>;
   sallyport(...args: string[]): Promise<Ran>;
   /** Rejects unless the command succeeds. */
   done(...args: string[]): Promise<Record<string, unknown>[]>;
@@ -49,6 +53,7 @@ export async function startDoor(
       const [token] = await done('token', '--as', as, '--audience', route);
       return token as AccessToken;
     },
+    channel: (as) => openSession(home, as),
     sallyport,
     done,
     records: (count, ...filter) =>
