@@ -3,6 +3,7 @@ import type { Output } from '../output.ts';
 import type { Tally } from './tally.ts';
 
 const REDRAW_MS = 200;
+const FIRST_LINE_MS = 1_000;
 const LINE_MS = 5_000;
 
 export type ProgressOptions = {
@@ -18,12 +19,13 @@ export function startProgress(options: ProgressOptions): { stop(): void } {
   const { output, now } = options;
   if (output.json) return { stop: () => undefined };
   const startedAt = now();
-  const timer = setInterval(
-    () => output.progress(progressText(options, now() - startedAt)),
-    output.interactive ? REDRAW_MS : LINE_MS,
-  );
+  const show = (): void => output.progress(progressText(options, now() - startedAt));
+  // Soon, so that whoever waits knows that something happens; then now and then.
+  const first = setTimeout(show, output.interactive ? REDRAW_MS : FIRST_LINE_MS);
+  const timer = setInterval(show, output.interactive ? REDRAW_MS : LINE_MS);
   return {
     stop() {
+      clearTimeout(first);
       clearInterval(timer);
       output.progress(undefined);
     },
