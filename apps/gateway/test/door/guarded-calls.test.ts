@@ -186,6 +186,20 @@ describe('what is refused', () => {
     expect(upstream.heard).toEqual([]);
   });
 
+  test.each([
+    ['tools/call', '{"amount":1000}'],
+    ['tools/call', [{ amount: 1_000 }]],
+    ['prompts/get', '{"amount":1000}'],
+  ])('%s with arguments that are no object, which policy would not see: %j', async (method, given) => {
+    const { server, upstream, records } = rig();
+    const answer = await ask(server, callOf(request(method, { name: 'echo', arguments: given })));
+    expect(errorOf(answer)).toMatchObject({ code: INVALID_PARAMS, data: { reason: 'params_invalid' } });
+    expect(upstream.messages().filter((message) => 'method' in message && message.method === method)).toEqual(
+      [],
+    );
+    expect(records).toMatchObject([{ phase: 'decision', decision: 'deny', reason: 'params_invalid' }]);
+  });
+
   test('a notification gets a status and an error without an id', async () => {
     const { server, upstream } = rig({ allows: () => false });
     const exchange = await server.send(callOf({ jsonrpc: '2.0', method: 'notifications/initialized' }));

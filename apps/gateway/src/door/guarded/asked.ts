@@ -1,5 +1,7 @@
 /** What a message asks for, in the words of policy and records. Pure. */
 import {
+  isObject,
+  member,
   operationOf,
   type JsonObject,
   type Notification,
@@ -47,7 +49,10 @@ const READ_ONLY: ReadonlySet<string> = new Set([
   'tasks/result',
 ]);
 
-/** `problem`: it names no tool, prompt or resource although it must, or its method is too long for the record. */
+/**
+ * `problem`: it names no tool, prompt or resource although it must, its arguments are none that policy and the record could
+ * see, or its method is too long for the record.
+ */
 export function askedOf(
   route: string,
   message: Request | Notification,
@@ -56,9 +61,13 @@ export function askedOf(
   const action = actionOf(message.method);
   const asked = askedFor(route, operation, action ?? UNKNOWN_METHOD);
   if (action === undefined) return { ...asked, problem: 'its method has too long a name' };
-  return operation.kind !== 'server' && operation.target === undefined
-    ? { ...asked, problem: `${message.method} has to name a ${operation.kind}` }
-    : asked;
+  if (operation.kind !== 'server' && operation.target === undefined)
+    return { ...asked, problem: `${message.method} has to name a ${operation.kind}` };
+  const given = operation.arguments === undefined ? undefined : member(message.params, 'arguments');
+  // What policy takes for no arguments, a lenient server could take for some.
+  return given === undefined || given === null || isObject(given)
+    ? asked
+    : { ...asked, problem: 'its arguments have to be an object' };
 }
 
 /** A request of this method for this target, whatever its arguments were. */
