@@ -207,6 +207,7 @@ export async function composeGateway(
   });
   const giveUp = new AbortController();
   const revoked = revokedSessions();
+  building.use(revoked.onRevoked((sessionId) => modelContext.endSession(sessionId)));
   const revocations = building.use(
     await followRevocations({
       ...{ auth, bus, clock, log, meter, sessions, guard, revoked },

@@ -19,7 +19,11 @@ const BOUNDS = {
   maxPieceBytes: 512 * 1024,
 } as const;
 
-export type ChannelDestinations = Disposable & { readonly byName: Readonly<Record<string, Route>> };
+export type ChannelDestinations = Disposable & {
+  readonly byName: Readonly<Record<string, Route>>;
+  /** Ends what is under way for a session that was revoked. */
+  endSession(sessionId: string): void;
+};
 
 export function channelDestinations(servers: (DoorServers & Serving) | undefined): ChannelDestinations {
   const face = createChannelFace(BOUNDS);
@@ -35,6 +39,7 @@ export function channelDestinations(servers: (DoorServers & Serving) | undefined
       ...Object.fromEntries([...each, ...serving]),
       ...(together === undefined ? {} : { [MODEL_CONTEXT_DESTINATION.slice(0, -1)]: face.route(together) }),
     },
+    endSession: (sessionId) => face.endSession(sessionId),
     [Symbol.dispose]: () => face[Symbol.dispose](),
   };
 }

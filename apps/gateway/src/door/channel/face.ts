@@ -24,6 +24,8 @@ import { createStreams, type Piece, type StreamsPorts } from './streams.ts';
 export type ChannelFace = Disposable & {
   /** For the destination `mcp/<route>`. */
   route(server: ModelContextServer): Route;
+  /** Ends what is under way for a session that was revoked. */
+  endSession(sessionId: string): void;
 };
 
 /** Of people that talk over the channel every right is the policy's to give: there is no client that holds less. */
@@ -103,6 +105,7 @@ export function createChannelFace(ports: StreamsPorts): ChannelFace {
         }
       },
     }),
+    endSession: (sessionId) => streams.endSession(sessionId),
     [Symbol.dispose]: () => streams[Symbol.dispose](),
   };
 }

@@ -149,6 +149,34 @@ describe('streams over the channel', () => {
     expect(await streams.begin('other', source().open, () => undefined)).toBeDefined();
   });
 
+  test('of a session that is revoked end, and no others', async () => {
+    const [from, other] = [source(), source()];
+    let isAborted = false;
+    const first = await streams.begin('s', from.open, () => (isAborted = true));
+    await streams.begin('other', other.open, () => undefined);
+    streams.endSession('s');
+    expect(isAborted).toBe(true);
+    expect(streams.size).toBe(1);
+    expect(await streams.next('s', first?.stream ?? '')).toBeUndefined();
+    from.push(note(1));
+    await pause(1);
+    expect(from.left).toBe(true);
+    expect(other.left).toBe(false);
+  });
+
+  test('of a session that is revoked end while somebody waits', async () => {
+    const never = Promise.withResolvers<Exchange>();
+    const first = await streams.begin(
+      's',
+      () => never.promise,
+      () => never.reject(new Error('left')),
+    );
+    const waiting = streams.next('s', first?.stream ?? '');
+    streams.endSession('s');
+    await expect(waiting).rejects.toThrow('left');
+    expect(streams.size).toBe(0);
+  });
+
   test('what nobody asks for is forgotten, and its exchange ended', async () => {
     const from = source();
     let isAborted = false;

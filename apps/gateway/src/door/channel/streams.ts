@@ -33,6 +33,8 @@ export type Streams = Disposable & {
   /** Undefined when there is no such stream of this session here. Rejects with what the exchange rejects with. */
   next(session: string, stream: string): Promise<Piece | undefined>;
   cancel(session: string, stream: string): boolean;
+  /** Of a session that was revoked: nobody can ask for them any more. */
+  endSession(session: string): void;
   readonly size: number;
 };
 
@@ -134,6 +136,9 @@ export function createStreams(ports: StreamsPorts): Streams {
       if (stream === undefined || stream.session !== session) return false;
       drop(id, stream);
       return true;
+    },
+    endSession(session) {
+      for (const [id, stream] of streams) if (stream.session === session) drop(id, stream);
     },
     [Symbol.dispose]() {
       for (const [id, stream] of streams) drop(id, stream);
