@@ -228,6 +228,8 @@ export function createExchanges(ports: ExchangePorts): (incoming: Incoming) => P
     },
   ): Promise<void> {
     const { caller, server, received, sessionId, progress, resource } = known;
+    // Left while its token was looked at: 'close' would never come again.
+    if (response.destroyed) return;
     const message = received?.message;
     const requestId = message !== undefined && isRequest(message) ? message.id : undefined;
     const isWaiting = progress.kind === 'listen';

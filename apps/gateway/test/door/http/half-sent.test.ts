@@ -4,12 +4,17 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { createPlaces } from '../../../src/door/http/places.ts';
-import { ORIGIN, PING, SESSION, startFace, type Face } from '../support/face.ts';
+import { nothing, ORIGIN, PING, proofKey, proofOf, SESSION, startFace, type Face } from '../support/face.ts';
 
 type Begun = { readonly request: ClientRequest; readonly answer: Promise<IncomingMessage> };
 
 /** Sends the head and the first bytes. */
-function begin(face: Face, token: string | undefined, first: string, more: Pick<RequestOptions, 'path'> = {}): Begun {
+function begin(
+  face: Face,
+  token: string | undefined,
+  first: string,
+  more: Pick<RequestOptions, 'path'> = {},
+): Begun {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const request = httpsRequest(
     {
@@ -39,6 +44,9 @@ async function statusOf({ answer }: Begun): Promise<number> {
   return response.statusCode ?? 0;
 }
 
+const SILENCE: AsyncIterable<never> = {
+  [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => undefined) }),
+};
 const TEXT = JSON.stringify(PING);
 
 describe('a message that is half sent', () => {
@@ -133,4 +141,36 @@ describe('requests for auth-service', () => {
     for (const { request } of begun) request.destroy();
     expect(answer.status).toBe(200);
   });
+});
+
+test('a client that leaves while its proof is looked up leaves nothing behind', async () => {
+  const looking = Promise.withResolvers<'new'>();
+  let isAsked = false;
+  await using face = await startFace({
+    proofs: { claim: () => ((isAsked = true), looking.promise) },
+    server: { listen: () => Promise.resolve({ ...nothing(200), kind: 'events', messages: SILENCE }) },
+  });
+  const key = await proofKey();
+  const token = await face.token({ cnf: { jkt: key.thumbprint } });
+  const proof = await proofOf(key, token, face.clock.now(), { claims: { htm: 'GET' } });
+  const request = httpsRequest({
+    ...{ host: '127.0.0.1', port: face.port, ca: face.caPem, agent: false, path: '/mcp' },
+    checkServerIdentity: () => undefined,
+    headers: {
+      host: new URL(ORIGIN).host,
+      authorization: `DPoP ${token}`,
+      dpop: proof,
+      accept: 'text/event-stream',
+      'mcp-protocol-version': '2025-11-25',
+    },
+  });
+  request.on('error', () => undefined);
+  request.end();
+  while (!isAsked) await delay(5);
+  request.destroy();
+  await delay(100);
+  looking.resolve('new');
+  await delay(100);
+  expect(face.seen).toHaveLength(0);
+  expect(face.door.underWay).toBe(0);
 });
