@@ -151,9 +151,10 @@ describe('introspection', () => {
     expect((await ask(browser, 'x', bearer(own))).status).toBe(401);
     const ath = createHash('sha256').update(String(own)).digest('base64url');
     const htu = `${browser.origin}/oauth/introspect`;
+    const iat = Math.trunc(rig.app.clock.now() / 1000); // which stands still
     const using = async (claims: Record<string, unknown>, by = key) => ({
       authorization: `DPoP ${String(own)}`,
-      dpop: await proof(by, { htm: 'POST', htu, ath, ...claims }),
+      dpop: await proof(by, { htm: 'POST', htu, ath, iat, ...claims }),
     });
     const good = await using({});
     expect((await ask(browser, 'x', good)).status).toBe(200);
