@@ -28,7 +28,11 @@ export type Route =
 
 export type RouterParts = SignInParts & {
   readonly ports: OAuthPorts;
-  readonly handleProvider: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+  readonly handleProvider: (
+    request: IncomingMessage,
+    response: ServerResponse,
+    source: string,
+  ) => Promise<void>;
   readonly allowDynamicRegistration: boolean;
   readonly registrations: Throttle;
   readonly authorizations: Throttle;
@@ -91,7 +95,7 @@ export async function route(
     case 'registration':
       if (!parts.allowDynamicRegistration || !parts.registrations.admit(sourceNetwork(source)))
         return sendJson(response, registrationRefused(parts.allowDynamicRegistration));
-      return parts.handleProvider(request, response);
+      return parts.handleProvider(request, response, source);
     case 'authorization': {
       if (!parts.authorizations.admit(sourceNetwork(source)))
         return sendPage(response, errorPage(429, 'too_many'));
@@ -99,22 +103,27 @@ export async function route(
       if (mode !== 'query') return sendPage(response, errorPage(400, 'invalid_request'));
       const changed = url.pathname === PATHS.authorization ? normalisedRequest(url.searchParams) : undefined;
       if (changed !== undefined) request.url = `${url.pathname}?${changed.toString()}`;
-      return guarded(parts, request, response);
+      return guarded(parts, request, response, source);
     }
     case 'token':
     case 'sign_out':
-      return guarded(parts, request, response);
+      return guarded(parts, request, response, source);
     case 'none':
       return sendPage(response, errorPage(404, 'not_found'));
   }
 }
 
-function guarded(parts: RouterParts, request: IncomingMessage, response: ServerResponse): Promise<void> {
+function guarded(
+  parts: RouterParts,
+  request: IncomingMessage,
+  response: ServerResponse,
+  source: string,
+): Promise<void> {
   for (const [header, value] of Object.entries(SAFE_HEADERS)) response.setHeader(header, value);
   // Token endpoints are read by programs in other origins where their client says so.
   response.removeHeader('cross-origin-resource-policy');
   response.setHeader('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
-  return parts.handleProvider(request, response);
+  return parts.handleProvider(request, response, source);
 }
 
 function introspection(parts: RouterParts, request: IncomingMessage, form: URLSearchParams) {

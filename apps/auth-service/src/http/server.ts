@@ -1,4 +1,5 @@
 /** The authorization server as one resource: its secret opened, its provider made, its listener, its upkeep. */
+import type { IncomingMessage } from 'node:http';
 import type { Identity, Trust } from '@sallyport/service/identity';
 import type { Metrics } from '@sallyport/service/metrics';
 import { sha256, utf8 } from '@sallyport/crypto';
@@ -9,6 +10,7 @@ import { createProvider, type StaticClient } from '../oauth/provider.ts';
 import { sealedRecords } from '../oauth/sealed-records.ts';
 import type { DerivedKeys } from '../oauth/secret.ts';
 import { throttle } from '../oauth/throttle.ts';
+import { sourceNetwork, UNKNOWN_SOURCE } from '../domain/source.ts';
 import { startListener, type Listener } from './listener.ts';
 import { route, type RouterParts } from './router.ts';
 
@@ -47,7 +49,8 @@ export type AuthorizationServer = Listener & {
   sweep(): Promise<number>;
 };
 
-const FETCHES_A_MINUTE = 60;
+const FETCHES_A_MINUTE = 240;
+const FETCHES_PER_SOURCE = 30;
 const REGISTRATIONS_PER_SOURCE = 60;
 /** Each of them is a row for ten minutes. */
 const AUTHORIZATIONS_PER_SOURCE = 600;
@@ -119,7 +122,10 @@ async function makeRouter(
   const { issuer } = config;
   const keys = await parts.openKeys();
   const sealed = sealedRecords(keys, parts.random);
-  const fetches = throttle({ limit: FETCHES_A_MINUTE, windowMs: 60_000, monotonic: parts.monotonic });
+  const aMinute = { windowMs: 60_000, monotonic: parts.monotonic };
+  const fetches = throttle({ limit: FETCHES_A_MINUTE, ...aMinute });
+  const fetchesOf = throttle({ limit: FETCHES_PER_SOURCE, ...aMinute });
+  const sources = new WeakMap<IncomingMessage, string>();
   const { records } = ports.store;
   const adapter = {
     ...{ records, sealed, sessions: ports.sessions, now },
@@ -131,9 +137,13 @@ async function makeRouter(
     issueAccessToken: ports.issueAccessToken,
     passwordSetAt: ports.passwordSetAt,
     fetch: rememberingFailures(guardedFetch(config.fetch), parts.monotonic),
-    mayFetch: () => fetches.admit('all'),
+    // Of its source first: who asks for too many leaves room for others.
+    mayFetch: (request) =>
+      (request === undefined || fetchesOf.admit(sourceNetwork(sources.get(request) ?? UNKNOWN_SOURCE))) &&
+      fetches.admit('all'),
     onServerError: parts.onProblem,
   });
+  const handleProvider = provider.callback();
   return {
     issuer,
     provider,
@@ -142,14 +152,13 @@ async function makeRouter(
     staticClients: new Set(config.clients.map(({ clientId }) => clientId)),
     onOutcome,
     keepClient: (clientId) => keepClient(adapter, clientId),
-    handleProvider: provider.callback(),
+    handleProvider: (request, response, source) => {
+      sources.set(request, source);
+      return handleProvider(request, response);
+    },
     allowDynamicRegistration: config.allowDynamicRegistration,
     registrations,
-    authorizations: throttle({
-      limit: AUTHORIZATIONS_PER_SOURCE,
-      windowMs: 60_000,
-      monotonic: parts.monotonic,
-    }),
+    authorizations: throttle({ limit: AUTHORIZATIONS_PER_SOURCE, ...aMinute }),
     claimProof: async (tokenId, notAfterMs) => {
       const id = sealed.hash('id', 'Proof', Buffer.from(sha256(utf8(tokenId))).toString('hex'));
       const record = { model: 'Proof', id, grant: undefined, uid: undefined, sealed: new Uint8Array(0) };

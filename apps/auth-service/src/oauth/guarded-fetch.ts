@@ -3,7 +3,7 @@
  * that only we can reach (server-side request forgery).
  *
  * https only, on the default port unless the host is allowed by name; names are resolved once, every address must be
- * public, and the connection goes to that very address; no redirects, no credentials, 64 KiB, 3 s in all.
+ * public, and the connection goes to that very address; JSON, no redirects, no credentials, 64 KiB, 3 s in all.
  */
 import { lookup as lookupAddress } from 'node:dns/promises';
 import { request, type RequestOptions } from 'node:https';
@@ -14,6 +14,7 @@ export const MAX_DOCUMENT_BYTES = 64 * 1024;
 const TIMEOUT_MS = 3_000;
 const AGAIN_AFTER_MS = 5_000;
 const MAX_FAILURES = 1024;
+const JSON_TYPE = /^application\/(?:[\w.!#$&^-]+\+)?json\s*(?:;|$)/iu;
 
 export type GuardedFetchOptions = {
   /** Host names that may have private addresses, and any port: metadata documents of one's own network. */
@@ -126,6 +127,9 @@ function get(url: URL, { address, host, signal, caPem, accept }: Get): Promise<R
           const status = incoming.statusCode ?? 0;
           // A redirect is an answer like any other: not a document.
           if (status !== 200) return reject(new Error(`answered ${status}`));
+          // What users upload is served too, but seldom as JSON: whoever may put a text there is not the client of that name.
+          if (!JSON_TYPE.test(incoming.headers['content-type'] ?? ''))
+            return reject(new Error('is not JSON'));
           const headers = new Headers();
           for (const name of ['cache-control', 'content-type', 'expires']) {
             const value = incoming.headers[name];

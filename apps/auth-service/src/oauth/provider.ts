@@ -4,7 +4,8 @@
  */
 import { generateKeyPairSync } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
-import { Provider, type Configuration } from 'oidc-provider';
+import type { IncomingMessage } from 'node:http';
+import { Provider, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
 import { adapterFactory, type AdapterPorts } from './adapter.ts';
 import { applyClientPolicy } from './client-policy.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
@@ -25,8 +26,8 @@ export type ProviderOptions = {
   readonly adapter: AdapterPorts;
   readonly issueAccessToken: OAuthPorts['issueAccessToken'];
   readonly fetch: GuardedFetch;
-  /** Whether another metadata document may be fetched now. */
-  readonly mayFetch: () => boolean;
+  /** Whether another metadata document may be fetched now, for this request; none for a page. */
+  readonly mayFetch: (request: IncomingMessage | undefined) => boolean;
   readonly allowDynamicRegistration: boolean;
   readonly clients: readonly StaticClient[];
   /** How long a sign-in lasts at most. */
@@ -163,7 +164,7 @@ function features(options: ProviderOptions): NonNullable<Configuration['features
     clientIdMetadataDocument: {
       enabled: true,
       ack: 'draft-02',
-      allowFetch: async () => options.mayFetch(),
+      allowFetch: async (ctx: KoaContextWithOIDC | undefined) => options.mayFetch(ctx?.req),
       allowClient: async () => true,
       cacheDuration: { min: 30, max: 3600 },
     },

@@ -44,17 +44,19 @@ beforeEach(() => {
   answer = json({});
 });
 
-const json = (changes: Record<string, unknown>) => (request: IncomingMessage, response: ServerResponse) => {
-  response.setHeader('content-type', 'application/json');
-  response.end(
-    JSON.stringify({
-      client_id: `${origin}${request.url ?? ''}`,
-      client_name: 'From a document',
-      redirect_uris: [CALLBACK],
-      ...changes,
-    }),
-  );
-};
+const json =
+  (changes: Record<string, unknown>, type = 'application/json') =>
+  (request: IncomingMessage, response: ServerResponse) => {
+    response.setHeader('content-type', type);
+    response.end(
+      JSON.stringify({
+        client_id: `${origin}${request.url ?? ''}`,
+        client_name: 'From a document',
+        redirect_uris: [CALLBACK],
+        ...changes,
+      }),
+    );
+  };
 const home = async () => ['127.0.0.1'];
 
 describe('a client with a document', () => {
@@ -100,11 +102,27 @@ describe('a client with a document', () => {
     ['is larger than 64 KiB', json({ client_name: 'x'.repeat(65 * 1024) })],
     ['never ends', (_, response) => void response.writeHead(200).write('{')],
     ['is slow', () => undefined],
+    ['is what somebody uploaded', json({}, 'text/plain; charset=utf-8')],
+    ['is of no type', json({}, '')],
     ['is no JSON', (_, response) => response.end('<html>')],
     ['is a list', (_, response) => response.end('[]')],
     ['is missing', (_, response) => response.writeHead(404).end()],
     ['breaks off', (request) => request.socket.destroy()],
   ];
+  test('is fetched whoever else asks for many', async () => {
+    await using busy = await startRig({
+      fetch: { allowPrivateHosts: ['client.test'], caPem, resolve: home, timeoutMs: 300 },
+    });
+    const browser = busy.browser();
+    const ask = async (path: string) =>
+      (await browser.get(authorizePath(browser.origin, `${origin}${path}`, pkce()))).status;
+    for (let each = 0; each < 100; each += 1) await ask(`/many-${each}`);
+    expect(asked.length).toBeLessThan(100);
+    expect(await ask('/more')).toBe(400);
+    busy.gateway.extra = { 'x-forwarded-for': '192.0.2.99' };
+    expect(await ask('/more')).toBe(303);
+  });
+
   test.each(hostile)('is refused when its document %s', async (name, behaviour) => {
     answer = behaviour;
     expect(await shown(`/${name.replaceAll(' ', '-')}`)).toContain('invalid_client');
