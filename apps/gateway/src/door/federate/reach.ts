@@ -54,7 +54,10 @@ export type Asking = {
   readonly slow: SlowRoutes;
 };
 
-/** Asks every route at the same time; one that fails, is slow or refuses is not among the answers. Reports but for refusals. */
+/**
+ * Asks every route at the same time; one that fails, is slow or refuses is not among the answers. Reports but for refusals. Those
+ * that were too slow lately may have answered when the others have, or a moment after.
+ */
 export async function askAll<T>(
   reach: Reach,
   call: Pick<Call, 'signal'>,
@@ -62,25 +65,37 @@ export async function askAll<T>(
   ask: (route: string, signal: AbortSignal) => Promise<T>,
   { ports, limits, slow }: Asking,
 ): Promise<readonly { readonly route: string; readonly answer: T }[]> {
-  const answers = await Promise.all(
-    reach.routes.map(async (route) => {
-      const isSlow = ports.now() < (slow.get(route) ?? -Infinity);
-      using deadline = within(call, isSlow ? limits.slowDeadlineMs : limits.listDeadlineMs, ports);
-      deadline.late.catch(() => undefined);
-      try {
-        return [{ route, answer: await Promise.race([ask(route, deadline.signal), deadline.late]) }];
-      } catch (cause) {
-        const isExpected = cause instanceof Refusal && NO_PART.has(cause.response.error.code);
-        if (!isExpected && !call.signal.aborted) {
-          if (deadline.signal.aborted && !isSlow) slow.set(route, ports.now() + limits.slowForMs);
-          ports.leftOut({ route, method, cause });
-        }
-        return [];
-      }
-    }),
-  );
+  const answers = new Map<string, T>();
+  const done = new Set<string>();
+  async function asked(route: string): Promise<void> {
+    using deadline = within(call, limits.listDeadlineMs, ports);
+    deadline.late.catch(() => undefined);
+    try {
+      answers.set(route, await Promise.race([ask(route, deadline.signal), deadline.late]));
+      slow.delete(route);
+    } catch (cause) {
+      const isExpected = cause instanceof Refusal && NO_PART.has(cause.response.error.code);
+      if (isExpected || call.signal.aborted) return;
+      if (deadline.signal.aborted) slow.set(route, ports.now() + limits.slowForMs);
+      ports.leftOut({ route, method, cause });
+    } finally {
+      done.add(route);
+    }
+  }
+  const isSlow = (route: string): boolean => ports.now() < (slow.get(route) ?? -Infinity);
+  const late = reach.routes.filter(isSlow);
+  const others = reach.routes.filter((route) => !late.includes(route));
+  const waits = late.map(asked);
+  await Promise.all(others.map(asked));
+  if (others.length === 0) await Promise.all(waits);
+  else if (late.some((route) => !done.has(route))) {
+    using moment = within(call, limits.slowDeadlineMs, ports);
+    await Promise.race([Promise.all(waits), moment.late]).catch(() => undefined);
+  }
   if (call.signal.aborted) throw new UpstreamFailure('cancelled', 'The client left.');
-  return answers.flat();
+  return reach.routes.flatMap((route) =>
+    answers.has(route) ? [{ route, answer: answers.get(route) as T }] : [],
+  );
 }
 
 /** A server's error where a result was needed. */
