@@ -13,6 +13,8 @@ export type Door = AsyncDisposable & {
   readonly pid: number;
   readonly caFile: string;
   readonly ca: string;
+  /** Of alice, at the sign-in page. */
+  readonly passwordFile: string;
   url(route: string): string;
   /** A bearer token for one route. */
   token(route: string, as?: string): Promise<AccessToken>;
@@ -48,6 +50,7 @@ export async function startDoor(
     pid,
     caFile: home.caFile,
     ca,
+    passwordFile: home.passwordFile('alice'),
     url: (route) => `https://localhost:${home.ports.https}/mcp/${route}`,
     async token(route, as = 'alice') {
       const [token] = await done('token', '--as', as, '--audience', route);
