@@ -84,7 +84,13 @@ export interface SignInAttempt {
   readonly sourceAddress: string;
 }
 
-export type VerifyPassword = (attempt: SignInAttempt) => Promise<{ readonly principal: string } | undefined>;
+/** Who proved it, and when the password that was proved had been set: the one that is good now may be another. */
+export interface ProvedPassword {
+  readonly principal: string;
+  readonly setAt: number;
+}
+
+export type VerifyPassword = (attempt: SignInAttempt) => Promise<ProvedPassword | undefined>;
 
 /** What a name that nobody has is compared with. */
 const NOBODY = 'user:nobody';
@@ -129,7 +135,7 @@ export function verifyPassword(ports: PasswordPorts): VerifyPassword {
     stored.hash.fill(0);
     if (!isEqual || typed === undefined || real === undefined) return undefined;
     attempt.succeeded();
-    return { principal: real.principal };
+    return { principal: real.principal, setAt: real.setAt };
   };
 }
 

@@ -108,7 +108,8 @@ async function passwordGiven(
   await parts.provider.interactionFinished(
     request,
     response,
-    { login: { accountId: user.principal, amr: ['pwd'], remember: false } },
+    // The time of the sign-in is that of its password: who is signed in is so for as long as that one is good (prompts.ts).
+    { login: { accountId: user.principal, amr: ['pwd'], remember: false, ts: user.setAt / 1000 } },
     { mergeWithLastSubmission: false },
   );
   return undefined;

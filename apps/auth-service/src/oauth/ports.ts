@@ -1,12 +1,12 @@
 /** What the authorization server asks of the rest of auth-service, and of its store. */
 
-/** A user who proved a password. Rejects with `busy` when too many are tried, `unavailable` when nobody can say. */
+/** A user who proved a password, and when that had been set. Rejects with `busy` when too many are tried, `unavailable` when nobody can say. */
 export type VerifyPassword = (attempt: {
   /** As typed; not checked for form. */
   readonly username: string;
   readonly password: string;
   readonly sourceAddress: string;
-}) => Promise<{ readonly principal: string } | undefined>;
+}) => Promise<{ readonly principal: string; readonly setAt: number } | undefined>;
 
 /** A token session: what a grant is. Revoking it ends every token that came of it. */
 export type TokenSession = {

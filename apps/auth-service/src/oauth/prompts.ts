@@ -16,20 +16,22 @@ export function promptPolicy(
     (isOver: (session: SignedIn) => Promise<boolean>) => async (ctx: KoaContextWithOIDC) => {
       const { session, result } = ctx.oidc;
       if (session?.accountId === undefined || result?.login !== undefined) return Check.NO_NEED_TO_PROMPT;
-      const { accountId, loginTs = 0, authorizations = {} } = session;
-      return (await isOver({ accountId, loginTs, authorizations }))
-        ? Check.REQUEST_PROMPT
-        : Check.NO_NEED_TO_PROMPT;
+      const { accountId, authorizations = {} } = session;
+      return (await isOver({ accountId, authorizations })) ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT;
     };
   const checks = policy.get('login')?.checks;
   checks?.add(
     new Check(
       'password_changed',
       'the password of this sign-in is no longer good',
-      whenSignedIn(async ({ accountId, loginTs }) => {
-        const setAt = await passwordSetAt(accountId);
-        return setAt === undefined || setAt / 1000 > loginTs + 1; // whole seconds
-      }),
+      // Also between signing in and consent: a password that is no longer good opens nothing.
+      async ({ oidc: { session } }) => {
+        if (session?.accountId === undefined) return Check.NO_NEED_TO_PROMPT;
+        const setAt = await passwordSetAt(session.accountId);
+        return setAt !== undefined && session.loginTs === setAt / 1000
+          ? Check.NO_NEED_TO_PROMPT
+          : Check.REQUEST_PROMPT;
+      },
     ),
   );
   checks?.add(
@@ -48,7 +50,5 @@ export function promptPolicy(
 
 type SignedIn = {
   readonly accountId: string;
-  /** Seconds since the epoch. */
-  readonly loginTs: number;
   readonly authorizations: Readonly<Record<string, { readonly grantId?: string | undefined }>>;
 };

@@ -208,6 +208,29 @@ test('a changed password signs everybody out', async () => {
   await rig.app.auth.setPassword(ADMIN, 'user:alice', 'correct horse battery staple');
 });
 
+test.each([0, 60_000])('nor does anybody go on who had only signed in %i ms before', async (between) => {
+  const browser = rig.browser();
+  const path = authorizePath(browser.origin, await registered(browser), pkce());
+  const page = await follow(browser, await browser.get(path));
+  const consent = await follow(
+    browser,
+    await browser.post(page.at, {
+      csrf: csrfOf(page.text),
+      username: 'alice',
+      password: 'correct horse battery staple',
+      action: 'sign-in',
+    }),
+  );
+  expect(consent.text).toContain('Allow');
+  rig.app.clock.advance(between + 1);
+  await rig.app.auth.setPassword(ADMIN, 'user:alice', 'another password entirely');
+  const form = { csrf: csrfOf(consent.text), action: 'allow' };
+  const allowed = await follow(browser, await browser.post(consent.at, form));
+  expect(allowed.headers.location).toBeUndefined();
+  expect(allowed.text).toContain('id="password"');
+  await rig.app.auth.setPassword(ADMIN, 'user:alice', 'correct horse battery staple');
+});
+
 test('signing keys rotate under a running server', async () => {
   const browser = rig.browser();
   const clientId = await registered(browser);
