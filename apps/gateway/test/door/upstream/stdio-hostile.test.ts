@@ -146,6 +146,14 @@ describe('a child that', () => {
     15_000,
   );
 
+  test('floods stderr for ever is read no faster than it may be', async () => {
+    await using held = await stage();
+    await using upstream = await openUpstream(child('stderr-flood'), held.ports);
+    const sessionId = await session(upstream);
+    const answer = await upstream.send(callOf(request('tools/call'), { sessionId }));
+    expect(resultOf(await messagesOf(answer))['bytes']).toBeLessThan(4 * MIB);
+  });
+
   test('floods stderr costs a bounded number of lines', async () => {
     await using held = await stage();
     await using upstream = await openUpstream(child('stderr'), held.ports);

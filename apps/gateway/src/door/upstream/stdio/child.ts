@@ -42,6 +42,9 @@ export type Child = {
 };
 
 const FLUSH_MS = 2_000;
+/** Of stderr in a second; whoever writes more waits for the next one. Even what is not logged has to be read by somebody. */
+const MAX_ERROR_BYTES = 256 * 1024;
+const ERROR_WINDOW_MS = 1_000;
 
 export function startChild(launch: Launch, options: ChildOptions): Child {
   const { onLine, onEnd, log, graceMs } = options;
@@ -68,6 +71,7 @@ export function startChild(launch: Launch, options: ChildOptions): Child {
   function over(): void {
     if (isOver) return;
     isOver = true;
+    clearInterval(window);
     for (const stream of [stdin, stdout, stderr]) stream.destroy();
     log.flush();
     because('exited', new UpstreamFailure('broke_off', 'the server ended'));
@@ -86,6 +90,7 @@ export function startChild(launch: Launch, options: ChildOptions): Child {
     // What it still says is nobody's; it must not wait for someone to read it.
     stdout.removeAllListeners('data');
     stdout.resume();
+    stderr.resume();
     stdin.end();
     if (pid !== undefined && !isUrgent && !(await within(gone.promise, graceMs))) {
       signalTo(-pid, 'SIGTERM');
@@ -113,7 +118,18 @@ export function startChild(launch: Launch, options: ChildOptions): Child {
     }
   });
   const errorLines = new TextLines((line) => log.line('a server says', line));
-  stderr.on('data', (chunk: Uint8Array) => errorLines.push(chunk));
+  let errorBytes = 0;
+  const window = setInterval(() => {
+    errorBytes = 0;
+    stderr.resume();
+  }, ERROR_WINDOW_MS);
+  window.unref();
+  stderr.on('data', (chunk: Uint8Array) => {
+    errorBytes += chunk.length;
+    // When it ends, what is left is little and says why.
+    if (errorBytes > MAX_ERROR_BYTES && !isEnding && !isGone) stderr.pause();
+    errorLines.push(chunk);
+  });
   stderr.on('end', () => errorLines.end());
   // What is written to a child that is gone is told with its end.
   for (const stream of [stdin, stdout, stderr]) stream.on('error', () => undefined);
@@ -126,6 +142,7 @@ export function startChild(launch: Launch, options: ChildOptions): Child {
   });
   process.on('exit', (code, signal) => {
     isGone = true;
+    stderr.resume();
     gone.resolve();
     because(
       'exited',

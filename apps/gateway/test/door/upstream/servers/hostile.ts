@@ -1,6 +1,6 @@
 /** A child that keeps to the protocol until it is asked `tools/call`, and then does what its first argument says. */
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { writeFileSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 type Incoming = {
@@ -81,6 +81,21 @@ const doings: Readonly<Record<string, (message: Incoming) => void>> = {
   },
   environment: ({ id }) =>
     answer(id, { env: { ...process.env }, cwd: process.cwd(), args: process.argv.slice(2) }),
+  /** Answers with how much of it was taken within a second. */
+  'stderr-flood': ({ id }) => {
+    let bytes = 0;
+    const piece = Buffer.from('flood\n'.repeat(10_000));
+    const more = (): void => {
+      try {
+        bytes += writeSync(2, piece);
+      } catch {
+        // Full: nobody reads.
+      }
+      setImmediate(more);
+    };
+    more();
+    setTimeout(() => say({ jsonrpc: '2.0', id, result: { bytes } }), 1_000);
+  },
   stderr: ({ id }) => {
     process.stderr.write('one\n\u001b[2Jtwo\u202e\n');
     process.stderr.write('flood\n'.repeat(5_000));
