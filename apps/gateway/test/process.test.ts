@@ -29,6 +29,22 @@ const rows: readonly (readonly [string, string, string])[] = [
     'modelContext.publicOrigin',
   ],
   ['    search: {', '    Search: {', 'modelContext.servers.Search'],
+  [
+    '  authHttpAddress: auth-service',
+    '  authHttpAddress: https://auth-service',
+    'modelContext.authHttpAddress',
+  ],
+  ...(
+    [
+      ['issuer: https://gateway.example.org/?tenant=a', 'issuer'],
+      ['allowedOrigins: [https://app.example.org/]', 'allowedOrigins'],
+      ['allowBearerTokens: perhaps', 'allowBearerTokens'],
+      ['maxBody: 1', 'maxBody'],
+      ['maxConcurrent: 0', 'maxConcurrent'],
+      ['workDirectory:', 'workDirectory'],
+      ['allowAnyOrigin: true', 'allowAnyOrigin'],
+    ] as const
+  ).map(([line, key]) => ['modelContext: #', `modelContext:\n  ${line} #`, `modelContext.${key}`] as const),
   ['certFile: tls/channel.pem', 'certFile: tls/ca.pem', 'channelIdentity.keyFile'],
 ];
 test.each(rows)('%s → %s is refused at its key', async (good, bad, key) => {
