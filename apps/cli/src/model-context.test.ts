@@ -33,3 +33,21 @@ describe('servers behind the door', () => {
     expect(() => read({ servers })).toThrow(/modelContext\.servers/u);
   });
 });
+
+describe('origins', () => {
+  test.each([
+    [{ publicOrigin: 'http://gateway.example' }, /modelContext\.publicOrigin.*is not an origin/su],
+    [{ publicOrigin: 'https://gateway.example/mcp' }, /modelContext\.publicOrigin.*is not an origin/su],
+    [{ allowedOrigins: ['https://app.example', 'app.example'] }, /modelContext\.allowedOrigins\[1\]/u],
+  ])('%j is refused', (written, message) => {
+    expect(() => read(written)).toThrow(message);
+  });
+
+  test('as browsers write them they are taken', () => {
+    const written = {
+      publicOrigin: 'https://gateway.example:8443',
+      allowedOrigins: ['http://localhost:3000'],
+    };
+    expect(read(written)).toMatchObject(written);
+  });
+});

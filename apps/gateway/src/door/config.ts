@@ -1,5 +1,5 @@
 /** What the Model Context Protocol door must be told. */
-import { ADDRESS } from '@sallyport/service/process';
+import { ADDRESS, isPageOrigin, isPublicOrigin } from '@sallyport/service/process';
 import { upstreamProblems, type ServersConfig } from './upstream/config.ts';
 
 export type DoorConfig = {
@@ -44,7 +44,7 @@ export function doorProblems(door: DoorConfig): string[] {
       `${min} to ${max}`,
     );
   demand(
-    door.publicOrigin === undefined || isOrigin(door.publicOrigin),
+    door.publicOrigin === undefined || isPublicOrigin(door.publicOrigin),
     'publicOrigin',
     'https://host[:port]',
   );
@@ -54,7 +54,7 @@ export function doorProblems(door: DoorConfig): string[] {
     'an https URL without query or fragment',
   );
   for (const [index, origin] of (door.allowedOrigins ?? []).entries())
-    demand(isWebOrigin(origin), `allowedOrigins[${index}]`, 'scheme://host[:port], as a browser writes it');
+    demand(isPageOrigin(origin), `allowedOrigins[${index}]`, 'scheme://host[:port], as a browser writes it');
   demand(
     door.authHttpAddress === undefined || ADDRESS.test(door.authHttpAddress),
     'authHttpAddress',
@@ -71,17 +71,6 @@ export function doorProblems(door: DoorConfig): string[] {
   within(door.maxBodyBytes, DOOR_BODY_BYTES, 'maxBodyBytes');
   within(door.maxConcurrent, DOOR_CONCURRENT, 'maxConcurrent');
   return problems;
-}
-
-/** As `URL.origin` writes it: lower case, no default port, no path. */
-export function isOrigin(value: string): boolean {
-  return URL.canParse(value) && new URL(value).protocol === 'https:' && new URL(value).origin === value;
-}
-
-function isWebOrigin(value: string): boolean {
-  if (!URL.canParse(value)) return false;
-  const { protocol, host } = new URL(value);
-  return host !== '' && `${protocol}//${host}` === value;
 }
 
 /** RFC 8414 section 2. */
