@@ -5,7 +5,7 @@ import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as HttpV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findChromium } from '../../../auth-service/test/oauth/chromium.ts';
+import { findChromium } from '../support/chromium.ts';
 import { startDoor, type Door } from '../support/door.ts';
 import { listenForReturn, signInProvider, startPerson, type Person } from '../support/signing-in.ts';
 
@@ -76,7 +76,7 @@ describe.skipIf(program === undefined)(title, () => {
       const authProvider = signInProvider(returned, person);
       const options = { versionNegotiation: { mode } };
       const first = new HttpV2(url, { authProvider });
-      await expect(new ClientV2(CLIENT_INFO, options).connect(first)).rejects.toThrow();
+      await expect(new ClientV2(CLIENT_INFO, options).connect(first)).rejects.toThrow('Unauthorized');
       await first.finishAuth(await returned.parameters);
 
       const client = new ClientV2(CLIENT_INFO, options);
