@@ -3,6 +3,9 @@
 /** Why a signal aborts, when it is because somebody revoked the session. */
 export const REVOKED = new DOMException('The session was revoked.', 'AbortError');
 
+/** Of every other end. Made once: one of its own for each request would be made with a stack, for nobody to read. */
+const ENDED = new DOMException('The request is over.', 'AbortError');
+
 export type Live = Disposable & {
   readonly signal: AbortSignal;
   end(): void;
@@ -26,7 +29,7 @@ export function liveExchanges(now: () => number): LiveExchanges {
 
   function endWhere(isMeant: (entry: Entry) => boolean): void {
     for (const entries of bySession.values())
-      for (const entry of entries) if (isMeant(entry)) entry.abort.abort();
+      for (const entry of entries) if (isMeant(entry)) entry.abort.abort(ENDED);
   }
 
   return {
@@ -34,7 +37,7 @@ export function liveExchanges(now: () => number): LiveExchanges {
       const entry: Entry = { abort: new AbortController(), isWaiting };
       const entries = bySession.get(sessionId) ?? new Set();
       bySession.set(sessionId, entries.add(entry));
-      const end = (): void => entry.abort.abort();
+      const end = (): void => entry.abort.abort(ENDED);
       const timer = setTimeout(end, Math.min(MAX_TIMER_MS, Math.max(0, notAfterMs - now())));
       timer.unref();
       return {
