@@ -21,9 +21,12 @@ afterEach(async () => {
 function start() {
   const calls: Sent[][] = [];
   const slept: number[] = [];
-  const state = { problem: undefined as Error | undefined };
+  const state = { problem: undefined as Error | undefined, times: Infinity };
   const observeTools: ToolReportsOptions['policy']['observeTools'] = async ({ tools = [] }) => {
-    if (state.problem !== undefined) throw state.problem;
+    if (state.problem !== undefined && state.times > 0) {
+      state.times -= 1;
+      throw state.problem;
+    }
     calls.push(
       tools.map(({ tool: name = '', digest = new Uint8Array(), definitionJson = '' }) => ({
         tool: name,
@@ -80,6 +83,19 @@ test('while policy-service is away they wait, and are tried ever more slowly', a
   state.problem = undefined;
   await idle();
   expect(calls).toHaveLength(1);
+});
+
+test('what takes too long goes in smaller parts, and then in larger ones again', async () => {
+  const { reports, calls, slept, state, idle } = start();
+  Object.assign(state, { problem: unavailable('deadline exceeded'), times: 3 });
+  reports.tell(
+    'files',
+    Array.from({ length: 250 }, (_, i) => tool(`t${i}`)),
+  );
+  await idle();
+  expect(calls.map((call) => call.length).slice(0, 4)).toEqual([12, 24, 48, 96]);
+  // Others are let to their turn.
+  expect(slept.slice(4)).toContain(100);
 });
 
 test('what is refused for good is not sent for ever', async () => {

@@ -9,6 +9,8 @@ import type { SeenTool } from '../door/guarded/ports.ts';
 const COLLECT_MS = 200;
 const RETRY_MS = { first: 500, most: 30_000 };
 const CALL_DEADLINE_MS = 5_000;
+/** Between two calls: whoever stores them has others to serve. */
+const BETWEEN_MS = 100;
 /** What one call may carry (apps/policy-service). */
 const MAX_BATCH = 100;
 const MAX_BATCH_BYTES = 1024 * 1024;
@@ -69,14 +71,14 @@ export function startToolReports({ policy, instance, sleep, log }: ToolReportsOp
   }
 
   /** One definition of a tool at a time: another one of the same tool is for the next call. */
-  function nextBatch(): [string, Report][] {
+  function nextBatch(most: number): [string, Report][] {
     const batch: [string, Report][] = [];
     const tools = new Set<string>();
     let size = 0;
     for (const [key, report] of queue) {
       const tool = `${report.route}/${report.tool}`;
       if (tools.has(tool)) continue;
-      if (batch.length === MAX_BATCH || size + report.json.length > MAX_BATCH_BYTES) break;
+      if (batch.length === most || size + report.json.length > MAX_BATCH_BYTES) break;
       tools.add(tool);
       size += report.json.length;
       batch.push([key, report]);
@@ -87,8 +89,9 @@ export function startToolReports({ policy, instance, sleep, log }: ToolReportsOp
   async function send(): Promise<void> {
     await sleep(COLLECT_MS, stop.signal);
     let retryMs = RETRY_MS.first;
+    let most = MAX_BATCH;
     while (queue.size > 0 && !stop.signal.aborted) {
-      const batch = nextBatch();
+      const batch = nextBatch(most);
       try {
         const tools = batch.map(([, { route, tool, digest, json }]) => ({
           route,
@@ -98,9 +101,12 @@ export function startToolReports({ policy, instance, sleep, log }: ToolReportsOp
         }));
         await policy.observeTools({ instance, tools }, { deadlineMs: CALL_DEADLINE_MS, signal: stop.signal });
         retryMs = RETRY_MS.first;
+        most = Math.min(MAX_BATCH, 2 * most);
       } catch (error) {
         if (stop.signal.aborted) return;
         if (!isFinal(error)) {
+          // What was too much in the time there is would be too much again.
+          most = Math.max(1, Math.floor(most / 2));
           log.warn('tools that were seen are not reported yet', { waiting: queue.size, error });
           await sleep(retryMs, stop.signal);
           retryMs = Math.min(retryMs * 2, RETRY_MS.most);
@@ -114,6 +120,7 @@ export function startToolReports({ policy, instance, sleep, log }: ToolReportsOp
         waitingOf.set(route, (waitingOf.get(route) ?? 1) - 1);
       }
       isFull = false;
+      if (queue.size > 0) await sleep(BETWEEN_MS, stop.signal);
     }
   }
 
