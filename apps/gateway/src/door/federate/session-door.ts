@@ -197,7 +197,7 @@ export function sessionDoor(door: Members): ModelContextServer & Disposable {
       routes.map(async (route) => {
         using deadline = within(call, limits.listDeadlineMs, ports);
         const telling = own.send(route, { ...call, signal: deadline.signal }, message).then(leave);
-        return Promise.race([telling, deadline.late]);
+        return await Promise.race([telling, deadline.late]);
       }),
     );
   }
