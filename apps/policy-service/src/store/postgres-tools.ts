@@ -82,6 +82,19 @@ export async function storeToolChange(
   await write(tx, storedAfter(await read(tx, change), change, by));
 }
 
+/** New ones, together: a list of a server is a hundred at a time. `tx` holds the lock of `policy_state`. */
+export async function storeFoundTools(
+  tx: Transaction<Schema>,
+  changes: readonly Extract<ToolChange, { readonly kind: 'tool-found' }>[],
+  by: { readonly actor: string; readonly atMs: number },
+): Promise<void> {
+  if (changes.length === 0) return;
+  await tx
+    .insertInto('tool')
+    .values(changes.map((change) => toolRow(storedAfter(undefined, change, by))))
+    .execute();
+}
+
 // Status "changed" and "waiting" (domain/tool.ts): the predicate of the index.
 const waits = sql<boolean>`candidate <> '' and not candidate_rejected`;
 

@@ -8,7 +8,7 @@ import type { Actor, LoggedChange } from '../app/ports.ts';
 import { parseInstanceName } from '../domain/names.ts';
 import { applied, type Change } from '../domain/policy-state.ts';
 import type { Role } from '../domain/role.ts';
-import { storeToolChange, toolRecords } from './postgres-tools.ts';
+import { storeFoundTools, storeToolChange, toolRecords } from './postgres-tools.ts';
 import { actorName, changeOf, changeRow, definitionOf, stateOf, type Schema } from './rows.ts';
 import type { PolicyStore } from './store.ts';
 
@@ -38,6 +38,8 @@ export function postgresStore(database: Database<Schema>, builtInRoles: readonly
           if (plan.kind === 'refused') return plan;
           if (plan.kind === 'unchanged') return { kind: 'unchanged', revision: before.revision };
           const state = applied(before, plan.changes);
+          const found = plan.changes.filter((change) => change.kind === 'tool-found');
+          await storeFoundTools(tx, found, { actor: actorName(actor), atMs });
           for (const change of plan.changes) await store(tx, change, state.revision, { actor, atMs });
           await tx
             .updateTable('policy_state')
@@ -173,11 +175,12 @@ async function store(
         .where('role', '=', change.before.role)
         .execute();
       return;
-    case 'tool-found':
     case 'tool-approved':
     case 'tool-rejected':
       await storeToolChange(tx, change, { actor: actorName(by.actor), atMs: by.atMs });
       return;
+    // Stored with the others of its kind.
+    case 'tool-found':
     case 'content-replaced':
     case 'bundle-key-replaced':
       return;
