@@ -151,7 +151,7 @@ describe('what is refused', () => {
       content: [
         {
           type: 'text',
-          text: 'user:alice may not call the tool "echo" of "everything" (policy revision 7). Policy says: no_permission. It would be allowed with role:context-user.',
+          text: 'user:alice may not call the tool "echo" of "everything" (policy revision 7). Policy says: no_permission. It would be allowed with the role context-user.',
         },
       ],
       ...more,

@@ -43,7 +43,7 @@ export function denied(caller: Caller, route: string, asked: Asked, decision: De
   const why =
     requires.length === 0
       ? `Policy says: ${reason}.`
-      : `Policy says: ${reason}. It would be allowed with ${requires.join(' or ')}.`;
+      : `Policy says: ${reason}. It would be allowed with ${requires.map(needText).join(', or ')}.`;
   return {
     reason,
     code: REFUSED,
@@ -191,6 +191,13 @@ function described(route: string, { action, resource, target }: Asked): string {
   if (target === undefined) return `use ${action} on "${route}"`;
   const verb = action === 'context.tools.call' ? 'call' : `use ${action} on`;
   return `${verb} the ${resource.kind} "${shown(target)}" of "${route}"`;
+}
+
+/** As `sallyport policy check` says it; `data.requires` has it for programs. */
+function needText(need: string): string {
+  const [, kind, name = ''] = /^(role|argument):(.*)$/su.exec(need) ?? [];
+  if (kind === 'role') return `the role ${shown(name)}`;
+  return kind === 'argument' ? `another value of the argument ${shown(name)}` : need;
 }
 
 const MAX_SHOWN = 256;

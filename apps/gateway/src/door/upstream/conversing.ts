@@ -3,7 +3,14 @@
  * and a session id; callers of 2026-07-28 share one per principal and tenant. None ever serves two principals.
  */
 import { toBase64url } from '@sallyport/crypto';
-import { eraOf, isRequest, type Message, type Request } from '@sallyport/model-context';
+import {
+  errorResponse,
+  eraOf,
+  INVALID_REQUEST,
+  isRequest,
+  type Message,
+  type Request,
+} from '@sallyport/model-context';
 import { UpstreamFailure, type Call, type Exchange, type MessageCall, type Upstream } from '../ports.ts';
 import { DISCOVER, RememberedEras } from './eras.ts';
 import { nothing, one } from './exchanges.ts';
@@ -15,6 +22,8 @@ import { askEras } from './stdio/probe.ts';
 
 /** Of a session id: nobody guesses one. */
 const SESSION_BYTES = 32;
+const NO_SESSION =
+  'Mcp-Session-Id is required: begin with initialize, or speak revision 2026-07-28, which has no sessions.';
 
 export type ConversingOptions = {
   readonly maxConcurrent: number;
@@ -162,7 +171,11 @@ export function conversing(
         return converse(await sharedChild(ownerOf(caller), call.signal), call);
       }
       if (isRequest(message) && message.method === 'initialize') return open(call, message);
-      if (call.sessionId === undefined) return nothing(400);
+      // Whoever writes requests by hand is told, rather than left with a bare status.
+      if (call.sessionId === undefined)
+        return isRequest(message)
+          ? one(400, errorResponse(message.id, INVALID_REQUEST, NO_SESSION))
+          : nothing(400);
       const served = sessionOf(call);
       return served === undefined ? nothing(404) : converse(served, call);
     },

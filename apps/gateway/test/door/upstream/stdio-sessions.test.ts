@@ -62,6 +62,16 @@ describe('what a child is given', () => {
 });
 
 describe('sessions and streams of children', () => {
+  test('a request without a session is refused in words', async () => {
+    await using held = await stage();
+    await using upstream = await openUpstream(child('progress'), held.ports);
+    const exchange = await upstream.send(callOf(request('tools/list')));
+    expect(exchange.status).toBe(400);
+    expect(await messagesOf(exchange)).toMatchObject([
+      { error: { code: -32600, message: expect.stringContaining('begin with initialize') as string } },
+    ]);
+  });
+
   test('ids and progress tokens of two requests at a time are kept apart and restored', async () => {
     await using held = await stage();
     await using upstream = await openUpstream(child('progress', {}, 'stateless'), held.ports);
