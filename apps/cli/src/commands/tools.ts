@@ -68,7 +68,7 @@ async function listTools(
         rows.push([
           tool.route,
           oneLine(tool.tool),
-          statusText(tool),
+          listedStatus(tool),
           shortDigest(tool),
           timeText(tool.lastSeen) ?? '',
         ]);
@@ -182,6 +182,12 @@ function chosenDigest(
 }
 
 const statusText = (tool: policyv1.Tool): string => enumLabel(policyv1.ToolStatus, tool.status);
+
+/** In lists, where nothing else tells that the server was last seen with a definition that may not be used. */
+const listedStatus = (tool: policyv1.Tool): string =>
+  tool.candidateRejected && tool.candidateDigest.length > 0 && tool.pinnedDigest.length > 0
+    ? `${statusText(tool)}, another rejected`
+    : statusText(tool);
 
 /** Of the definition that a decision would be about. */
 function shortDigest({ candidateDigest, candidateRejected, pinnedDigest }: policyv1.Tool): string {

@@ -27,8 +27,9 @@ export function modelContextLines(home: Home, flags: string, door: ShownDoor): s
           `    ${JSON.stringify({ mcpServers: { sallyport: stdioEntry(url, home.caFile) } })}`,
         ]
       : [
-          '  Only tokens that are bound to a key are taken (DPoP), which few clients have. To take the others:',
-          '  modelContext: { allowBearerTokens: true } in sallyport.yaml',
+          '  Only tokens that are bound to a key are taken (DPoP), which few clients have, and clients cannot register themselves.',
+          '  For stock clients write into sallyport.yaml:',
+          '    modelContext: { allowBearerTokens: true, allowDynamicRegistration: true }',
         ]),
   ];
 }

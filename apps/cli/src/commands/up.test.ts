@@ -56,7 +56,7 @@ describe('what a ready system prints', () => {
     const text = readyText(locateHome({}), '1.2', other);
     expect(text).toContain('  files             https://door.example.org/mcp/files\n');
     expect(text).toContain('  search            https://door.example.org/mcp/search\n');
-    expect(text).toContain('allowBearerTokens: true');
+    expect(text).toContain('{ allowBearerTokens: true, allowDynamicRegistration: true }');
     expect(text).not.toMatch(/everything|mcp-remote/u);
   });
 

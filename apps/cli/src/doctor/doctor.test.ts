@@ -51,6 +51,7 @@ const RUNNING = [
   'key-service',
   'auth-service',
   'policy-service',
+  'tools',
   'audit-service',
 ];
 
@@ -209,6 +210,22 @@ describe('what listens on the port', () => {
   });
 });
 
+const notices: readonly Broken<Partial<Answers>>[] = [
+  [
+    'readiness',
+    'ready, with a server that cannot be started',
+    {
+      readiness: {
+        status: 200,
+        body: '{"ready":true,"checks":[{"name":"gateway: door","ok":true,"note":"files: it could not be started"}]}',
+      },
+    },
+    /^every part is ready; gateway: door: files: it could not be started$/,
+    /log/,
+  ],
+  ['tools', 'wait', { waitingTools: ['read', 'write'] }, /files read and 1 more$/, /tools list --changed/],
+];
+
 const running: readonly Broken<Partial<Answers>>[] = [
   [
     'readiness',
@@ -339,6 +356,17 @@ describe('with a running system', () => {
     });
   });
 
+  test.each(notices)('%s %s', async (line, _, answers, says, next) => {
+    const { home, identities } = await soundHome();
+    await using disposing = home;
+    await using _system = await fakeSystem(disposing, identities, { ...healthy(), ...answers });
+    expect((await examine(disposing)).find(({ name }) => name === line)).toMatchObject({
+      level: 'notice',
+      says: expect.stringMatching(says) as string,
+      next: expect.stringMatching(next) as string,
+    });
+  });
+
   test('a log key that was never pinned is a problem', async () => {
     const { home, identities } = await soundHome();
     await using disposing = home;
@@ -350,7 +378,7 @@ describe('with a running system', () => {
 });
 
 test('every line has a fixture that breaks it', () => {
-  const broken = new Set([...local, ...running].map(([line]) => line));
+  const broken = new Set([...local, ...running, ...notices].map(([line]) => line));
   const elsewhere = ['node', 'running'];
   expect(
     [...LOCAL, 'running', ...RUNNING].filter((name) => !broken.has(name) && !elsewhere.includes(name)),

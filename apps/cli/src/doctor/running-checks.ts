@@ -5,6 +5,7 @@ import { auditv1, authv1, keyv1, policyv1 } from '@sallyport/proto';
 import type { CommandContext } from '../commands/context.ts';
 import { readPins } from '../audit/pins.ts';
 import { withService } from '../connect.ts';
+import { oneLine } from '../format.ts';
 import { readIfPresent } from '../state/files.ts';
 import { notice, ok, problem, RUNNING, type Check, type Verdict } from './check.ts';
 
@@ -20,6 +21,7 @@ export function runningChecks(context: CommandContext): readonly Check[] {
     running('key-service', () => keyService(context)),
     running('auth-service', () => authService(context)),
     running('policy-service', () => policyService(context)),
+    running('tools', () => tools(context)),
     running('audit-service', () => auditService(context)),
   ];
 }
@@ -81,8 +83,16 @@ function offerOldTls(port: number): Promise<'accepted' | 'refused' | 'nobody'> {
 
 async function readiness(context: CommandContext): Promise<Verdict> {
   const { status, body } = await probe(context, '/readyz');
-  if (status === 200) return ok('every part is ready');
-  const open = openChecks(body);
+  const checks = checksOf(body);
+  if (status === 200) {
+    const noted = checks.flatMap(({ name, note }) => (note === undefined ? [] : [`${name}: ${note}`]));
+    if (noted.length === 0) return ok('every part is ready');
+    return notice(
+      `every part is ready; ${noted.join('; ')}`,
+      'Only what is named is affected. The log of the running system has the causes.',
+    );
+  }
+  const open = checks.filter((check) => !check.ok);
   const says = open.map((check) => `${check.name}: ${check.problem ?? 'not ready'}`).join('; ');
   return problem(
     says === '' ? `/readyz answers ${status}` : says,
@@ -118,13 +128,17 @@ function boundTokensRequired(body: string): boolean | undefined {
   }
 }
 
-type OpenCheck = { readonly name: string; readonly problem?: string };
+type PartCheck = {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly problem?: string;
+  readonly note?: string;
+};
 
-/** Those that fail; none where the body is not a report, e.g. from a proxy. */
-function openChecks(body: string): readonly OpenCheck[] {
+/** None where the body is not a report, e.g. from a proxy. */
+function checksOf(body: string): readonly PartCheck[] {
   try {
-    const report = JSON.parse(body) as { checks?: (OpenCheck & { ok: boolean })[] };
-    return (report.checks ?? []).filter((check) => !check.ok);
+    return (JSON.parse(body) as { checks?: PartCheck[] }).checks ?? [];
   } catch {
     return [];
   }
@@ -167,6 +181,20 @@ async function policyService(context: CommandContext): Promise<Verdict> {
     );
   }
   return ok(`every gateway runs policy revision ${status.revision}`);
+}
+
+/** The first page is enough to say that somebody has to look. */
+async function tools(context: CommandContext): Promise<Verdict> {
+  const { tools: waiting } = await withService(context, policyv1.PolicyService, 'policy-service', (client) =>
+    client.listTools({ changedOnly: true }),
+  );
+  if (waiting.length === 0) return ok('no definition of a tool waits for a decision');
+  const [first] = waiting;
+  const more = waiting.length === 1 ? '' : ` and ${waiting.length - 1} more`;
+  return notice(
+    `held back until somebody decides: ${first?.route} ${oneLine(first?.tool ?? '')}${more}`,
+    'sallyport tools list --changed, then tools show, approve or reject.',
+  );
 }
 
 async function auditService(context: CommandContext): Promise<Verdict> {

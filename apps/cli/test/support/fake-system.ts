@@ -25,6 +25,8 @@ export type Answers = {
   keys: { name: string; state: keyv1.KeyState }[];
   revision: bigint;
   instances: { instance: string; revision: bigint }[];
+  /** Tools at the route `files` that wait for a decision. */
+  waitingTools: string[];
   findings: string[];
   verifierKey: string;
   /** Who answers on key-service's port. */
@@ -44,6 +46,7 @@ export const healthy = (): Answers => ({
   keys: [{ name: 'session-binding', state: keyv1.KeyState.ACTIVE }],
   revision: 3n,
   instances: [{ instance: 'g1', revision: 3n }],
+  waitingTools: [],
   findings: [],
   verifierKey: formatVerifierKey('log', new Uint8Array(32).fill(1)),
   keyServer: 'key-service',
@@ -120,6 +123,8 @@ export async function fakeSystem(
     home.ports.policy,
     only(policyv1.PolicyService, {
       getStatus: () => Promise.resolve({ revision: answers.revision, instances: answers.instances }),
+      listTools: () =>
+        Promise.resolve({ tools: answers.waitingTools.map((tool) => ({ route: 'files', tool })) }),
     }),
   );
   await serve(

@@ -123,6 +123,7 @@ test('rejected it stays hidden', async () => {
   expect(await door.done('tools', 'reject', ROUTE, TOOL)).toMatchObject([{ verdict: 'rejected' }]);
   await expectHeldBack();
   expect(await door.done('tools', 'list', '--changed')).toEqual([]);
+  expect((await door.sallyport('tools', 'list')).out).toContain('pinned, another rejected');
 }, 20_000);
 
 test('as it was before it is in use again, without anybody', async () => {
