@@ -136,7 +136,9 @@ async function answer(request: IncomingMessage, options: ProbesOptions): Promise
         return { status: 200, type: options.metrics.contentType, body: await options.metrics.exposition() };
       default:
         return problem(
-          notFound(`There is nothing at ${pathname.slice(0, 100)}. Here are /healthz, /readyz and /metrics.`),
+          notFound(
+            `There is nothing at ${pathname.slice(0, 100)}. Here are /healthz, /readyz and /metrics; at a gateway with a door, /mcp.`,
+          ),
         );
     }
   } catch {
