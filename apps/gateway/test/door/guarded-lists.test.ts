@@ -144,6 +144,14 @@ describe('pins', () => {
     expect(resultOf(await ask(server, callOf(request('tools/list'))))['tools']).toHaveLength(2);
   });
 
+  test('thousands that are held back are a few lines in the log', async () => {
+    const tools = Array.from({ length: 3_000 }, (_, at) => tool(`t${at}`));
+    const { server, problems } = rig({ upstream: listing('tools/list', { tools }), pinning: 'approve' });
+    await ask(server, callOf(request('tools/list')));
+    expect(problems).toHaveLength(17);
+    expect(problems.at(-1)).toMatchObject({ what: 'more tools are held back', fields: { count: 2_984 } });
+  });
+
   test('a server that goes back to an earlier definition shows one that can be approved', async () => {
     const [first, second] = [tool('echo'), tool('echo', { description: 'changed' })];
     const { upstream, drift } = drifting(first, second);

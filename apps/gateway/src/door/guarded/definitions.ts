@@ -44,6 +44,8 @@ const MAX_REPORTED = 16_384;
 const REPORT_HELD_BACK_MS = 60_000;
 /** So that somebody who asks is told when a tool was seen last. */
 const REPORT_AGAIN_MS = 6 * 3_600_000;
+/** Of one list, by name in the log. */
+const MAX_NAMED = 16;
 
 type Seen = { readonly digest: string; readonly seenAtMs: number; readonly mirroring?: JsonValue };
 type Known = {
@@ -112,6 +114,7 @@ export function createDefinitions(
   function report(seen: readonly SeenTool[], verdicts: readonly PinVerdict[]): void {
     const now = monotonic();
     const fresh: SeenTool[] = [];
+    let heldBack = 0;
     for (const [index, tool] of seen.entries()) {
       const { name, digest } = tool;
       const verdict = verdicts[index] ?? 'waiting';
@@ -122,9 +125,12 @@ export function createDefinitions(
       fresh.push(tool);
       reported.delete(key);
       reported.set(key, now);
-      if (verdict !== 'pinned' && reportedAtMs === undefined)
+      if (verdict === 'pinned' || reportedAtMs !== undefined) continue;
+      heldBack += 1;
+      if (heldBack <= MAX_NAMED)
         onProblem('a tool is held back', { route, tool: name, state: verdict, digest });
     }
+    if (heldBack > MAX_NAMED) onProblem('more tools are held back', { route, count: heldBack - MAX_NAMED });
     dropOldest(reported, MAX_REPORTED);
     if (fresh.length > 0) pins.observe(route, fresh);
   }
