@@ -135,7 +135,7 @@ export const malformed = (route: string, what: string): Refusal => ({
 
 const TROUBLE: Readonly<Record<UpstreamFailure['problem'], string>> = {
   unreachable: 'cannot be reached',
-  busy: 'has too much to do',
+  busy: 'takes no more at present',
   timeout: 'did not answer in time',
   broke_off: 'broke off before its answer was whole',
   too_large: 'answered with more than may pass',

@@ -109,6 +109,8 @@ describe('a child that', () => {
     expect(problems.slice(0, 4)).toEqual(Array.from({ length: 4 }, () => 'broke_off'));
     await problemOf(upstream.send(callOf(initialize())));
     expect(await problemOf(upstream.send(callOf(initialize())))).toBe('busy');
+    const ends = held.log.records().filter(({ message }) => message === 'a server process ended');
+    expect(ends[0]).toMatchObject({ level: 'warn', why: 'exited', said: ['no database here'] });
   });
 
   test.runIf(onLinux)('forks grandchildren takes them with it, in its group and out of it', async () => {

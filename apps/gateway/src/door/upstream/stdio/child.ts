@@ -7,7 +7,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { UpstreamFailure } from '../../ports.ts';
 import type { ChildEnd } from '../measure.ts';
-import { TextLines, type ChildLog } from './child-log.ts';
+import { printable, TextLines, type ChildLog } from './child-log.ts';
 import type { Launch } from './environment.ts';
 import { Lines } from './lines.ts';
 import { killMarked } from './marks.ts';
@@ -23,8 +23,12 @@ export type ChildOptions = {
   readonly log: ChildLog;
   /** Not the empty one. What it throws ends the child as a defect, and is told with the end. */
   readonly onLine: (line: Uint8Array) => void;
-  /** Once, when the process is gone or cannot be started. */
-  readonly onEnd: (end: { readonly why: ChildEnd; readonly failure: UpstreamFailure }) => void;
+  /** Once, when the process is gone or cannot be started. `said`: the last lines of stderr, which mostly tell why. */
+  readonly onEnd: (end: {
+    readonly why: ChildEnd;
+    readonly failure: UpstreamFailure;
+    readonly said: readonly string[];
+  }) => void;
 };
 
 export type Child = {
@@ -45,12 +49,14 @@ const FLUSH_MS = 2_000;
 /** Of stderr in a second; whoever writes more waits for the next one. Even what is not logged has to be read by somebody. */
 const MAX_ERROR_BYTES = 256 * 1024;
 const ERROR_WINDOW_MS = 1_000;
+const LAST_LINES = 8;
 
 export function startChild(launch: Launch, options: ChildOptions): Child {
   const { onLine, onEnd, log, graceMs } = options;
   const gone = Promise.withResolvers<void>();
   const clean = Promise.withResolvers<void>();
   let told: { why: ChildEnd; failure: UpstreamFailure } | undefined;
+  const said: string[] = [];
   let isEnding = false;
   let isGone = false;
   let isOver = false;
@@ -75,7 +81,7 @@ export function startChild(launch: Launch, options: ChildOptions): Child {
     for (const stream of [stdin, stdout, stderr]) stream.destroy();
     log.flush();
     because('exited', new UpstreamFailure('broke_off', 'the server ended'));
-    if (told !== undefined) onEnd(told);
+    if (told !== undefined) onEnd({ ...told, said });
     clean.resolve();
   }
 
@@ -117,7 +123,11 @@ export function startChild(launch: Launch, options: ChildOptions): Child {
       });
     }
   });
-  const errorLines = new TextLines((line) => log.line('a server says', line));
+  const errorLines = new TextLines((line) => {
+    log.line('a server says', line);
+    said.push(printable(line));
+    if (said.length > LAST_LINES) said.shift();
+  });
   let errorBytes = 0;
   const window = setInterval(() => {
     errorBytes = 0;

@@ -105,7 +105,11 @@ export function startedChildren(
         ...{ mark, maxLineBytes: maxMessageBytes, maxPendingBytes: 2 * maxMessageBytes },
         ...{ graceMs: GRACE_MS, log: childLog },
         onLine: (line) => hear(served, line),
-        onEnd: ({ why, failure }) => ended(served, why, failure, release),
+        onEnd: ({ why, failure, said }) => {
+          if (!isOrderly(why))
+            log.warn('a server process ended', { route, why, problem: failure.message, said });
+          ended(served, why, failure, release);
+        },
       });
       const served = serve(child, owner, era, startedMs);
       if (child.pid !== undefined) pids.set(served, child.pid);
@@ -159,13 +163,12 @@ export function startedChildren(
     pids.delete(served);
     release();
     meter.childEnded(why);
-    const isOrderly = why === 'idle' || why === 'ended' || why === 'stopped';
+    const wasOrderly = isOrderly(why);
     const age = monotonic() - startedMs;
-    if (isOrderly || age >= STURDY_MS) backOff.worked(owner);
+    if (wasOrderly || age >= STURDY_MS) backOff.worked(owner);
     else backOff.failed(owner);
-    if (!isOrderly && !conversation.isAnswering) backOff.failed(START);
-    if (!isOrderly) log.warn('a server process ended', { route, why, problem: failure.message });
-    conversation.end(failure, isOrderly);
+    if (!wasOrderly && !conversation.isAnswering) backOff.failed(START);
+    conversation.end(failure, wasOrderly);
     onEnd(served);
   }
 
@@ -230,3 +233,6 @@ export function startedChildren(
     },
   };
 }
+
+/** Nothing to tell anybody about. */
+const isOrderly = (why: ChildEnd): boolean => why === 'idle' || why === 'ended' || why === 'stopped';

@@ -127,7 +127,10 @@ const cancelled: unknown[] = [];
 if (mode === 'ignore-sigterm') process.on('SIGTERM', () => undefined);
 if (argument !== '' && mode === 'ignore-sigterm') writeFileSync(argument, String(process.pid));
 if (argument === 'deaf') setInterval(() => undefined, 1_000);
-if (mode === 'dead') process.exit(1);
+if (mode === 'dead') {
+  writeSync(2, 'no database here\n');
+  process.exit(1);
+}
 
 const lines = createInterface({ input: process.stdin });
 if (mode === 'ignore-sigterm') lines.on('close', () => setInterval(() => undefined, 1_000));
