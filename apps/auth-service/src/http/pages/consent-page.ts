@@ -64,7 +64,7 @@ export function consentPage(view: ConsentView): Page {
         <button class="main" type="submit" name="action" value="allow">Allow</button>
         <button type="submit" name="action" value="deny">Deny</button>
       </form>
-      <p class="note">You can end this at any time: <code>sallyport sessions revoke</code>.</p>`,
+      <p class="note">Whoever runs this Sallyport can end this at any time: <code>sallyport sessions revoke</code>.</p>`,
   });
 }
 
