@@ -89,6 +89,21 @@ describe('shipper', () => {
     expect(transport.listening).toBe(false);
   });
 
+  it('gathers what comes bit by bit, and sends at once what is full or when it is stopped', async () => {
+    const transport = new FakeTransport();
+    const shipper = start(transport, { lingerMs: 60_000, batchBytes: 60 });
+    await append(1, 1);
+    await until(() => spool.floor === 2n);
+    for (let n = 2; n <= 4; n += 1) await append(n, 1);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(transport.received()).toEqual(['e1']);
+    await append(5, 30);
+    await until(() => spool.floor > 5n);
+    expect(transport.batches[1]?.firstSeq).toBe(2n);
+    expect(await shipper.stop(5_000)).toEqual({ remaining: 0n });
+    expect(transport.received()).toHaveLength(34);
+  });
+
   it('the broker taking a batch drops nothing', async () => {
     const transport = new FakeTransport();
     transport.take = () => undefined;

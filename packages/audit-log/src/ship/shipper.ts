@@ -20,6 +20,11 @@ export interface ShipperOptions {
   /** Batches sent and not acknowledged. Default 8. */
   readonly windowBatches?: number;
   /**
+   * Between two batches at least this long, unless the second is full: what is recorded bit by bit travels together, which
+   * spares everybody behind. What is in the spool is durable; the rest of its way may take a moment. Default 0.
+   */
+  readonly lingerMs?: number;
+  /**
    * Without an acknowledgement for this long, everything not acknowledged is sent again. Doubles with each time in a row.
    * A transport that has not answered for this long has failed. Default 5 s.
    */
@@ -64,6 +69,7 @@ class WindowShipper implements Shipper {
   readonly #clock: ShipperClock;
   readonly #batchBytes: number;
   readonly #windowBatches: number;
+  readonly #lingerMs: number;
   readonly #resendAfterMs: number;
   readonly #maxPatienceMs: number;
   readonly #maxRetryMs: number;
@@ -77,6 +83,7 @@ class WindowShipper implements Shipper {
   /** Times in a row that what was sent was not acknowledged, on a transport that works. */
   #losses = 0;
   #lastProgressMs: number;
+  #sentAtMs = Number.NEGATIVE_INFINITY;
   #drainTo: bigint | undefined;
   #stopped = false;
   #wake: () => void = () => undefined;
@@ -87,6 +94,7 @@ class WindowShipper implements Shipper {
     this.#clock = options.clock;
     this.#batchBytes = options.batchBytes ?? 256 * 1024;
     this.#windowBatches = options.windowBatches ?? 8;
+    this.#lingerMs = options.lingerMs ?? 0;
     this.#resendAfterMs = options.resendAfterMs ?? 5_000;
     this.#maxPatienceMs = Math.max(options.maxPatienceMs ?? 60_000, this.#resendAfterMs);
     this.#maxRetryMs = options.maxRetryMs ?? 2_000;
@@ -128,8 +136,22 @@ class WindowShipper implements Shipper {
         await this.#pause(this.#flights.length > 0 ? this.#untilResendMs() : undefined);
         continue;
       }
+      await this.#linger();
       if (!(await this.#sendNext())) await this.#backOff();
     }
+  }
+
+  /** Not cut short by appends, which it gathers; by `stop` it is. */
+  async #linger(): Promise<void> {
+    const ms = this.#sentAtMs + this.#lingerMs - this.#clock.nowMs();
+    if (ms <= 0 || this.#drainTo !== undefined || this.#spool.depthBytes >= this.#batchBytes) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    using _timer = this.#clock.after(ms, resolve);
+    this.#wake = () => {
+      if (this.#stopped || this.#drainTo !== undefined || this.#spool.depthBytes >= this.#batchBytes)
+        resolve();
+    };
+    await promise;
   }
 
   async #sendNext(): Promise<boolean> {
@@ -143,6 +165,7 @@ class WindowShipper implements Shipper {
       // Noted before it is sent: an acknowledgement may overtake the broker's own answer.
       this.#next = firstSeq + BigInt(bodies.length);
       this.#flights.push({ lastSeq: this.#next - 1n });
+      this.#sentAtMs = this.#clock.nowMs();
       await this.#taken(this.#transport.send({ producer, firstSeq, floor, bodies }), this.#next - 1n);
       return true;
     } catch (cause) {

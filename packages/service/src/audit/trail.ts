@@ -56,6 +56,8 @@ export interface AuditTrail extends AsyncDisposable {
 }
 
 const DRAIN_MS = 250;
+/** A fraction of what a checkpoint takes. */
+const LINGER_MS = 25;
 
 /** Opens the spool and ships from it. Throws `AuditLogError` for a damaged spool or one of another producer. */
 export async function startAuditTrail(options: AuditTrailOptions): Promise<AuditTrail> {
@@ -86,6 +88,7 @@ export async function startAuditTrail(options: AuditTrailOptions): Promise<Audit
         }),
     },
     clock: shipperClock(clock),
+    lingerMs: LINGER_MS,
     ...(resendAfterMs === undefined ? {} : { resendAfterMs }),
     onProblem: ({ kind, cause }) => log.warn('audit events wait in the spool', { kind, error: cause }),
   });
