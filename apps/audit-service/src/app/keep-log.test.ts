@@ -143,7 +143,10 @@ test.each<[string, (writer: Replica) => void, (writer: Replica) => void]>([
   await new Promise((resolve) => setTimeout(resolve, 30));
   expect(await world.saved()).toBe(300);
   world.clock.advance(TAKE_OVER_MS);
+  // It may have seen a last sign of life only after that: then its patience began there.
+  const patience = setTimeout(() => world.clock.advance(TAKE_OVER_MS), 2_000);
   await until(async () => (await world.saved()) === 310, 'the other one writes');
+  clearTimeout(patience);
   expect(other.keeper.isWriter()).toBe(true);
   expect(other.keeper.term()).toBe(2n);
   expect(world.acknowledged.at(-1)).toBe(310n);
