@@ -1,0 +1,9 @@
+/** Certificate paths validated after RFC 5280, with revocation by CRL and OCSP (RFC 6960). Nothing here does I/O. */
+export type * from './certificate/types.ts';
+export type * from './input.ts';
+export type * from './parsed.ts';
+export type * from './result.ts';
+export type * from './revocation/crl/types.ts';
+export type * from './revocation/ocsp/types.ts';
+export { DEFAULT_LIMITS, type Limits } from './limits.ts';
+export { REASONS, type Failure, type Reason } from './reasons.ts';

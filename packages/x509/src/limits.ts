@@ -1,0 +1,33 @@
+/** How much work one validation may do. Beyond any of them the answer is `limit`, not a slow one. */
+export interface Limits {
+  /** Intermediates looked at, those of the input and of the pool together. */
+  readonly certificates: number;
+  /** Certificates between leaf and anchor, self-issued ones counted. */
+  readonly intermediatesInPath: number;
+  /** Whole candidate paths validated. */
+  readonly candidatePaths: number;
+  /** Signatures verified that the cache does not know: of certificates, CRLs and OCSP responses. */
+  readonly signatureChecks: number;
+  /** Comparisons of a name with a subtree. */
+  readonly nameComparisons: number;
+  /** Nodes of the policy graph (CVE-2023-0464 was a tree without bound). */
+  readonly policyNodes: number;
+  /** Octets of one certificate. */
+  readonly certificateBytes: number;
+  /** Octets of one CRL. */
+  readonly crlBytes: number;
+  /** Octets of one OCSP response. */
+  readonly ocspBytes: number;
+}
+
+export const DEFAULT_LIMITS: Limits = {
+  certificates: 1_000,
+  intermediatesInPath: 15,
+  candidatePaths: 64,
+  signatureChecks: 128,
+  nameComparisons: 100_000,
+  policyNodes: 1_024,
+  certificateBytes: 65_536,
+  crlBytes: 16_777_216,
+  ocspBytes: 65_536,
+};
