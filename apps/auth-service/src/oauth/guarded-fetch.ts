@@ -8,7 +8,7 @@
 import { lookup as lookupAddress } from 'node:dns/promises';
 import { request, type RequestOptions } from 'node:https';
 import { isIP } from 'node:net';
-import { isPublicAddress } from './addresses.ts';
+import { isPublicAddress } from '@sallyport/x509/fetch';
 
 export const MAX_DOCUMENT_BYTES = 64 * 1024;
 const TIMEOUT_MS = 3_000;

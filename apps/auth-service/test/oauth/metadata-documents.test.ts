@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { systemClock } from '@sallyport/service/clock';
 import { createDevelopmentCa, issue } from '@sallyport/service/identity';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { isPublicAddress } from '../../src/oauth/addresses.ts';
+import { isPublicAddress } from '@sallyport/x509/fetch';
 import { guardedFetch } from '../../src/oauth/guarded-fetch.ts';
 import { authorizePath, CALLBACK, follow, pkce, startRig, tokens, type Rig } from './rig.ts';
 
