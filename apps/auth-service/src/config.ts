@@ -17,20 +17,16 @@ import {
   databaseConfig,
   probesConfig,
   processFields,
+  publicOriginField,
   serviceAddress,
   serviceConfig,
   trustRootsFile,
 } from '@sallyport/service/process';
 import { MAX_SESSION_LIFETIME_MS } from './domain/limits.ts';
 import { redirectProblem } from './oauth/client-policy.ts';
+import { metadataDocumentFields } from './oauth/metadata-documents.ts';
 
 const MINUTE_MS = 60_000;
-/** RFC 6454 section 6.2, of https. */
-const ORIGIN =
-  /^https:\/\/[a-z0-9.-]+(?::(?!443$)[0-9]{1,5})?$|^https:\/\/\[[0-9a-f:]+\](?::(?!443$)[0-9]{1,5})?$/u;
-
-const HOST_NAME = /^[a-z0-9.-]{1,253}$|^[0-9a-f:]{2,39}$/u;
-
 /** Where people sign in and programs get tokens (docs/adr/0081). */
 const oauthFields = object({
   /** Where the gateway forwards `/oauth`, `/signin` and the metadata to. */
@@ -43,10 +39,7 @@ const oauthFields = object({
     min: MINUTE_MS,
     max: 366 * 24 * 60 * MINUTE_MS,
   }),
-  /** Hosts of clients' metadata documents that may have private addresses. */
-  allowPrivateMetadataHosts: list(string({ pattern: HOST_NAME }), { maxItems: 64 }),
-  /** PEM of the authorities that the hosts of metadata documents end in; absent: those of the public web. */
-  metadataCaFile: optional(trustRootsFile()),
+  ...metadataDocumentFields,
   /** Programs that the operator knows. */
   clients: list(
     object({
@@ -73,7 +66,7 @@ const fields = {
    * Where people and programs reach this deployment, `https://host[:port]`: issuer of access tokens, and origin of the
    * resources that they are for. Absent: no tokens.
    */
-  publicOrigin: optional(string({ env: 'SALLYPORT_PUBLIC_ORIGIN', pattern: ORIGIN })),
+  publicOrigin: optional(publicOriginField({ env: 'SALLYPORT_PUBLIC_ORIGIN' })),
   /** Absent: nobody signs in here, and there are no tokens but those of channel sessions. */
   oauth: optional(oauthFields),
   /** How long a session may live, however long its credential is good. */

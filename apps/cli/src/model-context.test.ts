@@ -51,3 +51,20 @@ describe('origins', () => {
     expect(read(written)).toMatchObject(written);
   });
 });
+
+describe('metadata documents of clients', () => {
+  test('none is fetched from a private address unless its host is named', () => {
+    expect(read({})).toMatchObject({ allowPrivateMetadataHosts: [], metadataCaFile: undefined });
+  });
+
+  test.each([
+    [{ allowPrivateMetadataHosts: ['https://apps.internal'] }, /allowPrivateMetadataHosts\[0\]/u],
+    [{ allowPrivateMetadataHosts: ['apps.internal:8443'] }, /allowPrivateMetadataHosts\[0\]/u],
+    [{ allowPrivateMetadataHosts: ['*'] }, /allowPrivateMetadataHosts\[0\]/u],
+    [{ allowPrivateMetadataHosts: true }, /allowPrivateMetadataHosts.*is not a list/su],
+    [{ metadataCaFile: '/nowhere/ca.pem' }, /modelContext\.metadataCaFile/u],
+    [{ metadataCaFile: import.meta.filename }, /modelContext\.metadataCaFile/u],
+  ])('%j is refused', (written, message) => {
+    expect(() => read(written)).toThrow(message);
+  });
+});

@@ -1,36 +1,20 @@
 /** The Model Context Protocol door of a deployment on one machine: what stands in `sallyport.yaml`, and what follows from it. */
 import { createRequire } from 'node:module';
-import {
-  boolean,
-  checked,
-  list,
-  object,
-  oneOf,
-  optional,
-  string,
-  type Infer,
-} from '@sallyport/service/config';
-import { isPageOrigin, isPublicOrigin } from '@sallyport/service/process';
+import { boolean, list, object, oneOf, optional, type Infer } from '@sallyport/service/config';
+import { pageOriginField, publicOriginField } from '@sallyport/service/process';
+import { metadataDocumentFields } from '@sallyport/auth-service/metadata-documents';
 import { serverConfigOf, serversSchema, type WrittenServer } from '@sallyport/gateway/servers';
-
-const publicOrigin = originThat(isPublicOrigin, 'https://host[:port], in lower case and without a path');
-const pageOrigin = originThat(isPageOrigin, 'scheme://host[:port], as a browser writes it');
-
-function originThat(isGood: (value: string) => boolean, what: string) {
-  return checked(string({ maxLength: 512 }), (value) =>
-    isGood(value) ? [] : [{ key: [], what: 'is not an origin', hint: `Write ${what}.` }],
-  );
-}
 
 export const modelContextConfig = object({
   /** Tokens that are bound to no key, as stock clients send them. Default: in the embedded profile, and nowhere else. */
   allowBearerTokens: optional(boolean()),
   /** `https://host[:port]`, as clients reach it. Default: localhost and the HTTPS port. */
-  publicOrigin: optional(publicOrigin),
+  publicOrigin: optional(publicOriginField()),
   /** Of web pages that may use the door. */
-  allowedOrigins: list(pageOrigin),
+  allowedOrigins: list(pageOriginField()),
   /** Clients may register themselves (RFC 7591), as most do that publish nothing about themselves. Default: as above. */
   allowDynamicRegistration: optional(boolean()),
+  ...metadataDocumentFields,
   /** What becomes of a tool that nobody decided about: its first definition is pinned, or waits for approval. */
   pinning: oneOf(['first-use', 'approve'], { default: 'first-use' }),
   /** By route. Default: the official demonstration server as `everything`. */

@@ -40,8 +40,6 @@ const CHECKPOINT_INTERVAL_MS = 100;
 const OAUTH_DEFAULTS = {
   maxRegisteredClients: 1_000,
   registeredClientLifetimeMs: 30 * 24 * 60 * 60 * 1000,
-  allowPrivateMetadataHosts: [],
-  metadataCaFile: undefined,
   clients: [],
 };
 
@@ -183,6 +181,8 @@ async function startServices(parts: Parts): Promise<void> {
           ...OAUTH_DEFAULTS,
           httpPort: ports.signIn,
           allowDynamicRegistration: config.modelContext.allowDynamicRegistration ?? true,
+          allowPrivateMetadataHosts: config.modelContext.allowPrivateMetadataHosts,
+          metadataCaFile: config.modelContext.metadataCaFile,
         },
       },
       runtime,

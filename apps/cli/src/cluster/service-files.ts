@@ -107,6 +107,8 @@ function own({ home, config, replicas }: Deployment, replica: Replica): Readonly
         oauth: {
           httpPort: replica.signInPort,
           allowDynamicRegistration: config.modelContext.allowDynamicRegistration ?? false,
+          allowPrivateMetadataHosts: config.modelContext.allowPrivateMetadataHosts,
+          metadataCaFile: config.modelContext.metadataCaFile,
         },
       };
     case 'audit-service':

@@ -130,6 +130,18 @@ const local: readonly Broken<(home: Home) => Promise<unknown>>[] = [
 ];
 
 describe('without a running system', () => {
+  test('hosts with private addresses that strangers may have asked are named', async () => {
+    const { home } = await soundHome();
+    await using _ = home;
+    await writeFile(home.configFile, 'modelContext: { allowPrivateMetadataHosts: [apps.internal] }');
+    const [line] = (await examine(home)).filter(({ name }) => name === 'configuration');
+    expect(line).toMatchObject({
+      level: 'notice',
+      says: expect.stringContaining('apps.internal') as string,
+      next: expect.stringContaining('allowPrivateMetadataHosts') as string,
+    });
+  });
+
   test('a sound set-up has one problem: that nothing runs', async () => {
     const { home } = await soundHome();
     await using _ = home;

@@ -133,8 +133,13 @@ async function rootKey({ rootKeyFile }: Home): Promise<Verdict> {
 
 async function configuration({ home, env }: LocalFacts): Promise<Verdict> {
   const isThere = (await readIfPresent(home.configFile)) !== undefined;
+  let privateHosts: readonly string[];
   try {
-    loadConfig(embeddedConfig, { ...(isThere ? { file: home.configFile } : {}), env });
+    const { modelContext } = loadConfig(embeddedConfig, {
+      ...(isThere ? { file: home.configFile } : {}),
+      env,
+    });
+    privateHosts = modelContext.allowPrivateMetadataHosts;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     return problem(
@@ -142,6 +147,11 @@ async function configuration({ home, env }: LocalFacts): Promise<Verdict> {
       `Mend ${home.configFile}; --check-config checks it alone.`,
     );
   }
+  if (privateHosts.length > 0)
+    return notice(
+      `STRANGERS MAKE AUTH-SERVICE ASK PRIVATE HOSTS: whoever reaches the sign-in has any port and path fetched at ${privateHosts.join(', ')}`,
+      'Remove the hosts from modelContext.allowPrivateMetadataHosts that no metadata document is published at.',
+    );
   return ok(isThere ? `${home.configFile} is valid` : 'defaults (there is no sallyport.yaml)');
 }
 

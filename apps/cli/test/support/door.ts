@@ -27,14 +27,15 @@ export type Door = AsyncDisposable & {
   records(count: number, ...filter: string[]): Promise<Record<string, unknown>[]>;
 };
 
-/** `servers` as they are written in `sallyport.yaml`; none means the demonstration. */
+/** `servers` and the `further` keys of `modelContext` as they are written in `sallyport.yaml`; no servers means the demonstration. */
 export async function startDoor(
   servers: Readonly<Record<string, unknown>>,
   profile: 'embedded' | 'cluster' = 'embedded',
+  further: Readonly<Record<string, unknown>> = {},
 ): Promise<Door> {
   await using stack = new AsyncDisposableStack();
   const home = stack.use(await temporaryHome(await freePortBase()));
-  const modelContext = { servers, allowBearerTokens: true };
+  const modelContext = { servers, allowBearerTokens: true, ...further };
   await writeFile(home.configFile, JSON.stringify({ modelContext }), { mode: 0o600 });
   const { pid } = stack.use(await startSystem(home, { profile }));
   const flags = ['--home', home.folder, '--port-base', String(home.ports.https)];

@@ -89,8 +89,15 @@ export async function listenForReturn(): Promise<Returned> {
   };
 }
 
-/** What the libraries ask of a program that uses them, and no more: it registers itself and keeps things in memory. */
-export function signInProvider(returned: Returned, person: Person): OAuthClientProvider {
+/**
+ * What the libraries ask of a program that uses them, and no more: it registers itself and keeps things in memory.
+ * `clientMetadataUrl`: where it publishes what it is instead.
+ */
+export function signInProvider(
+  returned: Returned,
+  person: Person,
+  clientMetadataUrl?: string,
+): OAuthClientProvider {
   let information: OAuthClientInformationMixed | undefined;
   let tokens: OAuthTokens | undefined;
   let discovered: OAuthDiscoveryState | undefined;
@@ -105,6 +112,7 @@ export function signInProvider(returned: Returned, person: Person): OAuthClientP
   return {
     redirectUrl: returned.url,
     clientMetadata,
+    ...(clientMetadataUrl === undefined ? {} : { clientMetadataUrl }),
     clientInformation: () => information,
     saveClientInformation: (given) => void (information = given),
     tokens: () => tokens,

@@ -1,11 +1,12 @@
 /** From `npm start` to a tool call by a stock client's own OAuth: it registers, a browser opens, a person signs in and allows it. */
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { Client as ClientV2, StreamableHTTPClientTransport as HttpV2 } from '@modelcontextprotocol/client';
-import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
+import { UnauthorizedError, type OAuthClientProvider } from '@modelcontextprotocol/sdk/client/auth.js';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as HttpV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findChromium } from '../support/chromium.ts';
+import { startDocumentHost, type DocumentHost } from '../support/document-host.ts';
 import { startDoor, type Door } from '../support/door.ts';
 import { listenForReturn, signInProvider, startPerson, type Person } from '../support/signing-in.ts';
 
@@ -19,10 +20,13 @@ const title = `sign-in at the door${program === undefined ? ' (skipped: chromium
 describe.skipIf(program === undefined)(title, () => {
   const stack = new AsyncDisposableStack();
   let door: Door;
+  let documents: DocumentHost;
   let person: Person;
   let url: URL;
   beforeAll(async () => {
-    door = stack.use(await startDoor({}));
+    documents = stack.use(await startDocumentHost());
+    const published = { allowPrivateMetadataHosts: [documents.host], metadataCaFile: documents.caFile };
+    door = stack.use(await startDoor({}, 'embedded', published));
     url = new URL(door.url('everything'));
     person = stack.use(await startPerson(program ?? '', door));
     // As NODE_EXTRA_CA_CERTS does it for a client in a process of its own.
@@ -84,6 +88,51 @@ describe.skipIf(program === undefined)(title, () => {
       expect(await client.callTool(ECHO)).toMatchObject({ content: ECHOED });
       // It asked to stay signed in, so it has what to renew its token with.
       expect(await authProvider.tokens()).toHaveProperty('refresh_token');
+      await client.close();
+    },
+    60_000,
+  );
+
+  /** Connects as each library does, `finish` what a sign-in that began needs from there on. */
+  const libraries = {
+    'sdk 1': {
+      connect: async (authProvider: OAuthClientProvider) => {
+        const client = new ClientV1(CLIENT_INFO);
+        await client.connect(new HttpV1(url, { authProvider }));
+        return client;
+      },
+      finish: (authProvider: OAuthClientProvider, answer: URLSearchParams) =>
+        new HttpV1(url, { authProvider }).finishAuth(answer.get('code') ?? ''),
+    },
+    'client 2': {
+      connect: async (authProvider: OAuthClientProvider) => {
+        const client = new ClientV2(CLIENT_INFO);
+        await client.connect(new HttpV2(url, { authProvider }));
+        return client;
+      },
+      finish: (authProvider: OAuthClientProvider, answer: URLSearchParams) =>
+        new HttpV2(url, { authProvider }).finishAuth(answer),
+    },
+  };
+  test.each([
+    ['sdk 1', 'first'],
+    ['client 2', 'second'],
+  ] as const)(
+    '%s: is who its metadata document says, registers nowhere, calls',
+    async (library, program) => {
+      const { connect, finish } = libraries[library];
+      const clientId = documents.url(program);
+      await using returned = await listenForReturn();
+      const authProvider = signInProvider(returned, person, clientId);
+      documents.publish(program, { ...authProvider.clientMetadata, client_name: `documented ${library}` });
+      await expect(connect(authProvider)).rejects.toThrow('Unauthorized');
+      expect(documents.asked).toContain(clientId);
+      expect(person.seen.at(-1)).toContain(`documented ${library}`);
+      await finish(authProvider, await returned.parameters);
+      expect(await authProvider.clientInformation()).toMatchObject({ client_id: clientId });
+
+      const client = await connect(authProvider);
+      expect(await client.callTool(ECHO)).toMatchObject({ content: ECHOED });
       await client.close();
     },
     60_000,

@@ -16,7 +16,7 @@ export { readPassword, secretIn } from './files.ts';
 export { identityConfig, identityProblems, readServiceIdentity } from './identity-config.ts';
 export type { IdentityConfig } from './identity-config.ts';
 export type { HostProcess, ProcessReport } from './host.ts';
-export { isPageOrigin, isPublicOrigin } from './origins.ts';
+export { isPageOrigin, isPublicOrigin, pageOriginField, publicOriginField } from './origins.ts';
 export { startProbes } from './probes.ts';
 export type { Mount, Probes, ProbesOptions } from './probes.ts';
 export { EXIT, runService } from './run-service.ts';
