@@ -70,7 +70,7 @@ export function signInPage(view: SignInView): Page {
         <button type="submit" name="action" value="cancel">Cancel</button>
       </form>
       <p class="note">
-        In development, the first start wrote passwords for alice and admin into the state folder and printed
+        In development, the first start wrote passwords for alice and guest into the state folder and printed
         where.
       </p>`,
   });
