@@ -1,7 +1,9 @@
 /** How much work one validation may do. Beyond any of them the answer is `limit`, not a slow one. */
 export interface Limits {
-  /** Intermediates looked at, those of the input and of the pool together. */
+  /** Untrusted certificates that one input brings; those of the validator's pool are not counted. */
   readonly certificates: number;
+  /** Certificates and anchors tried as the issuer of another, each time that a path comes by. */
+  readonly buildSteps: number;
   /** Certificates between leaf and anchor, self-issued ones counted. */
   readonly intermediatesInPath: number;
   /** Whole candidate paths validated. */
@@ -22,6 +24,7 @@ export interface Limits {
 
 export const DEFAULT_LIMITS: Limits = {
   certificates: 1_000,
+  buildSteps: 10_000,
   intermediatesInPath: 15,
   candidatePaths: 64,
   signatureChecks: 128,

@@ -2,12 +2,13 @@
 import type { Limits } from './limits.ts';
 
 /** The counted kinds of work. */
-export type Effort = 'candidatePaths' | 'signatureChecks' | 'nameComparisons' | 'policyNodes';
+export type Effort =
+  'certificates' | 'buildSteps' | 'candidatePaths' | 'signatureChecks' | 'nameComparisons' | 'policyNodes';
 
 /** Caught by `validate` alone, which answers `limit`. */
 export class WorkLimitExceeded extends Error {
-  readonly effort: Effort | 'certificates';
-  constructor(effort: Effort | 'certificates', limit: number) {
+  readonly effort: Effort;
+  constructor(effort: Effort, limit: number) {
     super(`more than ${limit} ${effort}`);
     this.effort = effort;
   }
@@ -20,7 +21,14 @@ export interface Work {
 }
 
 export function startWork(limits: Limits): Work {
-  const spent = { candidatePaths: 0, signatureChecks: 0, nameComparisons: 0, policyNodes: 0 };
+  const spent: Record<Effort, number> = {
+    certificates: 0,
+    buildSteps: 0,
+    candidatePaths: 0,
+    signatureChecks: 0,
+    nameComparisons: 0,
+    policyNodes: 0,
+  };
   return {
     spend(effort, amount = 1) {
       spent[effort] += amount;
