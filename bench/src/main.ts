@@ -5,19 +5,22 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { benchChannel, type ChannelBenchOptions, type ChannelBenchResult } from './channel.ts';
+import { benchSpool, spoolText, type SpoolBenchOptions } from './spool/bench-spool.ts';
 import { benchTools, toolsText, type ToolsBenchOptions } from './tools/bench-tools.ts';
 
 const USAGE = `pnpm bench channel [--profile embedded|cluster] [--mode single|batch|both] [--sessions n] [--in-flight n] [--seconds n] [--rounds n] [--json] [--save]
 pnpm bench tools [--profile embedded|cluster] [--seconds n] [--rounds n] [--json] [--save]
+pnpm bench spool [--seconds n] [--rounds n] [--json] [--save]
 
   --profile    all in one process, or processes of their own on real Redis, NATS and Postgres (default embedded)
   --mode       one message per frame, frames of up to 32, or both one after the other (default both)
   --sessions   sessions, each on a connection of its own (default 4)
   --in-flight  requests under way, all sessions together (default 512)
-  --seconds    length of a round (default 4); tools: of each measurement, three a target in each round (default 2)
+  --seconds    length of a round (default 4); tools: of each measurement, three a target in each round (default 2);
+               spool: of each measurement, four in each round (default 2)
   --rounds     rounds; the median counts (default 5)
   --json       one JSON object per line instead of text
-  --save       also write bench/results/channel-<mode>.json, tools.json, each with -cluster for that profile`;
+  --save       also write bench/results/channel-<mode>.json, tools.json, each with -cluster for that profile, spool.json`;
 
 function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -39,8 +42,8 @@ function main(): Promise<number> {
     return Promise.resolve(0);
   }
   const [name, ...more] = positionals;
-  if ((name !== 'channel' && name !== 'tools') || more.length > 0)
-    throw new UsageError('name one bench: channel or tools');
+  if ((name !== 'channel' && name !== 'tools' && name !== 'spool') || more.length > 0)
+    throw new UsageError('name one bench: channel, tools or spool');
   const { profile } = values;
   if (profile !== 'embedded' && profile !== 'cluster')
     throw new UsageError('--profile is embedded or cluster');
@@ -54,6 +57,8 @@ function main(): Promise<number> {
   };
   if (name === 'tools')
     return runTools({ ...common, seconds: count(values.seconds ?? '2', '--seconds', 600) });
+  if (name === 'spool')
+    return runSpool({ ...common, seconds: count(values.seconds ?? '2', '--seconds', 600) });
   const modes =
     values.mode === 'both' ? (['single', 'batch'] as const) : ([values.mode] as ('single' | 'batch')[]);
   return runChannel(modes, {
@@ -92,6 +97,18 @@ async function runTools(options: ToolsBenchOptions & Output): Promise<number> {
   return 0;
 }
 
+async function runSpool({
+  seconds,
+  rounds,
+  json,
+  save: isKept,
+}: Output & SpoolBenchOptions): Promise<number> {
+  const result = await benchSpool({ seconds, rounds });
+  process.stdout.write(`${json ? JSON.stringify(result) : spoolText(result)}\n`);
+  if (isKept) save('spool', `spool --seconds ${seconds} --rounds ${rounds}`, result);
+  return 0;
+}
+
 function textOf(result: ChannelBenchResult): string {
   return [
     `${result.mode}: ${result.pairs_per_second_per_core} pairs per second and core (${result.ratio} of the signature bound ${result.signature_bound_per_second})`,
@@ -103,7 +120,7 @@ function textOf(result: ChannelBenchResult): string {
   ].join('\n');
 }
 
-function save(name: string, command: string, result: { readonly profile: string }): void {
+function save(name: string, command: string, result: object): void {
   const folder = join(import.meta.dirname, '../results');
   mkdirSync(folder, { recursive: true });
   const [cpu] = cpus();
@@ -114,7 +131,7 @@ function save(name: string, command: string, result: { readonly profile: string 
     date: new Date().toISOString().slice(0, 10),
     result,
   };
-  const file = `${name}${result.profile === 'cluster' ? '-cluster' : ''}.json`;
+  const file = `${name}${'profile' in result && result.profile === 'cluster' ? '-cluster' : ''}.json`;
   writeFileSync(join(folder, file), `${JSON.stringify(record, null, 2)}\n`);
 }
 
