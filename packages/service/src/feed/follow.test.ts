@@ -323,6 +323,62 @@ describe('when both ways are dead', () => {
   });
 });
 
+describe('polls that fail', () => {
+  const told = ({ lines }: { readonly lines: readonly { level: string; message: string }[] }) =>
+    lines.map(({ level, message }) => `${level} ${message}`);
+  const AWAY = 'warn a feed could not be polled';
+  const BACK = 'info a feed answers again';
+
+  test('are no news while everything starts, though heartbeats say that nothing was published', async () => {
+    const notYet = async () => {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      throw new Error('nothing was ever published');
+    };
+    const { follow, beats, pass, log, current } = world({ poll: notYet });
+    beats();
+    await follow();
+    await pass(9_000);
+    expect(current).toContain(0n);
+    expect(told(log)).toEqual([]);
+  });
+
+  test('are told of once when they last, and so is their end', async () => {
+    const { follow, pass, log, replica } = world();
+    replica.isUp = false;
+    await follow();
+    await pass(9_900);
+    expect(told(log)).toEqual([]);
+    await pass(5_000);
+    expect(told(log)).toEqual([AWAY]);
+    replica.isUp = true;
+    await pass(1_500);
+    expect(told(log)).toEqual([AWAY, BACK]);
+  });
+
+  test('are told of at once when something took effect before', async () => {
+    const { started, pass, log, replica } = world();
+    replica.sees = 1n;
+    const { heart } = await started();
+    await heart[Symbol.asyncDispose]();
+    replica.isUp = false;
+    await pass(1_500);
+    expect(told(log)).toEqual([AWAY]);
+  });
+
+  test('two short times are not a long one', async () => {
+    const { started, pass, log, replica } = world();
+    const { heart } = await started();
+    await heart[Symbol.asyncDispose]();
+    for (let time = 0; time < 2; time += 1) {
+      replica.isUp = false;
+      await pass(6_000);
+      replica.isUp = true;
+      await pass(1_500);
+    }
+    expect(told(log)).toEqual([]);
+  });
+});
+
 describe('publishers', () => {
   test('one that is restarted goes on where its database is', async () => {
     const { started, pass, beats, announce, replica, effects } = world();

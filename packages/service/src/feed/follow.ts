@@ -65,6 +65,8 @@ export interface Follower extends AsyncDisposable {
 
 const RETRY_BOUND_MS = 1_000;
 const POLL_DEADLINE_MS = 1_000;
+/** While nothing ever took effect: services that start together wait for each other, and `/readyz` says so meanwhile. */
+const STARTING_MS = 10_000;
 
 /** Resolves when subscribed; the first poll is under way then. Rejects with `BusError` when it cannot subscribe. */
 export async function followFeed(options: FollowOptions): Promise<Follower> {
@@ -79,7 +81,10 @@ export async function followFeed(options: FollowOptions): Promise<Follower> {
   let polling: Promise<void> | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isOver = false;
-  let isFailing = false;
+  /** When the first of the polls that failed in a row did. */
+  let failingSinceMs: number | undefined;
+  /** Those that fail were logged: once for each time that it begins. */
+  let isFailureTold = false;
   /** What its service last named as the newest number. */
   let answered: bigint | undefined;
   /** The last announcement was: logged once for each time that it begins. */
@@ -113,14 +118,18 @@ export async function followFeed(options: FollowOptions): Promise<Follower> {
       const hasMore = last > progress.applied && progress.applied > before;
       current(progress.pollSucceeded(last, startedAtMs, now(), hasMore));
       meter?.polled(feed, 'answered');
-      if (isFailing) log.info('a feed answers again', { feed: feed.name });
-      isFailing = false;
+      if (isFailureTold) log.info('a feed answers again', { feed: feed.name });
+      failingSinceMs = undefined;
+      isFailureTold = false;
     } catch (error) {
       progress.pollFailed(now());
       meter?.polled(feed, 'failed');
-      if (!isFailing && progress.wasCurrent)
+      failingSinceMs ??= startedAtMs;
+      const isNews = progress.applied > 0n || now() - failingSinceMs >= STARTING_MS;
+      if (isNews && !isFailureTold) {
         log.warn('a feed could not be polled', { feed: feed.name, error });
-      isFailing = true;
+        isFailureTold = true;
+      }
     }
   }
 
@@ -179,7 +188,7 @@ export async function followFeed(options: FollowOptions): Promise<Follower> {
     async check() {
       const { state, ageMs, lag, applied } = status();
       if (state === 'following') return;
-      if (!isFailing && answered !== undefined && answered < applied)
+      if (failingSinceMs === undefined && answered !== undefined && answered < applied)
         throw unavailable(
           `the feed of ${feed.name} went back: its service names ${answered} where ${applied} took effect. If its ` +
             'database was restored, processes that knew the later state believe it once they are started again',
