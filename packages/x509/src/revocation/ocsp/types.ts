@@ -24,8 +24,7 @@ export interface SingleResponse {
 
 /** Section 4.2.1: by name, or by the SHA-1 of the responder's public key. */
 export type ResponderId =
-  | { readonly kind: 'name'; readonly name: Name }
-  | { readonly kind: 'key'; readonly keyHash: Uint8Array };
+  { readonly kind: 'name'; readonly name: Name } | { readonly kind: 'key'; readonly keyHash: Uint8Array };
 
 /** A successful basic response. */
 export interface BasicOcspResponse {
