@@ -45,10 +45,14 @@ function read(constraints: NameConstraints): Subtrees {
   }
   return {
     dns: basesOf(constraints, 'dns', (base) => (base.kind === 'dns' ? dnsBase(base.value) : undefined)),
-    email: basesOf(constraints, 'email', (base) => (base.kind === 'email' ? mailboxSubtree(base.value) : undefined)),
+    email: basesOf(constraints, 'email', (base) =>
+      base.kind === 'email' ? mailboxSubtree(base.value) : undefined,
+    ),
     uri: basesOf(constraints, 'uri', (base) => (base.kind === 'uri' ? uriSubtree(base.value) : undefined)),
     ip: basesOf(constraints, 'ip', (base) => (base.kind === 'ip' ? ipRange(base.value) : undefined)),
-    directory: basesOf(constraints, 'directory', (base) => (base.kind === 'directory' ? base.value : undefined)),
+    directory: basesOf(constraints, 'directory', (base) =>
+      base.kind === 'directory' ? base.value : undefined,
+    ),
     unsupported,
   };
 }
