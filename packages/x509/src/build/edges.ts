@@ -1,0 +1,67 @@
+/**
+ * What can be said of an issuer and of what it issued before the rest of the path is known. A path that fails here would
+ * fail in section 6.1 as well, which repeats each of these checks on whole paths: nothing here accepts anything.
+ */
+import type { Certificate, SubjectPublicKeyInfo } from '../certificate/types.ts';
+import type { Failure } from '../reasons.ts';
+import { isFailure, type SignatureChecker } from '../signature/types.ts';
+
+/** `place` is the issuer's in the path, 0 = leaf. */
+export function checkIssuer(issuer: Certificate, place: number, atMs: number): Failure | undefined {
+  const { validity, basicConstraints, keyUsage } = issuer;
+  if (atMs < validity.notBeforeMs)
+    return {
+      reason: 'not_yet_valid',
+      section: 'RFC 5280 section 6.1.3 (a)(2)',
+      detail: `is valid from ${instant(validity.notBeforeMs)}`,
+      certificate: place,
+    };
+  if (atMs > validity.notAfterMs)
+    return {
+      reason: 'expired',
+      section: 'RFC 5280 section 6.1.3 (a)(2)',
+      detail: `was valid until ${instant(validity.notAfterMs)}`,
+      certificate: place,
+    };
+  if (issuer.version !== 3 || basicConstraints?.ca !== true)
+    return {
+      reason: 'not_a_ca',
+      section: 'RFC 5280 section 6.1.4 (k)',
+      detail: 'issued a certificate and does not say that it is a CA',
+      certificate: place,
+    };
+  if (keyUsage !== undefined && !keyUsage.has('keyCertSign'))
+    return {
+      reason: 'key_usage',
+      section: 'RFC 5280 section 6.1.4 (n)',
+      detail: 'issued a certificate and its key usage does not allow that (keyCertSign)',
+      certificate: place,
+    };
+  return undefined;
+}
+
+/** Whether this key signed `issued`, which stands at `place`; the key's own faults are those of the place above. */
+export function checkSignature(
+  issued: Certificate,
+  issuerKey: SubjectPublicKeyInfo,
+  place: number,
+  signatures: SignatureChecker,
+): Failure | undefined {
+  if (inheritsParameters(issuerKey)) return undefined; // known on whole paths only
+  const key = signatures.loadKey(issuerKey);
+  if (isFailure(key)) return { ...key, certificate: place + 1 };
+  const failure = signatures.check(issued, key);
+  if (failure === undefined) return undefined;
+  return { ...failure, certificate: failure.reason === 'key_refused' ? place + 1 : place };
+}
+
+const ID_DSA = '1.2.840.10040.4.1';
+
+/** RFC 3279 section 2.3.2: a DSA key without parameters has those of its issuer. */
+function inheritsParameters({ algorithm }: SubjectPublicKeyInfo): boolean {
+  return algorithm.parameters === undefined && algorithm.oid === ID_DSA;
+}
+
+function instant(timeMs: number): string {
+  return new Date(timeMs).toISOString();
+}
