@@ -62,6 +62,8 @@ export interface SignatureChecker {
    * whose DSA parameters a key without any takes over (RFC 5280 section 6.1.4 (e)).
    */
   loadKey(spki: SubjectKey, inherited?: PublicKey): PublicKey | Failure;
+  /** As `loadKey`, for a key that will verify nothing: it is held against the policy and not kept. */
+  judgeKey(spki: SubjectKey, inherited?: PublicKey): Failure | undefined;
   /**
    * Undefined: the signature is good. Otherwise `algorithm_refused`, `key_refused` or `signature_invalid`. Throws
    * `WorkLimitExceeded` for the caller of `validate`.
