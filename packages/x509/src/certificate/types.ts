@@ -27,7 +27,10 @@ export interface Name {
   readonly rdns: readonly (readonly AttributeTypeAndValue[])[];
 }
 
-/** RFC 5280 section 4.2.1.6. Text is checked to be IA5 and otherwise as it stood; an address is 4 or 16 octets (8 or 32 in constraints). */
+/**
+ * RFC 5280 section 4.2.1.6. Text is checked to be IA5 and otherwise as it stood; an address is 4 or 16 octets (8 or 32 in
+ * constraints). Of an other name, `value` is the whole DER inside of `[0]`; `x400` and `edi` are their whole DER.
+ */
 export type GeneralName =
   | { readonly kind: 'dns' | 'email' | 'uri'; readonly value: string }
   | { readonly kind: 'ip'; readonly value: Uint8Array }
@@ -47,6 +50,8 @@ export interface SubjectPublicKeyInfo {
 export interface Validity {
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+  /** A GeneralizedTime before 2050, where section 4.1.2.5 asks for a UTCTime: read, and for profiles to judge. */
+  readonly hasEarlyGeneralizedTime: boolean;
 }
 
 /** Any extension as it stood; `value` is the inside of extnValue. */
@@ -137,7 +142,10 @@ export interface KnownExtensions {
   readonly basicConstraints: { readonly ca: boolean; readonly pathLen: number | undefined } | undefined;
   readonly nameConstraints: NameConstraints | undefined;
   readonly policyConstraints:
-    | { readonly requireExplicitPolicy: number | undefined; readonly inhibitPolicyMapping: number | undefined }
+    | {
+        readonly requireExplicitPolicy: number | undefined;
+        readonly inhibitPolicyMapping: number | undefined;
+      }
     | undefined;
   readonly extendedKeyUsage: readonly Oid[] | undefined;
   readonly cRLDistributionPoints: readonly DistributionPoint[] | undefined;
