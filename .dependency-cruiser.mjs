@@ -147,10 +147,10 @@ export default {
     },
     {
       name: 'testing-is-for-tests',
-      comment: '@sallyport/service/testing stands in for the world in tests; sources get the real one.',
+      comment: 'What is exported as testing stands in for the world in tests; sources get the real one.',
       severity: 'error',
-      from: { pathNot: String.raw`${tests}|^packages/service/src/testing/` },
-      to: { path: '^packages/service/src/testing/' },
+      from: { pathNot: String.raw`${tests}|^packages/[^/]+/src/testing/` },
+      to: { path: '^packages/[^/]+/src/testing/' },
     },
     {
       name: 'local-servers-are-for-up',

@@ -32,6 +32,7 @@ import { startToolReports } from './clients/tool-reports.ts';
 import { admitWhileFollowed, followRevocations } from './clients/revocations.ts';
 import { channelDestinations } from './door/channel/destinations.ts';
 import { openDoor, openDoorServers } from './door/compose.ts';
+import { deniedAtTheDoors } from './closed-doors.ts';
 import { composeSessions } from './compose-sessions.ts';
 import { configProblems, DEFAULT_POLICY_MAX_AGE_MS, type GatewayConfig } from './config.ts';
 import { memoryReplayGuard } from './guard/memory.ts';
@@ -129,7 +130,7 @@ export async function composeGateway(
 
   const meter = feedMeter(metrics);
   const bundleKeys = building.use(await followBundleKeys({ directory: keys, bus, clock, log, meter }));
-  const engine = new PolicyEngine({ monotonicMs: monotonic });
+  const engine = new PolicyEngine({ monotonicMs: monotonic, mustDeny: deniedAtTheDoors(config) });
   await mkdir(config.bundleDirectory, { recursive: true, mode: 0o700 });
   const holder = new BundleHolder({
     engine,

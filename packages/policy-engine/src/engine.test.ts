@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { ALLOW, DENY, fakeModule, LONG_INPUT, outputJson } from '../test/fake-module.ts';
-import type { FakeModule } from '../test/fake-module.ts';
+import { ALLOW, DENY, fakeModule, LONG_INPUT, outputJson } from './testing/fake-module.ts';
+import type { FakeModule } from './testing/fake-module.ts';
 import { bind, bundleOf, contentOf, engineWith, requestOf, testClock } from '../test/support.ts';
 import { freezePrincipal } from './decision.ts';
 import type { DecisionRequest } from './decision.ts';
@@ -227,6 +227,46 @@ describe('loading', () => {
     expect(await engine.load(await bundleOf({ wasm, roles: conditional, bindings: [] }))).toEqual({
       ok: false,
       detail: 'self-test: the policy does not deny a call that does not meet a condition',
+    });
+  });
+
+  describe('with questions that nobody may be allowed', () => {
+    const nobody = { id: 'user:Nobody', tenant: 'default', method: 'certificate' };
+    const open = { principal: nobody, action: 'session.open', resource: { kind: 'door', name: 'channel' } };
+
+    test('what denies them is taken', async () => {
+      const engine = new PolicyEngine({ monotonicMs: () => 0, mustDeny: { 'nobody at the door': open } });
+      expect(await engine.load(await bundleOf())).toEqual({ ok: true });
+    });
+
+    test('what allows one is refused by its name, and the one before stays', async () => {
+      const wasm = fakeModule({ short: DENY, long: ALLOW });
+      const engine = await engineWith(
+        {},
+        { mustDeny: { first: open, second: { ...open, session: LONG_INPUT } } },
+      );
+      expect(await engine.load(await bundleOf({ revision: 2, wasm }))).toEqual({
+        ...{ ok: false, detail: 'self-test: the policy allows second' },
+      });
+      expect(engine.current?.revision).toBe(1);
+    });
+
+    test('what answers one with nothing is refused', async () => {
+      const wasm = fakeModule({ short: DENY, long: { kind: 'trap' } });
+      const engine = await engineWith({}, { mustDeny: { first: { ...open, session: LONG_INPUT } } });
+      expect(await engine.load(await bundleOf({ revision: 2, wasm }))).toMatchObject({
+        detail: 'self-test: policy_error on first',
+      });
+    });
+
+    test('one that cannot be asked proves nothing', async () => {
+      const engine = new PolicyEngine({
+        monotonicMs: () => 0,
+        mustDeny: { first: { ...open, action: 'x'.repeat(1025) } },
+      });
+      expect(await engine.load(await bundleOf())).toMatchObject({
+        detail: 'self-test: input_invalid on first',
+      });
     });
   });
 

@@ -20,6 +20,11 @@ export type EngineOptions = {
   /** Longest life of a kept answer whatever the policy says; 300 when absent. */
   readonly maxCacheTtlSeconds?: number;
   readonly memoryLimits?: MemoryLimits;
+  /**
+   * By what it is about: questions that no bundle may answer with an allow. A bundle that does is not loaded. Ask in the name
+   * of principals that cannot exist; the engine has questions of its own besides, which know nothing of its user's doors.
+   */
+  readonly mustDeny?: Readonly<Record<string, DecisionRequest>>;
 };
 
 export type LoadResult =
@@ -49,6 +54,7 @@ export class PolicyEngine {
       cacheEntries: 50_000,
       maxCacheTtlSeconds: 300,
       memoryLimits: DEFAULT_MEMORY_LIMITS,
+      mustDeny: {},
       ...options,
     };
   }
@@ -68,8 +74,10 @@ export class PolicyEngine {
    */
   async load(bundle: VerifiedBundle): Promise<LoadResult> {
     try {
-      const { memoryLimits, cacheEntries } = this.#options;
-      this.#loaded = await LoadedPolicy.prepare(bundle, memoryLimits, cacheEntries);
+      const { memoryLimits, cacheEntries, mustDeny } = this.#options;
+      const loaded = await LoadedPolicy.prepare(bundle, memoryLimits, cacheEntries);
+      for (const [what, request] of Object.entries(mustDeny)) loaded.proveDenied(what, request);
+      this.#loaded = loaded;
       return { ok: true };
     } catch (error) {
       return { ok: false, detail: error instanceof Error ? error.message : String(error) };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { DENY, ALLOW, fakeModule } from '../test/fake-module.ts';
+import { DENY, ALLOW, fakeModule } from './testing/fake-module.ts';
 import { bind, bundleKeys, contentOf, requestOf, signer, testClock } from '../test/support.ts';
 import { buildBundle } from './bundle.ts';
 import type { BundleContent, BundleKeys } from './bundle.ts';

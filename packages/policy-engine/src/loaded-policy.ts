@@ -8,6 +8,7 @@ import { argumentPathsOf, seenArguments } from './arguments.ts';
 import type { ArgumentPaths } from './arguments.ts';
 import { BindingIndex } from './bindings.ts';
 import type { VerifiedBundle } from './bundle.ts';
+import { decisionKey } from './decision-key.ts';
 import type { Question } from './decision-key.ts';
 import { parsePolicyOutput } from './decision.ts';
 import type { Decision, DecisionRequest, EngineReason, PolicyOutput } from './decision.ts';
@@ -90,6 +91,17 @@ export class LoadedPolicy {
     } catch {
       return undefined;
     }
+  }
+
+  /** Throws PolicyModuleError unless `request` is one that can be asked, and the answer is a denial. `what` is for its message. */
+  proveDenied(what: string, request: DecisionRequest): void {
+    const question = this.questionOf(request);
+    const output =
+      question === undefined || decisionKey(question) === undefined
+        ? 'input_invalid'
+        : this.evaluate(question);
+    if (typeof output === 'string') throw new PolicyModuleError(`self-test: ${output} on ${what}`);
+    if (output.allow) throw new PolicyModuleError(`self-test: the policy allows ${what}`);
   }
 
   /** `question` must have a decision key: that bounds it. */

@@ -22,7 +22,11 @@ export function denyWhenStale(
 
 /** Readiness. Throws `policy_unavailable`. */
 export function checkPolicy(bundle: HeldBundle | undefined, maxAgeMs: number): void {
-  if (bundle === undefined) throw new SallyportError('policy_unavailable', 'no policy bundle has come yet');
+  if (bundle === undefined)
+    throw new SallyportError(
+      'policy_unavailable',
+      'no policy bundle has come yet, or none that could be taken: the log has what was refused, and why',
+    );
   if (bundle.ageMs <= maxAgeMs) return;
   throw new SallyportError(
     'policy_unavailable',

@@ -54,7 +54,9 @@ export function startPolicyFeed(options: PolicyFeedOptions): Promise<Follower> {
     const result = await holder.offer(bundle);
     if (result.kind !== 'refused') return;
     const { problem, detail } = result;
-    log.error('a policy bundle was refused; the one before stays in force', { problem, detail });
+    const meanwhile =
+      holder.revision === 0 ? 'everything is denied until a good one comes' : 'the one before stays in force';
+    log.error(`a policy bundle was refused; ${meanwhile}`, { problem, detail });
     // A key that is unknown may be about to be known.
     if (problem !== 'keys_unavailable' && problem !== 'key_unknown')
       refused = { revision, atMs: clock.monotonic() };

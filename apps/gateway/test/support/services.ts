@@ -38,6 +38,8 @@ export type StandInOptions = {
   readonly log: Log;
   readonly bindings: Readonly<Record<string, readonly string[]>>;
   readonly leaseMs: number;
+  /** Module of the bundle. Default: the one that is built in. */
+  readonly policyWasm?: Uint8Array | undefined;
 };
 
 const SESSION_MS = 3_600_000;
@@ -49,7 +51,7 @@ export async function startStandIns(options: StandInOptions): Promise<StandIns> 
   const revoked: string[] = [];
   const bundleKey = generateKeyPairSync('ed25519');
   const bindingKey = ED25519.generate();
-  const bundle = await bundleOf(options.bindings, bundleKey.privateKey);
+  const bundle = await bundleOf(options, bundleKey.privateKey);
   /** By binding, by wrapped key, by session id: in hex. */
   const sessionKeys = new Map<string, Uint8Array>();
   const dataKeys = new Map<string, Uint8Array>();
@@ -217,11 +219,14 @@ function principalOf(leaf: X509Certificate): string {
   return `${match[1] ?? ''}:${match[2] ?? ''}`;
 }
 
-async function bundleOf(bindings: StandInOptions['bindings'], key: KeyObject): Promise<Uint8Array> {
+async function bundleOf(
+  { bindings, policyWasm }: Pick<StandInOptions, 'bindings' | 'policyWasm'>,
+  key: KeyObject,
+): Promise<Uint8Array> {
   return buildBundle(
     {
       revision: 1,
-      wasm: await readPolicyWasm(),
+      wasm: policyWasm ?? (await readPolicyWasm()),
       roles: builtInRoles,
       bindings: Object.entries(bindings).flatMap(([principal, roles]) =>
         roles.map((role) => ({ tenant: 'default', principal, role })),

@@ -3,7 +3,7 @@
  * them the self-test's, get `short`; longer ones get `long`. So a module can pass its self-test and fail later.
  */
 
-import { POLICY_ENTRYPOINT } from '../src/bundle.ts';
+import { POLICY_ENTRYPOINT } from '../bundle.ts';
 
 export type Behaviour =
   | { readonly kind: 'answer'; readonly json: string }
