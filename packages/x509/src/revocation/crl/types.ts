@@ -10,6 +10,9 @@ import type {
   ReasonFlag,
 } from '../../certificate/types.ts';
 
+/** Section 5.3.1, CRLReason: those with a bit in ReasonFlags, and three without. */
+export type RevocationReason = Exclude<ReasonFlag, 'unused'> | 'unspecified' | 'removeFromCRL';
+
 /** Section 5.2.5. */
 export interface IssuingDistributionPoint {
   readonly name: DistributionPointName | undefined;
@@ -25,11 +28,22 @@ export interface RevokedCertificate {
   readonly serialNumber: Uint8Array;
   readonly revocationDateMs: number;
   /** Section 5.3.1; `unspecified` when absent, `removeFromCRL` only in deltas. */
-  readonly reason: string;
+  readonly reason: RevocationReason;
   readonly invalidityDateMs: number | undefined;
-  /** Section 5.3.3, only where the entry itself has it. */
+  /** Section 5.3.3: what the entry itself says, or else the nearest one before it; undefined is the issuer of the list. */
   readonly certificateIssuer: readonly GeneralName[] | undefined;
   readonly unknownCriticalExtension: boolean;
+}
+
+/** The entries of a list: checked when the list is parsed, and decoded as they are asked for. */
+export interface RevokedCertificates extends Iterable<RevokedCertificate> {
+  readonly count: number;
+  /** Section 5.3: a list with such an entry says nothing about any certificate. */
+  readonly hasUnknownCriticalExtension: boolean;
+  /** Whether any entry has a certificateIssuer extension. */
+  readonly hasCertificateIssuer: boolean;
+  /** All entries with this serial number, whoever issued the certificate, in order. */
+  find(serialNumber: Uint8Array): readonly RevokedCertificate[];
 }
 
 export interface CertificateList {
@@ -42,8 +56,7 @@ export interface CertificateList {
   readonly issuer: Name;
   readonly thisUpdateMs: number;
   readonly nextUpdateMs: number | undefined;
-  /** Entries are decoded as they are looked for: a list may have a million. */
-  readonly entries: Iterable<RevokedCertificate>;
+  readonly entries: RevokedCertificates;
   readonly extensions: readonly Extension[];
   readonly authorityKeyIdentifier: AuthorityKeyIdentifier | undefined;
   readonly cRLNumber: bigint | undefined;

@@ -12,7 +12,7 @@ import { CERT_ID_HASHES, digest, type CertIdHash } from './hashes.ts';
 import { NONCE_EXTENSION } from './oids.ts';
 
 /** RFC 9654 section 2.1. */
-const MAX_NONCE_BYTES = 128;
+export const MAX_NONCE_BYTES = 128;
 
 export interface OcspRequestOptions {
   readonly certificate: Certificate;

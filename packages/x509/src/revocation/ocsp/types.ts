@@ -1,5 +1,6 @@
 /** An OCSP answer as a value (RFC 6960 section 4.2), decoded once from strict DER. */
 import type { AlgorithmIdentifier, Certificate, Extension, Name, Oid } from '../../certificate/types.ts';
+import type { RevocationReason } from '../crl/types.ts';
 
 /** Section 4.1.1. */
 export interface CertId {
@@ -11,7 +12,7 @@ export interface CertId {
 
 export type CertStatus =
   | { readonly kind: 'good' }
-  | { readonly kind: 'revoked'; readonly atMs: number; readonly reason: string }
+  | { readonly kind: 'revoked'; readonly atMs: number; readonly reason: RevocationReason }
   | { readonly kind: 'unknown' };
 
 export interface SingleResponse {
