@@ -7,6 +7,7 @@ export type * from './revocation/crl/types.ts';
 export type * from './revocation/ocsp/types.ts';
 export { createCache, type Cache, type CacheSizes } from './cache.ts';
 export { anchorFrom, anchorFromKey } from './build/anchors.ts';
+export type { Effort, WorkDone } from './work.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits.ts';
 export { PROFILES } from './profile/index.ts';
 export type * from './profile/types.ts';

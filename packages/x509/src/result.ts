@@ -2,6 +2,7 @@
 import type { Certificate, Oid } from './certificate/types.ts';
 import type { TrustAnchor } from './input.ts';
 import type { Failure } from './reasons.ts';
+import type { WorkDone } from './work.ts';
 
 /** Where a status came from. Times are milliseconds since 1970. */
 export interface RevocationSource {
@@ -44,6 +45,8 @@ export interface Valid {
   readonly revocation: readonly RevocationReport[];
   /** The first instant, in milliseconds since 1970, at which a certificate of the path ends. */
   readonly notAfterMs: number;
+  /** What it cost, in the units of `Limits`; `signatureChecks` is less where the cache knew. */
+  readonly work: WorkDone;
 }
 
 /** One candidate that was refused: leaf first, as far as it was built. */
@@ -60,6 +63,8 @@ export interface Invalid {
   /** That of the candidate that came furthest. */
   readonly failure: Failure;
   readonly candidates: readonly RefusedPath[];
+  /** As in `Valid`. */
+  readonly work: WorkDone;
 }
 
 export type ValidationResult = Valid | Invalid;

@@ -5,7 +5,7 @@
  */
 import { indexAnchors, type Anchors } from './build/anchors.ts';
 import { findPath, type Search } from './build/find-path.ts';
-import { judge, requiredUsages, type Demands } from './build/judge.ts';
+import { judge, requiredUsages, type Accepted, type Demands } from './build/judge.ts';
 import { createPool, joinPools, type Pool } from './build/pool.ts';
 import { startRefusals, type Refusals } from './build/refusals.ts';
 import { createSignerPaths } from './build/signer-paths.ts';
@@ -16,7 +16,7 @@ import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { PROFILES } from './profile/index.ts';
 import type { Profile, ProfileName } from './profile/types.ts';
 import type { Failure } from './reasons.ts';
-import type { Invalid, Valid, ValidationResult } from './result.ts';
+import type { Invalid, ValidationResult } from './result.ts';
 import { createSignatureChecker } from './signature/checker.ts';
 import { DEFAULT_ALGORITHMS, type AlgorithmPolicy } from './signature/policy.ts';
 import { startWork, WorkLimitExceeded, type Work } from './work.ts';
@@ -69,20 +69,20 @@ export function createValidator(options: ValidatorOptions): Validator {
 
 function validate(leaf: Certificate, input: ValidationInput, held: Held): ValidationResult {
   const refusals = startRefusals(held.limits.candidatePaths);
-  if (!Number.isFinite(input.at.getTime())) return invalid(NO_TIME, refusals);
   const work = startWork(held.limits);
+  if (!Number.isFinite(input.at.getTime())) return invalid(NO_TIME, refusals, work);
   try {
     work.spend('certificates', input.intermediates?.length ?? 0);
     const found = findPath(leaf, searchFor(input, held, work, refusals));
-    if (found !== undefined) return found;
+    if (found !== undefined) return { ...found, work: work.done };
   } catch (error) {
-    if (error instanceof WorkLimitExceeded) return invalid(beyond(error), refusals);
+    if (error instanceof WorkLimitExceeded) return invalid(beyond(error), refusals, work);
     throw error;
   }
-  return invalid(refusals.furthest()?.failure ?? NOTHING_TRIED, refusals);
+  return invalid(refusals.furthest()?.failure ?? NOTHING_TRIED, refusals, work);
 }
 
-function searchFor(input: ValidationInput, held: Held, work: Work, refusals: Refusals): Search<Valid> {
+function searchFor(input: ValidationInput, held: Held, work: Work, refusals: Refusals): Search<Accepted> {
   const { anchors, profile, limits } = held;
   const pool =
     input.intermediates === undefined ? held.pool : joinPools(createPool(input.intermediates), held.pool);
@@ -129,6 +129,6 @@ function beyond({ message }: WorkLimitExceeded): Failure {
   return { reason: 'limit', section: 'limits', detail: message };
 }
 
-function invalid(failure: Failure, refusals: Refusals): Invalid {
-  return { valid: false, failure, candidates: refusals.all };
+function invalid(failure: Failure, refusals: Refusals, work: Work): Invalid {
+  return { valid: false, failure, candidates: refusals.all, work: work.done };
 }

@@ -14,14 +14,18 @@ export class WorkLimitExceeded extends Error {
   }
 }
 
+/** How much of each kind a validation did. */
+export type WorkDone = Readonly<Record<Effort, number>>;
+
 export interface Work {
   /** Counts `amount` (1 unless told); throws `WorkLimitExceeded` beyond the limit. */
   spend(effort: Effort, amount?: number): void;
-  spent(effort: Effort): number;
+  /** As it stands; it goes on counting. */
+  readonly done: WorkDone;
 }
 
 export function startWork(limits: Limits): Work {
-  const spent: Record<Effort, number> = {
+  const done: Record<Effort, number> = {
     certificates: 0,
     buildSteps: 0,
     candidatePaths: 0,
@@ -31,9 +35,9 @@ export function startWork(limits: Limits): Work {
   };
   return {
     spend(effort, amount = 1) {
-      spent[effort] += amount;
-      if (spent[effort] > limits[effort]) throw new WorkLimitExceeded(effort, limits[effort]);
+      done[effort] += amount;
+      if (done[effort] > limits[effort]) throw new WorkLimitExceeded(effort, limits[effort]);
     },
-    spent: (effort) => spent[effort],
+    done,
   };
 }

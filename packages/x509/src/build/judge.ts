@@ -22,7 +22,10 @@ export interface Demands {
   readonly revocationContext: RevocationContext;
 }
 
-export function judge(candidate: CandidatePath, demands: Demands): Judgement<Valid> {
+/** What is valid, before what it cost is known. */
+export type Accepted = Omit<Valid, 'work'>;
+
+export function judge(candidate: CandidatePath, demands: Demands): Judgement<Accepted> {
   const outcome = validatePath(candidate, demands.path);
   if (!outcome.ok) return refused('path', outcome.failure);
   const unruly = checkProfile(outcome.path, demands);
@@ -38,11 +41,11 @@ function refused(
   stage: Stage,
   failure: Failure,
   revocation: readonly RevocationReport[] = [],
-): Judgement<Valid> & { accepted: false } {
+): Judgement<Accepted> & { accepted: false } {
   return { accepted: false, stage, failure, revocation, isFinal: false };
 }
 
-function valid(path: ValidatedPath, revocation: readonly RevocationReport[]): Valid {
+function valid(path: ValidatedPath, revocation: readonly RevocationReport[]): Accepted {
   const { certificates, anchor, policies, notAfterMs } = path;
   return { valid: true, path: certificates, anchor, policies, revocation, notAfterMs };
 }
