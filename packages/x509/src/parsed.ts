@@ -7,5 +7,4 @@ export interface ParseFailure {
 }
 
 export type Parsed<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly failure: ParseFailure };
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly failure: ParseFailure };

@@ -9,8 +9,8 @@ export function checkRevocation(
   input: RevocationInput,
   context: RevocationContext,
 ): RevocationOutcome {
+  if (input.mode === 'none') return { failure: undefined, reports: [] };
   void path;
-  void input;
   void context;
   const failure = { reason: 'revocation_unknown', section: '', detail: 'not there yet' } as const;
   return { failure, reports: [] };
