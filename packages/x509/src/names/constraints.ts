@@ -25,6 +25,9 @@ export interface ConstraintState {
   readonly levels: readonly Subtrees[];
 }
 
+/** What of a certificate is constrained. */
+export type CertificateNames = Pick<Certificate, 'subject' | 'subjectAltName'>;
+
 const UNCONSTRAINED: ConstraintState = { levels: [] };
 
 /** Section 6.1.2 (b) and (c) without initial subtrees: everything is permitted. */
@@ -53,7 +56,7 @@ export function intersect(
  */
 export function checkConstraints(
   state: ConstraintState,
-  certificate: Certificate,
+  certificate: CertificateNames,
   work: Work,
 ): Failure | undefined {
   for (const level of state.levels) {
@@ -63,7 +66,7 @@ export function checkConstraints(
   return undefined;
 }
 
-function checkLevel(level: Subtrees, certificate: Certificate, work: Work): Failure | undefined {
+function checkLevel(level: Subtrees, certificate: CertificateNames, work: Work): Failure | undefined {
   const { subject, subjectAltName } = certificate;
   if (level.directory !== undefined && subject.rdns.length > 0) {
     const failure = checkName(level.directory, 'subject', subject, DIRECTORY, work);

@@ -8,7 +8,10 @@ import { parseIp } from './ip.ts';
 import { comparableUri } from './uri.ts';
 
 /** Undefined: the certificate carries it. The subject is never looked at (RFC 9525 section 2), only subjectAltName. */
-export function matchName(expected: ExpectedName, certificate: Certificate): Failure | undefined {
+export function matchName(
+  expected: ExpectedName,
+  certificate: Pick<Certificate, 'subjectAltName'>,
+): Failure | undefined {
   const matches = matcherOf(expected);
   if (matches === undefined)
     return mismatch('RFC 9525 section 6.1', `"${expected.value}" is no name of the kind ${expected.kind}`);

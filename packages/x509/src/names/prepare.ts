@@ -16,6 +16,7 @@ export function prepare(text: string): string | undefined {
 }
 
 // RFC 4518 section 2.2, in its order: what becomes a space, and what becomes nothing.
+// oxlint-disable-next-line no-control-regex -- the RFC names these control characters
 const TO_SPACE = /[\u0009-\u000d\u0085\p{Z}]/gu;
 const TO_NOTHING =
   // oxlint-disable-next-line no-misleading-character-class -- each is a code point of its own, marks among them
