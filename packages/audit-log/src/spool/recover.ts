@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { AuditLogError } from '../errors.ts';
 import { parsePosition } from './position.ts';
 import type { SpoolPosition } from './position.ts';
-import { parseHeader, scanRecords } from './segment.ts';
+import { fileLength, parseHeader, scanRecords } from './segment.ts';
 import type { SpoolFile, SpoolFs } from './types.ts';
 
 /** A segment and where its durable records are. */
@@ -89,7 +89,7 @@ export async function recover(fs: SpoolFs, directory: string, producer: string):
   return { acknowledged, segments, active };
 }
 
-/** Writes a segment so that its name appears only over complete, durable bytes. The file is open for appending. */
+/** Writes a segment so that its name appears only over complete, durable bytes. The file is open for more. */
 export async function writeSegment(
   fs: SpoolFs,
   directory: string,
@@ -100,8 +100,9 @@ export async function writeSegment(
   const temporary = `${path}.tmp`;
   const file = await fs.create(temporary);
   try {
-    await file.append(bytes);
-    await file.sync();
+    const padded = new Uint8Array(fileLength(bytes.length));
+    padded.set(bytes);
+    await file.write(padded, 0);
     await fs.rename(temporary, path);
     await fs.syncDirectory(directory);
     return file;

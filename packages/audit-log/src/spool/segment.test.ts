@@ -46,6 +46,27 @@ describe('segment records', () => {
     expect(scan).toMatchObject({ end: header.length + first.length, rest: 'torn' });
   });
 
+  it.each([1, 15, 16, 5_000])('end where %i zeros follow', (zeros) => {
+    const scan = scanRecords(concatBytes(segment, new Uint8Array(zeros)), header.length, 7n);
+    expect(scan).toMatchObject({ end: segment.length, rest: 'none' });
+    expect(scan.offsets).toHaveLength(3);
+  });
+
+  it('with a hole of zeros before a later group are damaged', () => {
+    const holed = concatBytes(header, new Uint8Array(first.length), second, new Uint8Array(100));
+    expect(scanRecords(holed, header.length, 7n)).toEqual({
+      offsets: [],
+      end: header.length,
+      rest: 'damaged',
+    });
+  });
+
+  it('of a group may be followed by zeros in one write', () => {
+    expect(encodeGroup(9n, [utf8('three')], 50)).toEqual(
+      concatBytes(second, new Uint8Array(50 - second.length)),
+    );
+  });
+
   it('with the wrong sequence are not taken', () => {
     expect(scanRecords(segment, header.length, 8n).offsets).toEqual([]);
   });

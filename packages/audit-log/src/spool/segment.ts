@@ -4,16 +4,21 @@
  *     header  "SALSPOOL" | version u8 = 1 | producer length u8 | producer | first seq u64 | crc32 of the header u32
  *     record  group flag (1 bit) and length (31 bits) | crc32 u32 | seq u64 | body
  *
+ * After the last record come zeros, up to a multiple of `GROWTH_BYTES`: a write that changes neither the length of the file
+ * nor where its bytes lie spares the file system a commit of its journal (docs/adr/0087). No record begins with a zero.
+ *
  * Integers are big-endian. A record's crc32 covers its length word, its sequence and its body. The flag marks the
  * first record of a group, that is of one write: a group is only written after the one before it was made durable.
  * So when a record is damaged and a later group exists, durable bytes have changed; without one, the damage is the
  * torn tail of the last write, which nobody was told of.
  */
 import { crc32 } from 'node:zlib';
-import { concatBytes, fromUtf8, utf8 } from '@sallyport/crypto';
+import { fromUtf8, utf8 } from '@sallyport/crypto';
 
 export const RECORD_OVERHEAD = 16;
 export const MAX_RECORD_BYTES = 1024 * 1024;
+/** The file of a segment grows by this much at a time. */
+export const GROWTH_BYTES = 256 * 1024;
 const MAGIC = utf8('SALSPOOL');
 const VERSION = 1;
 const GROUP_FLAG = 0x8000_0000;
@@ -53,24 +58,37 @@ export function parseHeader(bytes: Uint8Array): SegmentHeader | undefined {
   return producer === undefined ? undefined : { producer, firstSeq: view.getBigUint64(length - 12), length };
 }
 
-/** The records of one group, sequences counting from `firstSeq`. */
-export function encodeGroup(firstSeq: bigint, bodies: readonly Uint8Array[]): Uint8Array {
-  return concatBytes(
-    ...bodies.flatMap((body, i) => [encodeRecordHead(firstSeq + BigInt(i), body, i === 0), body]),
-  );
+/** Length of the file of a segment whose records end at `end`. */
+export function fileLength(end: number): number {
+  return Math.ceil(end / GROWTH_BYTES) * GROWTH_BYTES;
 }
 
-function encodeRecordHead(seq: bigint, body: Uint8Array, firstOfGroup: boolean): Uint8Array {
-  const head = new Uint8Array(RECORD_OVERHEAD);
-  const view = viewOf(head);
-  view.setUint32(0, body.length + (firstOfGroup ? GROUP_FLAG : 0));
-  view.setBigUint64(8, seq);
-  view.setUint32(4, checksum(head, body));
-  return head;
+export function groupLength(bodies: readonly Uint8Array[]): number {
+  return bodies.reduce((sum, body) => sum + RECORD_OVERHEAD + body.length, 0);
 }
 
-function checksum(head: Uint8Array, body: Uint8Array): number {
-  return crc32(body, crc32(head.subarray(8, 16), crc32(head.subarray(0, 4))));
+/** The records of one group, sequences counting from `firstSeq`, and zeros up to `length` bytes. */
+export function encodeGroup(
+  firstSeq: bigint,
+  bodies: readonly Uint8Array[],
+  length: number = groupLength(bodies),
+): Uint8Array {
+  const group = new Uint8Array(length);
+  const view = viewOf(group);
+  let offset = 0;
+  for (const [i, body] of bodies.entries()) {
+    const end = offset + RECORD_OVERHEAD + body.length;
+    view.setUint32(offset, body.length + (i === 0 ? GROUP_FLAG : 0));
+    view.setBigUint64(offset + 8, firstSeq + BigInt(i));
+    group.set(body, offset + RECORD_OVERHEAD);
+    view.setUint32(offset + 4, checksum(group.subarray(offset, end)));
+    offset = end;
+  }
+  return group;
+}
+
+function checksum(record: Uint8Array): number {
+  return crc32(record.subarray(8), crc32(record.subarray(0, 4)));
 }
 
 export interface SegmentRecord {
@@ -91,7 +109,7 @@ export function parseRecord(bytes: Uint8Array, offset: number): SegmentRecord | 
   const end = start + length;
   if (length === 0 || length > MAX_RECORD_BYTES || end > bytes.length) return undefined;
   const body = bytes.subarray(start, end);
-  if (view.getUint32(offset + 4) !== checksum(bytes.subarray(offset, start), body)) return undefined;
+  if (view.getUint32(offset + 4) !== checksum(bytes.subarray(offset, end))) return undefined;
   return { body, seq: view.getBigUint64(offset + 8), firstOfGroup: word >= GROUP_FLAG, end };
 }
 
@@ -100,7 +118,7 @@ export interface SegmentScan {
   readonly offsets: number[];
   /** Offset after the last good record. */
   readonly end: number;
-  /** What follows `end`: nothing, the torn tail of the last write, or damage to what had been durable. */
+  /** What follows `end`: nothing but zeros, the torn tail of the last write, or damage to what had been durable. */
   readonly rest: 'none' | 'torn' | 'damaged';
 }
 
@@ -114,7 +132,7 @@ export function scanRecords(bytes: Uint8Array, start: number, firstSeq: bigint):
     offsets.push(end);
     end = record.end;
   }
-  if (end === bytes.length) return { offsets, end, rest: 'none' };
+  if (isZero(bytes, end)) return { offsets, end, rest: 'none' };
   const laterGroup = hasLaterGroup(bytes, end + 1, firstSeq + BigInt(offsets.length));
   return { offsets, end, rest: laterGroup ? 'damaged' : 'torn' };
 }
@@ -134,6 +152,11 @@ function hasLaterGroup(bytes: Uint8Array, from: number, expected: bigint): boole
     if (parseRecord(bytes, offset) !== undefined) return true;
   }
   return false;
+}
+
+function isZero(bytes: Uint8Array, from: number): boolean {
+  for (let offset = from; offset < bytes.length; offset++) if (bytes[offset] !== 0) return false;
+  return true;
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -19,7 +19,15 @@ import { nodeSpoolFs } from './node-fs.ts';
 import { encodePosition } from './position.ts';
 import { corrupt, lastSeq, POSITION_FILE, recover, segmentPath, writeSegment } from './recover.ts';
 import type { Segment } from './recover.ts';
-import { encodeGroup, encodeHeader, MAX_RECORD_BYTES, parseRecord, RECORD_OVERHEAD } from './segment.ts';
+import {
+  encodeGroup,
+  encodeHeader,
+  fileLength,
+  groupLength,
+  MAX_RECORD_BYTES,
+  parseRecord,
+  RECORD_OVERHEAD,
+} from './segment.ts';
 import type { AppendOptions, Spool, SpoolFile, SpoolFs, SpoolRange } from './types.ts';
 
 export interface SpoolOptions {
@@ -234,14 +242,13 @@ class FileSpool implements Spool {
     const segment = this.#segments.at(-1);
     const active = this.#active;
     if (segment === undefined || active === undefined) throw closedError();
-    await active.append(
-      encodeGroup(
-        firstSeq,
-        group.map(({ body }) => body),
-      ),
-    );
-    await active.sync();
-    for (const { body } of group) {
+    const bodies = group.map(({ body }) => body);
+    const length = groupLength(bodies);
+    const grown = fileLength(segment.end + length);
+    const isWithinFile = grown === fileLength(segment.end);
+    const bytes = encodeGroup(firstSeq, bodies, isWithinFile ? length : grown - segment.end);
+    await active.write(bytes, segment.end);
+    for (const body of bodies) {
       segment.offsets.push(segment.end);
       segment.end += RECORD_OVERHEAD + body.length;
     }
@@ -293,8 +300,7 @@ class FileSpool implements Spool {
     const path = join(this.#directory, POSITION_FILE);
     const file = await this.#fs.create(`${path}.tmp`);
     try {
-      await file.append(encodePosition({ producer: this.producer, acknowledged, head: this.#head }));
-      await file.sync();
+      await file.write(encodePosition({ producer: this.producer, acknowledged, head: this.#head }), 0);
     } finally {
       await file.close();
     }

@@ -61,9 +61,10 @@ export interface SpoolFs {
 }
 
 export interface SpoolFile {
-  /** Writes all bytes at the file's end or rejects. */
-  append(bytes: Uint8Array): Promise<void>;
-  /** fdatasync. */
-  sync(): Promise<void>;
+  /**
+   * Writes all bytes at `offset` and resolves when they are durable, and the file's length where they made it longer, as
+   * after fdatasync. Rejects otherwise; then any part of them may be there.
+   */
+  write(bytes: Uint8Array, offset: number): Promise<void>;
   close(): Promise<void>;
 }
