@@ -107,6 +107,22 @@ describe.skipIf(suite.skip)(suite.title('Redis, shared and faulty'), () => {
     expect(await shared.proofs.claim(proof('a', before))).toBe('stale');
   }, 30_000);
 
+  test('a server that forgot: what was made after one gateway noticed is new at another that did not, once', async () => {
+    const server = await world.start();
+    await using one = await readyGuard(world.target(server.port));
+    await using other = await readyGuard(world.target(server.port));
+    for (const { proofs } of [one, other]) await proofs.claim(proof('hello'));
+    await server.restart({ empty: true });
+    for (const shared of [one, other]) await until(() => isReady(shared), 10_000);
+    const before = Date.now() - 1_000;
+    const old = new Set(other.proofs.histories());
+    expect(await one.proofs.claim(proof('a', before))).toBe('stale');
+    const madeIn = new Set(one.proofs.histories());
+    expect(await other.proofs.claim({ ...proof('b', before), madeIn: old })).toBe('stale');
+    expect(await other.proofs.claim({ ...proof('c', before), madeIn })).toBe('new');
+    expect(await one.proofs.claim({ ...proof('c', before), madeIn })).toBe('seen');
+  }, 30_000);
+
   test('a server that does not answer: refused within a second', async () => {
     const server = await world.start();
     await using shared = await readyGuard(world.target(server.port));

@@ -100,7 +100,7 @@ export type DoorParts = {
   readonly probes: Pick<Probes, 'port' | 'handle'>;
   readonly servers: DoorServers;
   readonly proofs: ProofGuard;
-  readonly keys: Pick<KeyCalls, 'listPublicKeys'>;
+  readonly keys: KeyCalls;
   readonly meter: FeedMeter;
   readonly revoked: Pick<RevokedSessions, 'has' | 'onRevoked'>;
   readonly revocations: Pick<Follower, 'isDead' | 'status'>;
@@ -147,6 +147,8 @@ export async function openDoor(config: DoorConfig, parts: DoorParts): Promise<Op
     }),
   );
   const tokens = tokenVerifier({ keys, issuer, now });
+  const nonces = proofNonces({ keys: parts.keys, now, monotonic: () => clock.monotonic() });
+  nonces.warm().catch((error: unknown) => log.debug('no shared key for nonces yet', { error }));
   const authorizationServer =
     config.authHttpAddress === undefined
       ? undefined
@@ -165,10 +167,9 @@ export async function openDoor(config: DoorConfig, parts: DoorParts): Promise<Op
       maxConcurrent: config.maxConcurrent ?? DOOR_CONCURRENT.default,
       servers: parts.servers,
       authenticate: authenticator({
-        ...{ tokens, keys, allowsBearer, now },
+        ...{ tokens, keys, nonces, allowsBearer, now },
         verifyProof: proofVerifier(),
         proofs: parts.proofs,
-        nonces: proofNonces(now),
         isRevoked: (sessionId) => revoked.has(sessionId),
         isFeedDead: () => mayMissRevocations(revocations),
         onProof: (verdict) => measure?.proof(verdict),

@@ -8,12 +8,12 @@
  *
  * Associated data: kind, tenant, principal, OAuth client (sessions only), route and binding. Opening is total.
  */
-import type { KeyObject } from 'node:crypto';
 import { AES_256_GCM, aead, randomBytes, utf8 } from '@sallyport/crypto';
 import type { keyv1 } from '@sallyport/proto';
 import type { ServiceCalls } from '@sallyport/service/grpc';
 import { dataKeys } from '../clients/data-keys.ts';
 import type { HandleKind, Handles, HandleScope } from './ports.ts';
+import { strangeKeys } from './strange-keys.ts';
 
 export type HandlePorts = {
   readonly keys: Pick<ServiceCalls<typeof keyv1.KeyService>, 'generateDataKey' | 'decrypt'>;
@@ -46,35 +46,13 @@ const END_BYTES = 4;
 const MAX_SEALED_LENGTH = 1024 * 1024;
 const BASE64URL = /^[A-Za-z0-9_-]+$/u;
 
-/** What one principal may make us ask key-service: a handle with rubbish for its key costs a call. */
-const STRANGE_KEYS = { max: 32, perMs: 60_000, principals: 4_096 } as const;
-
 export function sealedHandles({ keys, now, monotonic }: HandlePorts): Handles & {
   /** Has the first key fetched, so that no message waits for it. Rejects when key-service is away. */
   warm(): Promise<void>;
 } {
   const row = aead(AES_256_GCM);
   const own = dataKeys(keys, DATA_KEY, monotonic);
-  const strange = new Map<string, { count: number; untilMs: number }>();
-
-  /** Counted before it is asked, so that a thousand at once are no way around it. */
-  async function stranger(principal: string, wrapped: Uint8Array): Promise<KeyObject | undefined> {
-    const nowMs = monotonic();
-    let tally = strange.get(principal);
-    if (tally === undefined || nowMs >= tally.untilMs) {
-      strange.delete(principal);
-      strange.set(principal, (tally = { count: 0, untilMs: nowMs + STRANGE_KEYS.perMs }));
-      for (const oldest of strange.keys()) {
-        if (strange.size <= STRANGE_KEYS.principals) break;
-        strange.delete(oldest);
-      }
-    }
-    if (tally.count >= STRANGE_KEYS.max) return undefined;
-    tally.count += 1;
-    const key = await own.opening(wrapped);
-    if (key !== undefined) tally.count -= 1;
-    return key;
-  }
+  const openNamed = strangeKeys(own, monotonic);
 
   return {
     async warm() {
@@ -102,10 +80,7 @@ export function sealedHandles({ keys, now, monotonic }: HandlePorts): Handles & 
       const ivEnd = wrappedEnd + AES_256_GCM.ivLength;
       if (bytes.length < ivEnd) return undefined;
       const wrapped = bytes.subarray(HEADER_BYTES, wrappedEnd);
-      const { tenant, id } = handle.caller.principal;
-      const key = await (own.known(wrapped) ?? stranger(`${tenant}\0${id}`, Uint8Array.from(wrapped))).catch(
-        () => undefined,
-      );
+      const key = await openNamed(handle.caller.principal, wrapped).catch(() => undefined);
       if (key === undefined) return undefined;
       const iv = bytes.subarray(wrappedEnd, ivEnd);
       const opened = row.open({ key, iv, aad: aadOf(handle), sealed: bytes.subarray(ivEnd) });

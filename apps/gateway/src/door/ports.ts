@@ -125,15 +125,24 @@ export class UpstreamFailure extends Error {
   }
 }
 
+/** Of the name of a history, which is these bytes in base64url. */
+export const HISTORY_BYTES = 8;
+
 /** DPoP proofs seen before (RFC 9449 section 11.1), shared by all replicas. Throws when it cannot tell: refuse then. */
 export type ProofGuard = {
-  /** Claims `jti` of the key with this thumbprint until `notAfterMs`; a proof issued at `issuedAtMs`. */
+  /**
+   * Claims `jti` of the key with this thumbprint until `notAfterMs`; a proof issued at `issuedAtMs`, or, whatever that says,
+   * after the histories of `madeIn` began. `stale`: it may have been claimed before the history in which it would be now.
+   */
   claim(proof: {
     readonly thumbprint: string;
     readonly tokenId: string;
     readonly issuedAtMs: number;
     readonly notAfterMs: number;
+    readonly madeIn?: ReadonlySet<string>;
   }): Promise<'new' | 'seen' | 'stale'>;
+  /** Names of the histories met so far, the last one first; the same at every gateway that met them. */
+  histories(): readonly string[];
 };
 
 /**

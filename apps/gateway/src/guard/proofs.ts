@@ -5,10 +5,10 @@
  * Memory: 16 bytes of each proof's hash, some 100 bytes with its place in a set; at most 2^20 of them and 2^18 of one key.
  * A guard that is full refuses: forgetting is the one mistake to avoid.
  */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '@sallyport/service/clock';
 import { busy } from '@sallyport/service/errors';
-import type { ProofGuard } from '../door/ports.ts';
+import { HISTORY_BYTES, type ProofGuard } from '../door/ports.ts';
 
 export type MemoryProofGuardOptions = {
   readonly clock: Pick<Clock, 'now'>;
@@ -29,6 +29,7 @@ type Span = { readonly proofs: Set<string>; readonly perKey: Map<string, number>
 export function memoryProofGuard(options: MemoryProofGuardOptions): ProofGuard {
   const { clock, maxProofs = MAX_PROOFS, maxProofsPerKey = MAX_PROOFS_PER_KEY } = options;
   const sinceMs = clock.now();
+  const history = randomBytes(HISTORY_BYTES).toString('base64url');
   const spans = new Map<number, Span>();
   const ofKey = new Map<string, number>();
   let count = 0;
@@ -45,10 +46,10 @@ export function memoryProofGuard(options: MemoryProofGuardOptions): ProofGuard {
   }
 
   return {
-    async claim({ thumbprint, tokenId, issuedAtMs, notAfterMs }) {
+    async claim({ thumbprint, tokenId, issuedAtMs, notAfterMs, madeIn }) {
       // A clock set back keeps what it has.
       nowMs = Math.max(nowMs, clock.now());
-      if (issuedAtMs < sinceMs) return 'stale';
+      if (issuedAtMs < sinceMs && madeIn?.has(history) !== true) return 'stale';
       if (notAfterMs < nowMs) return 'stale';
       for (const [at, span] of spans) if ((at + 1) * SPAN_MS <= nowMs) forget(at, span);
       const proof = proofHash(thumbprint, tokenId).toString('latin1');
@@ -64,6 +65,7 @@ export function memoryProofGuard(options: MemoryProofGuardOptions): ProofGuard {
       count += 1;
       return 'new';
     },
+    histories: () => [history],
   };
 }
 

@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { Clock } from '@sallyport/service/clock';
-import type { ProofGuard } from '../door/ports.ts';
+import { HISTORY_BYTES, type ProofGuard } from '../door/ports.ts';
 import { proofHash } from './proofs.ts';
 import type { RedisCaller } from './redis-caller.ts';
 import { PRELUDE } from './redis-script-limits.ts';
@@ -27,6 +27,9 @@ const MARGIN_MS = 10_000;
 /** Histories that are remembered; a cluster of that many masters, or so many fail-overs. */
 const MAX_MET = 1_024;
 
+/** When a history was met first, by our clock, and its name. */
+type Met = { readonly atMs: number; readonly name: string };
+
 export function redisProofGuard(ports: {
   readonly caller: Pick<RedisCaller, 'run'>;
   readonly clock: Pick<Clock, 'now'>;
@@ -34,31 +37,34 @@ export function redisProofGuard(ports: {
   readonly refuseIfAway: () => void;
 }): ProofGuard {
   const { caller, clock, refuseIfAway } = ports;
-  /** By incarnation: when it was met first. */
-  const met = new Map<string, number>();
+  /** By incarnation. */
+  const met = new Map<string, Met>();
 
-  function metAtMs(incarnation: string): number {
+  function metAs(incarnation: string): Met {
     const known = met.get(incarnation);
     if (known !== undefined) return known;
-    const nowMs = clock.now();
-    met.set(incarnation, nowMs);
+    const name = createHash('sha256').update(incarnation).digest().subarray(0, HISTORY_BYTES);
+    const first = { atMs: clock.now(), name: name.toString('base64url') };
+    met.set(incarnation, first);
     for (const oldest of met.keys()) {
       if (met.size <= MAX_MET) break;
       met.delete(oldest);
     }
-    return nowMs;
+    return first;
   }
 
   return {
-    async claim({ thumbprint, tokenId, issuedAtMs, notAfterMs }) {
+    async claim({ thumbprint, tokenId, issuedAtMs, notAfterMs, madeIn }) {
       refuseIfAway();
       const nowMs = clock.now();
       if (notAfterMs < nowMs) return 'stale';
       const key = `{${proofHash(thumbprint, tokenId).toString('base64url')}}:dpop`;
       const life = String(Math.ceil(notAfterMs - nowMs) + MARGIN_MS);
       const [isNew, incarnation] = (await caller.run(CLAIM, [key], [life])) as [number, Buffer];
-      if (issuedAtMs < metAtMs(String(incarnation))) return 'stale';
+      const { atMs, name } = metAs(String(incarnation));
+      if (issuedAtMs < atMs && madeIn?.has(name) !== true) return 'stale';
       return isNew === 1 ? 'new' : 'seen';
     },
+    histories: () => [...met.values()].map(({ name }) => name).reverse(),
   };
 }

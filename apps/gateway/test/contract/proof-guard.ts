@@ -96,6 +96,19 @@ export function proofGuardContract(implementation: string, factory: ProofGuardFa
       expect(await claim('b', { issuedAtMs: clock.now() - 5_000 })).toBe('new');
     });
 
+    check(
+      'one that was made in its history is not, whatever its time is; one made in another is',
+      async () => {
+        const madeIn = new Set(guard.histories());
+        expect(madeIn.size).toBeGreaterThan(0);
+        for (const name of madeIn) expect(Buffer.from(name, 'base64url')).toHaveLength(8);
+        const issuedAtMs = clock.now() - 30_000;
+        expect(await claim('a', { issuedAtMs, madeIn: new Set(['AAAAAAAAAAA']) })).toBe('stale');
+        expect(await claim('b', { issuedAtMs, madeIn })).toBe('new');
+        expect(await claim('b', { issuedAtMs, madeIn })).toBe('seen');
+      },
+    );
+
     check('a clock that is set back forgets nothing', async () => {
       const of = { issuedAtMs: clock.now(), notAfterMs: clock.now() + LIFE_MS };
       expect(await claim('a', of)).toBe('new');

@@ -60,7 +60,7 @@ export type AuthenticatePorts = {
   readonly keys: Pick<TokenKeys, 'isCurrent' | 'refresh'>;
   readonly verifyProof: ProofVerifier;
   readonly proofs: ProofGuard;
-  readonly nonces: ProofNonces;
+  readonly nonces: Pick<ProofNonces, 'make' | 'open'>;
   readonly allowsBearer: boolean;
   readonly isRevoked: (sessionId: string) => boolean;
   /** Nobody can say which sessions are revoked. */
@@ -104,19 +104,23 @@ export function authenticator(ports: AuthenticatePorts): Authenticate {
     const verified = await ports.verifyProof(proof, expected);
     if (typeof verified === 'string') return refusal(verified, 401, 'DPoP', 'invalid_dpop_proof');
     const { tokenId, issuedAtMs, nonce } = verified;
-    const nonceAtMs = nonce === undefined ? undefined : nonces.madeAtMs(nonce);
+    const madeIn = nonce === undefined ? undefined : await nonces.open(nonce, token.principal);
     try {
       const verdict = await proofs.claim({
         thumbprint,
         tokenId,
         // The earliest moment, by our clock, at which it can have been made.
-        issuedAtMs: Math.max(issuedAtMs - PROOF_AHEAD_MS, nonceAtMs ?? 0),
+        issuedAtMs: issuedAtMs - PROOF_AHEAD_MS,
         notAfterMs: issuedAtMs + PROOF_AGE_MS,
+        ...(madeIn === undefined ? {} : { madeIn }),
       });
       ports.onProof?.(verdict);
       if (verdict === 'new') return undefined;
       if (verdict === 'seen') return refusal('proof_seen', 401, 'DPoP', 'invalid_dpop_proof');
-      return { ...refusal('proof_stale', 401, 'DPoP', 'use_dpop_nonce'), nonce: nonces.make() };
+      return {
+        ...refusal('proof_stale', 401, 'DPoP', 'use_dpop_nonce'),
+        nonce: nonces.make(proofs.histories()),
+      };
     } catch (error) {
       ports.onProof?.('unknown');
       ports.onProblem(error);

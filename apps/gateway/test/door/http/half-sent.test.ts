@@ -147,7 +147,7 @@ test('a client that leaves while its proof is looked up leaves nothing behind', 
   const looking = Promise.withResolvers<'new'>();
   let isAsked = false;
   await using face = await startFace({
-    proofs: { claim: () => ((isAsked = true), looking.promise) },
+    proofs: { claim: () => ((isAsked = true), looking.promise), histories: () => [] },
     server: { listen: () => Promise.resolve({ ...nothing(200), kind: 'events', messages: SILENCE }) },
   });
   const key = await proofKey();

@@ -25,6 +25,7 @@ import { proofVerifier } from '../../../src/door/tokens/dpop.ts';
 import type { TokenKey } from '../../../src/door/tokens/keys.ts';
 import { proofNonces } from '../../../src/door/tokens/nonces.ts';
 import { memoryProofGuard } from '../../../src/guard/proofs.ts';
+import { fakeKeys } from './guarded.ts';
 
 export const SESSION = 'ab'.repeat(16);
 export const ORIGIN = 'https://localhost:8443';
@@ -159,7 +160,7 @@ export async function startFace(options: FaceOptions = {}): Promise<Face> {
         keys: { isCurrent: () => keys.size > 0, refresh: found.refresh },
         verifyProof: proofVerifier(),
         proofs,
-        nonces: proofNonces(now),
+        nonces: proofNonces({ keys: fakeKeys().keys, now, monotonic: now }),
         allowsBearer,
         isRevoked: (session) => revoked.has(session),
         isFeedDead: () => state.feedIsDead,
