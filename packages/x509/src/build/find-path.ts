@@ -2,8 +2,8 @@
  * Path building (RFC 4158): depth first from the leaf, the likelier issuer first, until a whole candidate is accepted.
  *
  * Bounded: each trial of an issuer is a `buildSteps`, each whole candidate a `candidatePaths`; a path has each name and
- * key once, so there are no loops (RFC 4158 section 5.2); and an issuer above whom everything failed for reasons that do
- * not depend on what is below it is not entered again.
+ * key once, so there are no loops (RFC 4158 section 5.2); and an issuer from whom no name leads to an
+ * anchor, or above whom everything failed for reasons that do not depend on what is below it, is not entered.
  */
 import type { Certificate } from '../certificate/types.ts';
 import type { TrustAnchor } from '../input.ts';
@@ -17,6 +17,7 @@ import { checkIssuer, checkSignature } from './edges.ts';
 import { nodeOf, type Node } from './node.ts';
 import { orderAnchors, orderIssuers } from './order.ts';
 import type { Pool } from './pool.ts';
+import { measureReach, type Reach } from './reach.ts';
 import type { Refusals, Stage } from './refusals.ts';
 
 /** What is made of a whole candidate. `isFinal`: no other candidate can do better, the search ends. */
@@ -52,14 +53,22 @@ const ENDED = { kind: 'ended' } as const;
 const FAILED = { kind: 'failed' } as const;
 const DEAD = { kind: 'dead' } as const;
 
+/** A search under way. */
+interface Walk<T> extends Search<T> {
+  readonly reach: Reach;
+  readonly dead: Set<Node>;
+}
+
 /** The first candidate that `judge` accepts; undefined when there is none, and `refusals` says why. Throws `WorkLimitExceeded`. */
 export function findPath<T>(leaf: Certificate, search: Search<T>): T | undefined {
-  const found = explore([nodeOf(leaf)], new Set(), search);
+  const node = nodeOf(leaf);
+  const reach = measureReach(node.issuer, search.pool, search.anchors, search.work);
+  const found = explore([node], { ...search, reach, dead: new Set() });
   return found.kind === 'accepted' ? found.value : undefined;
 }
 
 /** `path`, leaf first, is lent: it is as it was when this returns. */
-function explore<T>(path: Node[], dead: Set<Node>, search: Search<T>): Explored<T> {
+function explore<T>(path: Node[], search: Walk<T>): Explored<T> {
   const child = path[path.length - 1] as Node;
   let isDead = true;
   let isDeadEnd = true;
@@ -74,7 +83,7 @@ function explore<T>(path: Node[], dead: Set<Node>, search: Search<T>): Explored<
     if (tried.kind === 'accepted' || tried.kind === 'ended') return tried;
     if (tried.kind === 'failed') isDead = false;
   }
-  for (const issuer of orderIssuers(child, search.pool.named(child.issuer), search.anchors)) {
+  for (const issuer of orderIssuers(child, search.pool.named(child.issuer), search.reach)) {
     search.work.spend('buildSteps');
     if (
       issuer.certificate.fingerprint === path[0]?.certificate.fingerprint ||
@@ -84,8 +93,8 @@ function explore<T>(path: Node[], dead: Set<Node>, search: Search<T>): Explored<
       continue;
     }
     isDeadEnd = false;
-    if (dead.has(issuer)) continue;
-    const tried = tryIssuer(path, issuer, dead, search);
+    if (search.dead.has(issuer)) continue;
+    const tried = tryIssuer(path, issuer, search);
     if (tried.kind === 'accepted' || tried.kind === 'ended') return tried;
     if (tried.kind === 'failed') isDead = false;
   }
@@ -119,12 +128,22 @@ function tryAnchor<T>(path: readonly Node[], { anchor }: AnchorNode, search: Sea
   return judgement.isFinal ? ENDED : FAILED;
 }
 
-function tryIssuer<T>(path: Node[], issuer: Node, dead: Set<Node>, search: Search<T>): Explored<T> {
+function tryIssuer<T>(path: Node[], issuer: Node, search: Walk<T>): Explored<T> {
   const { certificate } = issuer;
   const place = path.length;
+  const above = search.reach(issuer.issuer);
+  if (above === Number.POSITIVE_INFINITY) {
+    search.dead.add(issuer);
+    refuseDeadEnd([...path, issuer], search);
+    return DEAD;
+  }
+  if (place + above > search.intermediatesInPath) {
+    refuse([...path, issuer], undefined, tooLong(search.intermediatesInPath), search);
+    return FAILED;
+  }
   const unfit = checkIssuer(certificate, place, search.atMs);
   if (unfit !== undefined) {
-    dead.add(issuer);
+    search.dead.add(issuer);
     refuse([...path, issuer], undefined, unfit, search);
     return DEAD;
   }
@@ -134,14 +153,10 @@ function tryIssuer<T>(path: Node[], issuer: Node, dead: Set<Node>, search: Searc
     refuse([...path, issuer], undefined, unsigned, search);
     return DEAD;
   }
-  if (place > search.intermediatesInPath) {
-    refuse(path, undefined, tooLong(search.intermediatesInPath), search);
-    return FAILED;
-  }
   path.push(issuer);
-  const explored = explore(path, dead, search);
+  const explored = explore(path, search);
   path.pop();
-  if (explored.kind === 'dead') dead.add(issuer);
+  if (explored.kind === 'dead') search.dead.add(issuer);
   return explored;
 }
 
@@ -159,7 +174,7 @@ function refuseDeadEnd<T>(path: readonly Node[], { refusals }: Search<T>): void 
   const failure: Failure = {
     reason: 'no_path',
     section: 'RFC 5280 section 6.1',
-    detail: 'nobody whom it names as its issuer is at hand: neither an anchor nor an intermediate',
+    detail: 'whom it names as its issuer is no anchor, and no intermediate that leads to one',
     certificate: path.length - 1,
   };
   const certificates = path.map((node) => node.certificate);

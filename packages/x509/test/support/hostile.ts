@@ -1,0 +1,171 @@
+/** Inputs that are made to be slow: meshes with more paths than anybody can walk, and certificates that cost most to check. */
+import {
+  certificatePolicies,
+  general,
+  issue,
+  makeKey,
+  nameConstraints,
+  policyMappings,
+  type IssueInput,
+  type Issued,
+} from './pki.ts';
+import type { Case } from './validating.ts';
+
+/** The certificate of one CA by another. Key and name are `of`'s. */
+function certify(of: Issued, issuer: Issued, more: IssueInput = {}): Issued {
+  return issue({ subject: of.subject, key: of.key, ca: true, issuer, ...more });
+}
+
+function authority(subject: string, key = subject): Issued {
+  return issue({ subject, ca: true, key: makeKey('P-256', key) });
+}
+
+const root = authority('root');
+
+/** `layers` of `width` CAs, each certified by each of the layer above: `width` to the power of `layers` paths. */
+function layered(layers: number, width: number, top: readonly Issued[]): { pool: Issued[]; bottom: Issued } {
+  const pool: Issued[] = [];
+  let above: readonly Issued[] = top;
+  for (let layer = 0; layer < layers; layer++) {
+    const here = Array.from({ length: width }, (_, column) =>
+      authority(`layer ${layer}`, `${layer}/${column}`),
+    );
+    for (const one of here) for (const issuer of above) pool.push(certify(one, issuer));
+    above = here;
+  }
+  return { pool, bottom: above[0] as Issued };
+}
+
+export interface Hostile extends Case {
+  readonly reason: string;
+}
+
+/** Each made when it is asked for. */
+export const HOSTILE: readonly (readonly [string, () => Hostile])[] = [
+  ['layers of one name that end nowhere', () => ends([authority('nowhere')], 'no_path')],
+  ['layers of one name, the top one forged as issued by the anchor', forgedTop],
+  ['layers that all end in the anchor, and a leaf that no path allows', refusedEverywhere],
+  ['layers that are longer than a path may be', () => ends([root], 'limit', 18, 2)],
+  ['CAs that all certify each other', () => clique('no_path')],
+  [
+    'CAs that all certify each other, one of them forged as issued by the anchor',
+    () => clique('limit', [authority('root', 'forged')]),
+  ],
+  ['hundreds of issuers of one name and one key identifier', namesakes],
+  ['as many certificates of one CA as may come', duplicates],
+  ['more certificates than may come', () => ({ ...duplicates(1_001), reason: 'limit' })],
+  ['a chain without end', longChain],
+  ['subtrees times names', subtrees],
+  ['directory subtrees times names', directorySubtrees],
+  ['policies that are mapped to all others at each level', mappedPolicies],
+];
+
+function ends(top: readonly Issued[], reason: string, layers = 5, width = 4): Hostile {
+  const { pool, bottom } = layered(layers, width, top);
+  return { anchors: [root], intermediates: pool, leaf: issue({ subject: 'leaf', issuer: bottom }), reason };
+}
+
+function forgedTop(): Hostile {
+  return ends([authority('root', 'forged')], 'signature_invalid', 4, 4);
+}
+
+function refusedEverywhere(): Hostile {
+  const { pool, bottom } = layered(5, 4, [root]);
+  const leaf = issue({ subject: 'leaf', issuer: bottom, extendedKeyUsage: ['1.3.6.1.5.5.7.3.4'] });
+  return { anchors: [root], intermediates: pool, leaf, purpose: 'server', reason: 'limit' };
+}
+
+function clique(reason: string, forgers: readonly Issued[] = []): Hostile {
+  const members = Array.from({ length: 8 }, (_, index) => authority(`member ${index}`));
+  const pool = members.flatMap((one) =>
+    members.filter((other) => other !== one).map((other) => certify(one, other)),
+  );
+  const forged = forgers.map((forger) => certify(members[1] as Issued, forger));
+  const leaf = issue({ subject: 'leaf', issuer: members[0] as Issued });
+  return { anchors: [root], intermediates: [...pool, ...forged], leaf, reason };
+}
+
+function namesakes(): Hostile {
+  const real = authority('ca', 'real');
+  const pool = Array.from({ length: 300 }, (_, index) =>
+    issue({
+      subject: 'ca',
+      ca: true,
+      issuer: root,
+      key: { ...makeKey('P-256', `namesake ${index}`), keyIdentifier: real.key.keyIdentifier },
+    }),
+  );
+  return {
+    anchors: [root],
+    intermediates: pool,
+    leaf: issue({ subject: 'leaf', issuer: real }),
+    reason: 'limit',
+  };
+}
+
+function duplicates(count = 1_000): Hostile {
+  const nowhere = authority('nowhere');
+  const ca = authority('ca');
+  const one = certify(ca, nowhere);
+  const pool = Array.from({ length: count }, (_, serial) => ({
+    ...one,
+    certificate: { ...one.certificate, fingerprint: `${serial}`.padStart(64, '0') },
+  }));
+  return {
+    anchors: [root],
+    intermediates: pool,
+    leaf: issue({ subject: 'leaf', issuer: ca }),
+    reason: 'no_path',
+  };
+}
+
+function longChain(): Hostile {
+  const pool: Issued[] = [];
+  for (let depth = 0; depth < 400; depth++)
+    pool.push(
+      issue({
+        subject: `link ${depth}`,
+        ca: true,
+        issuer: pool[depth - 1] ?? root,
+        key: makeKey('P-256', 'link'),
+      }),
+    );
+  const leaf = issue({ subject: 'leaf', issuer: pool.at(-1) as Issued });
+  return { anchors: [root], intermediates: pool, leaf, reason: 'limit' };
+}
+
+function subtrees(): Hostile {
+  const excluded = Array.from({ length: 1_500 }, (_, index) => general.dns(`x${index}.example`));
+  const ca = issue({ subject: 'ca', ca: true, issuer: root, extensions: [nameConstraints({ excluded })] });
+  const names = Array.from({ length: 1_500 }, (_, index) => general.dns(`y${index}.example`));
+  const leaf = issue({ subject: 'leaf', issuer: ca, names });
+  return { anchors: [root], intermediates: [ca], leaf, reason: 'limit' };
+}
+
+function directorySubtrees(): Hostile {
+  const directory = (label: string): Uint8Array => general.directory(label);
+  const excluded = Array.from({ length: 900 }, (_, index) => directory(`x${index}`));
+  const ca = issue({ subject: 'ca', ca: true, issuer: root, extensions: [nameConstraints({ excluded })] });
+  const names = Array.from({ length: 900 }, (_, index) => directory(`y${index}`));
+  return {
+    anchors: [root],
+    intermediates: [ca],
+    leaf: issue({ subject: 'leaf', issuer: ca, names }),
+    reason: 'limit',
+  };
+}
+
+function mappedPolicies(): Hostile {
+  const policies = Array.from({ length: 24 }, (_, index) => `1.3.6.1.4.1.99999.${index}`);
+  const mappings = policies.flatMap((from) => policies.map((to) => [from, to] as const));
+  const extensions = [certificatePolicies(policies), policyMappings(mappings)];
+  const pool: Issued[] = [];
+  for (let depth = 0; depth < 8; depth++)
+    pool.push(issue({ subject: `level ${depth}`, ca: true, issuer: pool[depth - 1] ?? root, extensions }));
+  const leaf = issue({
+    subject: 'leaf',
+    issuer: pool.at(-1) as Issued,
+    extensions: [certificatePolicies(policies)],
+  });
+  return { anchors: [root], intermediates: pool, leaf, policies: { requireExplicit: true }, reason: 'limit' };
+}
