@@ -7,6 +7,7 @@ import {
   fromHex,
   fromUtf8,
   randomBytes,
+  randomHex,
   toBase64url,
   toHex,
   utf8,
@@ -59,5 +60,12 @@ describe('bytes', () => {
 
   it('are drawn fresh', () => {
     expect(randomBytes(32)).not.toEqual(randomBytes(32));
+  });
+
+  it('is never given out twice as hexadecimal, whatever is asked for', () => {
+    const names = Array.from({ length: 500 }, (_, i) => randomHex(i % 3 === 0 ? 16 : 1_500));
+    expect(new Set(names.map((name) => name.slice(0, 32))).size).toBe(names.length);
+    expect(new Set(names.map((name) => name.length))).toEqual(new Set([32, 3_000]));
+    expect(names.every((name) => /^[0-9a-f]+$/u.test(name))).toBe(true);
   });
 });

@@ -45,6 +45,17 @@ export function randomBytes(length: number): Uint8Array {
   return randomFillSync(new Uint8Array(length));
 }
 
+const POOL_BYTES = 1_024;
+let pool: Uint8Array = new Uint8Array(0);
+
+/** `length` bytes of the platform's generator as hexadecimal, for names and never for keys: it is asked for many at a time. */
+export function randomHex(length: number): string {
+  if (length > pool.length) pool = randomBytes(Math.max(length, POOL_BYTES));
+  const taken = pool.subarray(0, length);
+  pool = pool.subarray(length);
+  return toHex(taken);
+}
+
 /** UTF-8 of a string. */
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text);

@@ -8,6 +8,7 @@ export {
   fromHex,
   fromUtf8,
   randomBytes,
+  randomHex,
   toBase64url,
   toHex,
   utf8,

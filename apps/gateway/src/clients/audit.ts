@@ -7,7 +7,7 @@ import {
   type MessageDecision,
   type MessageOutcome,
 } from '@sallyport/audit-log';
-import { randomBytes, toHex } from '@sallyport/crypto';
+import { randomHex } from '@sallyport/crypto';
 import type { AuditTrail } from '@sallyport/service/audit';
 import type { LiveSession } from '../app/live-session.ts';
 import { auditLabel } from '../domain/label.ts';
@@ -37,7 +37,7 @@ export function gatewayRecords(
   now: () => number,
 ): GatewayRecords {
   const context = (tenant: string): EventContext => ({
-    id: toHex(randomBytes(EVENT_ID_BYTES)),
+    id: randomHex(EVENT_ID_BYTES),
     timeMs: Math.trunc(now()),
     source,
     tenant,

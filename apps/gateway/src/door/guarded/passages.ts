@@ -1,5 +1,6 @@
 /** One message on its way through a route: its decision and its outcome, in the record. */
-import { createHash, randomBytes } from 'node:crypto';
+import { hash } from 'node:crypto';
+import { randomHex } from '@sallyport/crypto';
 import { argumentsDigest, type Message } from '@sallyport/model-context';
 import type { Call } from '../ports.ts';
 import type { Asked } from './asked.ts';
@@ -32,7 +33,7 @@ export function createPassages({
     const call: RecordedCall = {
       caller,
       route,
-      correlation: randomBytes(CORRELATION_BYTES).toString('hex'),
+      correlation: randomHex(CORRELATION_BYTES),
       action: asked.action,
       seq: records.nextSeq(caller),
       ...(asked.target === undefined ? {} : { target: asked.target }),
@@ -73,8 +74,7 @@ export function createPassages({
   };
 }
 
-export const digestOfMessage = (message: Message): string =>
-  createHash('sha256').update(JSON.stringify(message), 'utf8').digest('hex');
+export const digestOfMessage = (message: Message): string => hash('sha256', JSON.stringify(message), 'hex');
 
 /** GET and DELETE have no body. */
-export const NO_BODY_DIGEST = createHash('sha256').digest('hex');
+export const NO_BODY_DIGEST = hash('sha256', '', 'hex');
