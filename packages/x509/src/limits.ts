@@ -16,7 +16,7 @@ export interface Limits {
   readonly policyNodes: number;
   /** Octets of one certificate. */
   readonly certificateBytes: number;
-  /** Octets of one CRL. */
+  /** Octets of one CRL: a million entries with reasons are 50 million. */
   readonly crlBytes: number;
   /** Octets of one OCSP response. */
   readonly ocspBytes: number;
@@ -31,6 +31,6 @@ export const DEFAULT_LIMITS: Limits = {
   nameComparisons: 100_000,
   policyNodes: 1_024,
   certificateBytes: 65_536,
-  crlBytes: 16_777_216,
+  crlBytes: 67_108_864,
   ocspBytes: 65_536,
 };

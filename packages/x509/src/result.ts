@@ -15,6 +15,11 @@ export interface RevocationSource {
   readonly ageMs: number;
   /** `delta` where a delta CRL was combined with its base. */
   readonly delta?: boolean;
+  /**
+   * Where neither the issuer in the path nor the anchor signed, what is known of the signer's own certificate: `good` by
+   * CRL or OCSP, `no_check` by id-pkix-ocsp-nocheck (RFC 6960 section 4.2.2.2.1), or nothing.
+   */
+  readonly signerStatus?: 'good' | 'no_check' | 'unknown';
 }
 
 /** What was found out about one certificate of the path, and what was not. */

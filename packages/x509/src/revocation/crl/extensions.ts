@@ -15,8 +15,8 @@ import type { CertificateList, IssuingDistributionPoint } from './types.ts';
 const ISSUER_ALT_NAME: Oid = '2.5.29.18';
 const CRL_NUMBER: Oid = '2.5.29.20';
 const DELTA_CRL_INDICATOR: Oid = '2.5.29.27';
-const ISSUING_DISTRIBUTION_POINT: Oid = '2.5.29.28';
-const AUTHORITY_KEY_IDENTIFIER: Oid = '2.5.29.35';
+export const ISSUING_DISTRIBUTION_POINT: Oid = '2.5.29.28';
+export const AUTHORITY_KEY_IDENTIFIER: Oid = '2.5.29.35';
 const FRESHEST_CRL: Oid = '2.5.29.46';
 const AUTHORITY_INFO_ACCESS: Oid = '1.3.6.1.5.5.7.1.1';
 
