@@ -61,8 +61,6 @@ function processPolicies(
   { certificatePolicies }: Certificate,
   isSelfIssuedIssuer: boolean,
 ): Failure | undefined {
-  if (certificatePolicies !== undefined && hasDuplicates(certificatePolicies))
-    return policyFailure('RFC 5280 section 4.2.1.4', 'the same policy twice');
   if (certificatePolicies === undefined) {
     state.validPolicyGraph = undefined; // (e)
   } else if (state.validPolicyGraph !== undefined) {
@@ -71,17 +69,9 @@ function processPolicies(
     state.validPolicyGraph = addCertificate(state.validPolicyGraph, certificatePolicies, acceptsAnyPolicy);
   }
   if (state.explicitPolicy > 0 || state.validPolicyGraph !== undefined) return undefined; // (f)
-  return policyFailure(
-    'RFC 5280 section 6.1.3 (f)',
-    'an explicit policy is required and none is valid so far',
-  );
-}
-
-function hasDuplicates(policies: NonNullable<Certificate['certificatePolicies']>): boolean {
-  if (policies.length < 2) return false;
-  return new Set(policies.map(({ oid }) => oid)).size < policies.length;
-}
-
-function policyFailure(section: string, detail: string): Failure {
-  return { reason: 'policy', section, detail };
+  return {
+    reason: 'policy',
+    section: 'RFC 5280 section 6.1.3 (f)',
+    detail: 'an explicit policy is required and none is valid so far',
+  };
 }

@@ -28,7 +28,8 @@ export function validatePath(candidate: CandidatePath, context: PathContext): Pa
     notAfterMs = Math.min(notAfterMs, certificate.validity.notAfterMs);
 
     const failure = processCertificate(state, certificate, place === 0, context); // 6.1.3
-    if (failure !== undefined) return refused(failure, place);
+    // a key that turns out to be none while it verifies is the fault of the certificate that it is in
+    if (failure !== undefined) return refused(failure, failure.reason === 'key_refused' ? place + 1 : place);
 
     if (place > 0) {
       const unprepared = prepareNext(state, certificate, context); // 6.1.4
