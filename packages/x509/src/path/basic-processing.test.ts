@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest';
-import { pathVerdict, type PathOptions } from '../../test/support/path.ts';
+import { describe } from 'vitest';
+import { pathTable, type PathOptions } from '../../test/support/path.ts';
 import {
   AT,
   SCHEMES,
@@ -16,15 +16,10 @@ const ca = issue({ subject: 'ca', issuer: root, ca: true });
 const leaf = issue({ subject: 'leaf', issuer: ca });
 
 const second = (milliseconds: number): Date => new Date(AT.getTime() + milliseconds);
-const rows = (cases: readonly (readonly [string, readonly Issued[], string, PathOptions?])[]): void => {
-  it.each(cases)('%s', (_title, chain, verdict, options) => {
-    expect(pathVerdict(chain, options)).toBe(verdict);
-  });
-};
 
 describe('RFC 5280 section 4.1.1.2: the algorithm inside and outside', () => {
   const sha384 = SCHEMES['ecdsa-sha384'].algorithm;
-  rows([
+  pathTable([
     ['the same', [root, ca, leaf], 'valid'],
     [
       'another outside',
@@ -47,7 +42,7 @@ describe('RFC 5280 section 4.1.1.2: the algorithm inside and outside', () => {
 describe('RFC 5280 section 6.1.3 (a)(1): the signature', () => {
   const other = issue({ subject: 'ca', issuer: root, ca: true, key: makeKey('P-256', 'another key') });
   const asIf: Issued = { ...ca, key: other.key };
-  rows([
+  pathTable([
     ['one certificate below the anchor', [root, issue({ issuer: root })], 'valid'],
     ['five issuers', fiveIssuers(), 'valid'],
     [
@@ -86,7 +81,7 @@ describe('RFC 5280 section 6.1.3 (a)(2): the validity, both ends inside', () => 
   const until = (notAfter: Date): Issued => issue({ issuer: ca, notAfter });
   const issuer = (notAfter: Date): Issued => issue({ subject: 'ca', issuer: root, ca: true, notAfter });
   const anchor = (notAfter: Date): Issued => issue({ subject: 'root', ca: true, notAfter });
-  rows([
+  pathTable([
     ['begins now', [root, ca, from(AT)], 'valid'],
     ['begins in a second', [root, ca, from(second(1_000))], 'not_yet_valid | 6.1.3 (a)(2) | 0'],
     ['ends now', [root, ca, until(AT)], 'valid'],
@@ -115,7 +110,7 @@ describe('RFC 5280 section 6.1.3 (a)(2): the validity, both ends inside', () => 
 
 describe('RFC 5280 section 6.1.3 (a)(4): the issuer is the subject above', () => {
   const renamed = (subject: string): Issued => issue({ subject, issuer: root, ca: true, key: ca.key });
-  rows([
+  pathTable([
     ['in another case (section 7.1)', [root, renamed('  CA '), leaf], 'valid'],
     ['another name', [root, renamed('cb'), leaf], 'issuer_mismatch | 6.1.3 (a)(4) | 0'],
     [
@@ -153,7 +148,7 @@ describe('RFC 5280 section 6.1.3 (b) and (c): names', () => {
     ca: true,
     key: makeKey('P-256', 'next'),
   });
-  rows([
+  pathTable([
     [
       'within the permitted subtree',
       [root, narrow, issue({ subject: inside('a'), issuer: narrow })],
@@ -198,7 +193,7 @@ describe('RFC 5280 section 6.1.3 (d), (e), (f): policies', () => {
   });
   const gold = issue({ subject: 'gold', issuer: root, ca: true, ...policies('1.2.3.1') });
   const explicit: PathOptions = { policies: { requireExplicit: true } };
-  rows([
+  pathTable([
     ['the same in all', [root, gold, issue({ issuer: gold, ...policies('1.2.3.1') })], 'valid', explicit],
     [
       'another in the leaf',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { pathOutcome, pathVerdict, type PathOptions } from '../../test/support/path.ts';
+import { pathOutcome, pathTable, pathVerdict, type PathOptions } from '../../test/support/path.ts';
 import {
   OID,
   basicConstraints,
@@ -23,11 +23,6 @@ const ANY = OID.anyPolicy;
 
 const root = issue({ subject: 'root', ca: true });
 const plain = issue({ subject: 'ca', issuer: root, ca: true });
-const rows = (cases: readonly (readonly [string, readonly Issued[], string, PathOptions?])[]): void => {
-  it.each(cases)('%s', (_title, chain, verdict, options) => {
-    expect(pathVerdict(chain, options)).toBe(verdict);
-  });
-};
 /** root, then an issuer for each row of extensions, then a leaf with the last. */
 function chainOf(...levels: readonly (readonly Uint8Array[])[]): Issued[] {
   const chain = [root];
@@ -42,7 +37,7 @@ const policies = (...oids: string[]): Uint8Array => certificatePolicies(oids);
 const explicit: PathOptions = { policies: { requireExplicit: true } };
 
 describe('RFC 5280 section 6.1.4 (a): anyPolicy is not mapped', () => {
-  rows([
+  pathTable([
     [
       'two policies',
       chainOf([policies(GOLD), policyMappings([[GOLD, SILVER]])], [policies(SILVER)]),
@@ -63,7 +58,7 @@ describe('RFC 5280 section 6.1.4 (a): anyPolicy is not mapped', () => {
 
 describe('RFC 5280 section 6.1.4 (b): mappings', () => {
   const mapped = [policies(GOLD), policyMappings([[GOLD, SILVER]])];
-  rows([
+  pathTable([
     ['what it is mapped to counts', chainOf(mapped, [policies(SILVER)]), 'valid', explicit],
     [
       'what it was mapped from does not',
@@ -115,7 +110,7 @@ describe('RFC 5280 section 6.1.4 (c) to (f): name and key for the next', () => {
     const expected = [chain[2], chain[1], chain[0]].map((issuer) => Buffer.from(issuer?.key.spki ?? []));
     expect(ids).toEqual(expected);
   });
-  rows([['an issuer whose key no policy takes', [root, ...weakIssuer()], 'key_refused | 4.1.2.7 | 1']]);
+  pathTable([['an issuer whose key no policy takes', [root, ...weakIssuer()], 'key_refused | 4.1.2.7 | 1']]);
   function weakIssuer(): Issued[] {
     const ca = issue({ subject: 'weak', issuer: root, ca: true, key: 'RSA-1024' });
     return [ca, issue({ issuer: ca })];
@@ -131,7 +126,7 @@ describe('RFC 5280 section 6.1.4 (g): name constraints add up', () => {
   const outer = issue({ subject: 'outer', issuer: root, ca: true, extensions: [permits('example')] });
   const inner = issue({ subject: 'inner', issuer: outer, ca: true, extensions: [permits('a.example')] });
   const wider = issue({ subject: 'wider', issuer: outer, ca: true, extensions: [permits('test')] });
-  rows([
+  pathTable([
     ['within both', leafOf([root, outer, inner], 'x.a.example'), 'valid'],
     ['within the outer alone', leafOf([root, outer, inner], 'x.example'), 'name_constraints | 6.1.3 (b) | 0'],
     ['a wider one adds nothing', leafOf([root, outer, wider], 'x.test'), 'name_constraints | 6.1.3 (b) | 0'],
@@ -143,7 +138,7 @@ describe('RFC 5280 section 6.1.4 (h), (i), (j): policy counters', () => {
   const gold = [policies(GOLD)];
   const require = (count: number): Uint8Array => policyConstraints({ requireExplicitPolicy: count });
   const noMapping = (count: number): Uint8Array => policyConstraints({ inhibitPolicyMapping: count });
-  rows([
+  pathTable([
     ['(i)(1) required from here', chainOf([...gold, require(0)], none), 'policy | 6.1.3 (f) | 0'],
     ['(i)(1) required and there', chainOf([...gold, require(0)], gold), 'valid'],
     ['(h)(1) not required so soon', chainOf([...gold, require(2)], none), 'valid'],
@@ -224,7 +219,7 @@ function below(input: IssueInput): Issued[] {
 }
 
 describe('RFC 5280 section 6.1.4 (k): an issuer is a CA', () => {
-  rows([
+  pathTable([
     ['cA TRUE', below({}), 'valid'],
     ['cA TRUE, not critical', below({ onlyExtensions: [basicConstraints(true, undefined, false)] }), 'valid'],
     ['cA FALSE', below({ onlyExtensions: [basicConstraints(false)] }), 'not_a_ca | 6.1.4 (k) | 1'],
@@ -250,7 +245,7 @@ describe('RFC 5280 section 6.1.4 (l) and (m): path length', () => {
   };
   const narrowing = issue({ subject: 'narrow', issuer: limited(1, 1)[1] ?? root, ca: true, pathLen: 0 });
   const widening = issue({ subject: 'wide', issuer: limited(0, 0)[1] ?? root, ca: true, pathLen: 9 });
-  rows([
+  pathTable([
     ['0, and a leaf', limited(0, 0), 'valid'],
     ['0, and an issuer', limited(0, 1), 'path_too_long | 6.1.4 (l) | 1'],
     ['1, and an issuer', limited(1, 1), 'valid'],
@@ -292,7 +287,7 @@ describe('RFC 5280 section 6.1.4 (l) and (m): path length', () => {
 });
 
 describe('RFC 5280 section 6.1.4 (n): key usage', () => {
-  rows([
+  pathTable([
     ['keyCertSign', below({ usages: ['keyCertSign'] }), 'valid'],
     ['absent', below({ usages: [] }), 'valid'],
     ['cRLSign alone', below({ usages: ['cRLSign'] }), 'key_usage | 6.1.4 (n) | 1'],
@@ -302,7 +297,7 @@ describe('RFC 5280 section 6.1.4 (n): key usage', () => {
 
 describe('RFC 5280 section 6.1.4 (o): critical extensions of an issuer', () => {
   const unknown = (critical: boolean): Uint8Array => extension('1.2.3.4', Uint8Array.of(5, 0), critical);
-  rows([
+  pathTable([
     ['unknown, not critical', below({ extensions: [unknown(false)] }), 'valid'],
     [
       'unknown, critical',

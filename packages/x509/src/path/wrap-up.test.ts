@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { pathOutcome, pathVerdict, type PathOptions } from '../../test/support/path.ts';
+import { pathOutcome, pathTable, type PathOptions } from '../../test/support/path.ts';
 import {
   OID,
   certificatePolicies,
@@ -16,16 +16,11 @@ const GOLD = '1.2.3.1';
 const SILVER = '1.2.3.2';
 const root = issue({ subject: 'root', ca: true });
 const ca = issue({ subject: 'ca', issuer: root, ca: true });
-const rows = (cases: readonly (readonly [string, readonly Issued[], string, PathOptions?])[]): void => {
-  it.each(cases)('%s', (_title, chain, verdict, options) => {
-    expect(pathVerdict(chain, options)).toBe(verdict);
-  });
-};
 
 describe('RFC 5280 section 6.1.5 (a) and (b): an explicit policy at the end', () => {
   const require = (count: number): Uint8Array => policyConstraints({ requireExplicitPolicy: count });
   const counting = issue({ subject: 'counting', issuer: root, ca: true, extensions: [require(1)] });
-  rows([
+  pathTable([
     ['(a) the leaf is counted', [root, counting, issue({ issuer: counting })], 'policy | 6.1.5 (g) | 0'],
     [
       '(a) a self-issued leaf is not',
@@ -43,7 +38,7 @@ describe('RFC 5280 section 6.1.5 (a) and (b): an explicit policy at the end', ()
 
 describe('RFC 5280 section 6.1.5 (c) to (e): the key of the leaf is held against the policy', () => {
   const leaf = (spki: Uint8Array): Issued => issue({ issuer: ca, spki });
-  rows([
+  pathTable([
     ['P-256', [root, ca, issue({ issuer: ca })], 'valid'],
     ['RSA, 2048 bits', [root, ca, leaf(makeKey('RSA-2048').spki)], 'valid'],
     ['RSA, 1024 bits', [root, ca, leaf(makeKey('RSA-1024').spki)], 'key_refused | 4.1.2.7 | 0'],
@@ -66,7 +61,7 @@ describe('RFC 5280 section 6.1.5 (f): critical extensions of the leaf', () => {
     );
   const CPS = '1.3.6.1.5.5.7.2.1';
   const leaf = (...extensions: Uint8Array[]): Issued[] => [root, ca, issue({ issuer: ca, extensions })];
-  rows([
+  pathTable([
     ['unknown, not critical', leaf(unknown(false)), 'valid'],
     ['unknown, critical', leaf(unknown(true)), 'unknown_critical_extension | 6.1.5 (f) | 0'],
     ['a known qualifier in a critical one (section 4.2.1.4)', leaf(qualified(CPS, true)), 'valid'],

@@ -1,4 +1,5 @@
 /** Section 6.1 over issued certificates, with the inputs that a test does not care about. */
+import { expect, it } from 'vitest';
 import { createCache } from '../../src/cache.ts';
 import type { TrustAnchor } from '../../src/input.ts';
 import { DEFAULT_LIMITS, type Limits } from '../../src/limits.ts';
@@ -51,4 +52,19 @@ export function pathVerdict(chain: readonly Issued[], options: PathOptions = {})
   if (outcome.ok) return 'valid';
   const { reason, section, certificate } = outcome.failure;
   return `${reason} | ${section.replace(/^RFC 5280 section /u, '')} | ${certificate}`;
+}
+
+/** One test a row: what `pathVerdict` says of a chain. */
+export function pathTable(
+  rows: readonly (readonly [
+    title: string,
+    chain: readonly Issued[],
+    verdict: string,
+    options?: PathOptions,
+  ])[],
+): void {
+  for (const [title, chain, verdict, options] of rows)
+    it(title, () => {
+      expect(pathVerdict(chain, options)).toBe(verdict);
+    });
 }
