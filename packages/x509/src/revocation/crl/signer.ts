@@ -65,11 +65,11 @@ function candidates(list: CertificateList, path: ValidatedPath, pass: Pass): rea
 /** A certificate for signing lists beside the path, or the target's own, when it issues the list that it is looked for in. */
 function signerBeside(list: CertificateList, certificate: Certificate, target: Target, pass: Pass): Found {
   const { signatures } = pass.context;
-  if (!maySignLists(certificate)) return { problem: NO_CRL_SIGN };
   // A cheap refusal before (f): a signature that its bare key does not verify is none, whatever its path. Keys without
   // parameters of their own (DSA) are known behind their path alone.
   const bareKey = signatures.loadKey(certificate.subjectPublicKeyInfo);
   if (!isFailure(bareKey) && signatures.check(list, bareKey) !== undefined) return { problem: NOT_THIS_KEY };
+  if (!maySignLists(certificate)) return { problem: NO_CRL_SIGN };
   const outcome = pass.context.validateSigner(certificate, target.path.anchor); // (f)
   if (!outcome.ok) return { problem: `a signer without a valid path: ${outcome.failure.detail}` };
   const key = signatures.loadKey(certificate.subjectPublicKeyInfo, outcome.path.issuerKeys[0]);

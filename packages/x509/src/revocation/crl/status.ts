@@ -17,6 +17,7 @@ type Reading =
       readonly source: RevocationSource;
       readonly reasons: number;
       readonly entry: RevokedCertificate | undefined;
+      readonly delta: CertificateList | undefined;
     };
 
 /**
@@ -25,34 +26,40 @@ type Reading =
  */
 export function crlStatus(target: Target, pass: Pass): Finding {
   const points = distributionPoints(target.certificate);
+  const lists = listsFor(target.certificate, points, pass);
   const sources: RevocationSource[] = [];
   const unused: { readonly kind: 'crl'; readonly problem: string }[] = [];
+  const deltas = new Set<CertificateList>();
   let reasonsMask = 0; // section 6.3.2 (a)
   let revoked: RevokedCertificate | undefined; // section 6.3.2 (b): UNREVOKED
-  for (const list of listsFor(target.certificate, points, pass)) {
+  for (const list of lists.filter(({ deltaCRLIndicator }) => deltaCRLIndicator === undefined)) {
     const reading = readList(list, points, target, pass);
     if ('problem' in reading) {
-      unused.push({ kind: 'crl', problem: `${reading.problem} (CRL of ${nameText(list.issuer)})` });
+      unused.push(unusedList(list, reading.problem));
       continue;
     }
     sources.push(reading.source);
+    if (reading.delta !== undefined) deltas.add(reading.delta);
     reasonsMask |= reading.reasons; // (l)
     revoked ??= reading.entry;
   }
-  if (revoked !== undefined)
-    return {
-      status: 'revoked',
-      sources,
-      unused,
-      revokedAtMs: revoked.revocationDateMs,
-      revocationReason: revoked.reason,
-    };
+  for (const list of lists)
+    if (list.deltaCRLIndicator !== undefined && !deltas.has(list))
+      unused.push(unusedList(list, 'a delta that no complete list was combined with'));
+  if (revoked !== undefined) {
+    const { revocationDateMs: revokedAtMs, reason: revocationReason } = revoked;
+    return { status: 'revoked', sources, unused, revokedAtMs, revocationReason };
+  }
   if (reasonsMask === ALL_REASONS) return { status: 'good', sources, unused };
   if (reasonsMask !== 0) unused.push({ kind: 'crl', problem: 'no lists for some of the reasons' });
-  return { status: 'unknown', sources, unused };
+  return { status: 'unknown', sources, unused }; // UNDETERMINED
 }
 
-/** Complete lists of whoever may issue one for this certificate: its issuer, and each cRLIssuer. */
+function unusedList({ issuer }: CertificateList, problem: string): { kind: 'crl'; problem: string } {
+  return { kind: 'crl', problem: `${problem} (CRL of ${nameText(issuer)})` };
+}
+
+/** Those of whoever may issue one for this certificate: its issuer, and each cRLIssuer. */
 function listsFor(
   certificate: Certificate,
   points: readonly DistributionPoint[],
@@ -60,9 +67,7 @@ function listsFor(
 ): readonly CertificateList[] {
   const issuers = new Set([nameKey(certificate.issuer)]);
   for (const { crlIssuer = [] } of points) for (const name of crlIssuer) addDirectory(issuers, name);
-  return [...issuers].flatMap((issuer) =>
-    pass.lists(issuer).filter(({ deltaCRLIndicator }) => deltaCRLIndicator === undefined),
-  );
+  return [...issuers].flatMap((issuer) => pass.lists(issuer));
 }
 
 function addDirectory(issuers: Set<string>, name: GeneralName): void {
@@ -89,7 +94,7 @@ function readList(
   const older = entry === undefined ? relevant(entriesFor(target.certificate, list)) : undefined; // (j)
   if (older?.reason === 'removeFromCRL') return { problem: 'removeFromCRL in a complete list' }; // section 5.3.1
   const revoked = entry?.reason === 'removeFromCRL' ? undefined : (entry ?? older); // (k)
-  return { source: sourceOf(list, delta, signer.status, pass), reasons, entry: revoked };
+  return { source: sourceOf(list, delta, signer.status, pass), reasons, entry: revoked, delta };
 }
 
 /** The union over the distribution points whose list it is: (e), and (l) for one list; otherwise what kept it out. */
@@ -99,13 +104,13 @@ function coveredReasons(
   certificate: Certificate,
 ): number | string {
   let covered = 0;
-  let problem = 'for none of the reasons that are asked for';
+  let problem: string | undefined;
   for (const point of points) {
     const scope = scopeOf(list, point, certificate);
-    if ('problem' in scope) problem = scope.problem;
+    if ('problem' in scope) problem ??= scope.problem;
     else covered |= scope.reasons;
   }
-  return covered === 0 ? problem : covered;
+  return covered === 0 ? (problem ?? 'for none of the reasons that are asked for') : covered;
 }
 
 /** (a)(1)(i): a delta revives a list that has expired where the certificate or the list says that there are deltas. */
