@@ -14,7 +14,7 @@ export interface RuleContext {
   readonly purpose: Purpose;
   /** The leaf is the anchor's own certificate. */
   readonly leafIsAnchor: boolean;
-  /** Certificates from leaf to anchor's last one, the anchor not counted. */
+  /** Certificates from the leaf to the one below the anchor. */
   readonly pathLength: number;
 }
 
@@ -26,7 +26,7 @@ export type Rule = (
 ) => Failure | undefined;
 
 export interface Profile {
-  readonly name: ProfileName;
+  readonly name: string;
   /** What a validation is for whose input does not say. */
   readonly defaultPurpose: Purpose;
   /** Applied to each certificate of a path that section 6.1 accepted, from the anchor down; the first failure counts. */
