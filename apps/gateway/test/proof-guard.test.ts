@@ -115,9 +115,10 @@ describe.skipIf(suite.skip)(suite.title('Redis, shared and faulty'), () => {
     await server.restart({ empty: true });
     for (const shared of [one, other]) await until(() => isReady(shared), 10_000);
     const before = Date.now() - 1_000;
-    const old = new Set(other.proofs.histories());
+    const made = (histories: readonly string[]) => () => Promise.resolve(new Set(histories));
+    const old = made(other.proofs.histories());
     expect(await one.proofs.claim(proof('a', before))).toBe('stale');
-    const madeIn = new Set(one.proofs.histories());
+    const madeIn = made(one.proofs.histories());
     expect(await other.proofs.claim({ ...proof('b', before), madeIn: old })).toBe('stale');
     expect(await other.proofs.claim({ ...proof('c', before), madeIn })).toBe('new');
     expect(await one.proofs.claim({ ...proof('c', before), madeIn })).toBe('seen');

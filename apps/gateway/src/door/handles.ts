@@ -44,7 +44,11 @@ const LAYOUT = 1;
 const HEADER_BYTES = 2;
 const END_BYTES = 4;
 const MAX_SEALED_LENGTH = 1024 * 1024;
+/** Sessions that were opened lately, since their handles come with each message; longer handles are opened each time. */
+const OPENED = { max: 4_096, maxLength: 1_024 } as const;
 const BASE64URL = /^[A-Za-z0-9_-]+$/u;
+
+type Opened = { readonly value: string; readonly notAfterMs: number };
 
 export function sealedHandles({ keys, now, monotonic }: HandlePorts): Handles & {
   /** Has the first key fetched, so that no message waits for it. Rejects when key-service is away. */
@@ -53,6 +57,37 @@ export function sealedHandles({ keys, now, monotonic }: HandlePorts): Handles & 
   const row = aead(AES_256_GCM);
   const own = dataKeys(keys, DATA_KEY, monotonic);
   const openNamed = strangeKeys(own, monotonic);
+  const opened = new Map<string, Opened>();
+
+  /** Whatever its end. */
+  async function unsealed(
+    { sealed, caller }: HandleScope & { readonly sealed: string },
+    aad: string,
+  ): Promise<Opened | undefined> {
+    const bytes = bytesOf(sealed);
+    if (bytes === undefined || bytes.length < HEADER_BYTES || bytes[0] !== LAYOUT) return undefined;
+    const wrappedEnd = HEADER_BYTES + (bytes[1] ?? 0);
+    const ivEnd = wrappedEnd + AES_256_GCM.ivLength;
+    if (bytes.length < ivEnd) return undefined;
+    const wrapped = bytes.subarray(HEADER_BYTES, wrappedEnd);
+    const key = await openNamed(caller.principal, wrapped).catch(() => undefined);
+    if (key === undefined) return undefined;
+    const iv = bytes.subarray(wrappedEnd, ivEnd);
+    const plain = row.open({ key, iv, aad: utf8(aad), sealed: bytes.subarray(ivEnd) });
+    if (plain === undefined || plain.length < END_BYTES) return undefined;
+    const plaintext = Buffer.from(plain.buffer, plain.byteOffset, plain.byteLength);
+    return { value: plaintext.toString('utf8', END_BYTES), notAfterMs: plaintext.readUInt32BE(0) * 1_000 };
+  }
+
+  /** The one used last is the last to go. */
+  function remember(name: string, found: Opened): void {
+    opened.delete(name);
+    opened.set(name, found);
+    for (const oldest of opened.keys()) {
+      if (opened.size <= OPENED.max) break;
+      opened.delete(oldest);
+    }
+  }
 
   return {
     async warm() {
@@ -67,27 +102,19 @@ export function sealedHandles({ keys, now, monotonic }: HandlePorts): Handles & 
       plaintext.writeUInt32BE(Math.ceil((now() + HANDLE_LIFETIME_MS[handle.kind]) / 1_000));
       plaintext.set(value, END_BYTES);
       const iv = randomBytes(AES_256_GCM.ivLength);
-      const sealed = row.seal({ key, iv, aad: aadOf(handle), plaintext });
+      const sealed = row.seal({ key, iv, aad: utf8(aadOf(handle)), plaintext });
       return Buffer.concat([Uint8Array.of(LAYOUT, wrapped.length), wrapped, iv, sealed]).toString(
         'base64url',
       );
     },
 
     async open(handle) {
-      const bytes = bytesOf(handle.sealed);
-      if (bytes === undefined || bytes.length < HEADER_BYTES || bytes[0] !== LAYOUT) return undefined;
-      const wrappedEnd = HEADER_BYTES + (bytes[1] ?? 0);
-      const ivEnd = wrappedEnd + AES_256_GCM.ivLength;
-      if (bytes.length < ivEnd) return undefined;
-      const wrapped = bytes.subarray(HEADER_BYTES, wrappedEnd);
-      const key = await openNamed(handle.caller.principal, wrapped).catch(() => undefined);
-      if (key === undefined) return undefined;
-      const iv = bytes.subarray(wrappedEnd, ivEnd);
-      const opened = row.open({ key, iv, aad: aadOf(handle), sealed: bytes.subarray(ivEnd) });
-      if (opened === undefined || opened.length < END_BYTES) return undefined;
-      const plaintext = Buffer.from(opened.buffer, opened.byteOffset, opened.byteLength);
-      if (now() >= plaintext.readUInt32BE(0) * 1_000) return undefined;
-      return plaintext.toString('utf8', END_BYTES);
+      const aad = aadOf(handle);
+      const name = `${aad}\0${handle.sealed}`;
+      const found = opened.get(name) ?? (await unsealed(handle, aad));
+      if (found === undefined || now() >= found.notAfterMs) return undefined;
+      if (handle.kind === 'session' && name.length <= OPENED.maxLength) remember(name, found);
+      return found.value;
     },
   };
 }
@@ -100,8 +127,8 @@ function bytesOf(sealed: string): Buffer | undefined {
 }
 
 /** JSON, so that no choice of names makes two scopes look alike. */
-function aadOf({ kind, caller, route, binding = '' }: HandleScope): Uint8Array {
+function aadOf({ kind, caller, route, binding = '' }: HandleScope): string {
   const { tenant, id } = caller.principal;
   const client = kind === 'session' ? caller.clientId : '';
-  return utf8(`sallyport1 handle\0${JSON.stringify([kind, tenant, id, client, route, binding])}`);
+  return `sallyport1 handle\0${JSON.stringify([kind, tenant, id, client, route, binding])}`;
 }

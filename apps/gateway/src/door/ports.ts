@@ -132,14 +132,16 @@ export const HISTORY_BYTES = 8;
 export type ProofGuard = {
   /**
    * Claims `jti` of the key with this thumbprint until `notAfterMs`; a proof issued at `issuedAtMs`, or, whatever that says,
-   * after the histories of `madeIn` began. `stale`: it may have been claimed before the history in which it would be now.
+   * after the histories of `madeIn` began, which is asked for only where that matters. `stale`: it may have been claimed
+   * before the history in which it would be now.
    */
   claim(proof: {
     readonly thumbprint: string;
     readonly tokenId: string;
     readonly issuedAtMs: number;
     readonly notAfterMs: number;
-    readonly madeIn?: ReadonlySet<string>;
+    /** Never rejects. */
+    readonly madeIn?: () => Promise<ReadonlySet<string>>;
   }): Promise<'new' | 'seen' | 'stale'>;
   /** Names of the histories met so far, the last one first; the same at every gateway that met them. */
   histories(): readonly string[];

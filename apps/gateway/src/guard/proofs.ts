@@ -5,7 +5,7 @@
  * Memory: 16 bytes of each proof's hash, some 100 bytes with its place in a set; at most 2^20 of them and 2^18 of one key.
  * A guard that is full refuses: forgetting is the one mistake to avoid.
  */
-import { createHash, randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import type { Clock } from '@sallyport/service/clock';
 import { busy } from '@sallyport/service/errors';
 import { HISTORY_BYTES, type ProofGuard } from '../door/ports.ts';
@@ -47,9 +47,9 @@ export function memoryProofGuard(options: MemoryProofGuardOptions): ProofGuard {
 
   return {
     async claim({ thumbprint, tokenId, issuedAtMs, notAfterMs, madeIn }) {
+      if (issuedAtMs < sinceMs && (await madeIn?.())?.has(history) !== true) return 'stale';
       // A clock set back keeps what it has.
       nowMs = Math.max(nowMs, clock.now());
-      if (issuedAtMs < sinceMs && madeIn?.has(history) !== true) return 'stale';
       if (notAfterMs < nowMs) return 'stale';
       for (const [at, span] of spans) if ((at + 1) * SPAN_MS <= nowMs) forget(at, span);
       const proof = proofHash(thumbprint, tokenId).toString('latin1');
@@ -71,10 +71,5 @@ export function memoryProofGuard(options: MemoryProofGuardOptions): ProofGuard {
 
 /** `jti` is unique for its key only. */
 export function proofHash(thumbprint: string, tokenId: string): Buffer {
-  return createHash('sha256')
-    .update(thumbprint)
-    .update('\0')
-    .update(tokenId)
-    .digest()
-    .subarray(0, HASH_BYTES);
+  return hash('sha256', `${thumbprint}\0${tokenId}`, 'buffer').subarray(0, HASH_BYTES);
 }

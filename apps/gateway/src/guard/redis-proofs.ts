@@ -62,7 +62,7 @@ export function redisProofGuard(ports: {
       const life = String(Math.ceil(notAfterMs - nowMs) + MARGIN_MS);
       const [isNew, incarnation] = (await caller.run(CLAIM, [key], [life])) as [number, Buffer];
       const { atMs, name } = metAs(String(incarnation));
-      if (issuedAtMs < atMs && madeIn?.has(name) !== true) return 'stale';
+      if (issuedAtMs < atMs && (await madeIn?.())?.has(name) !== true) return 'stale';
       return isNew === 1 ? 'new' : 'seen';
     },
     histories: () => [...met.values()].map(({ name }) => name).reverse(),

@@ -19,6 +19,8 @@ export function proofCasesOf(implementation: string): readonly string[] {
 
 type Claim = Parameters<ProofGuard['claim']>[0];
 
+const made = (histories: readonly string[]) => () => Promise.resolve(new Set(histories));
+
 export function proofGuardContract(implementation: string, factory: ProofGuardFactory): void {
   describe(`proof guard contract: ${implementation}`, () => {
     let clock: ManualClock;
@@ -99,11 +101,12 @@ export function proofGuardContract(implementation: string, factory: ProofGuardFa
     check(
       'one that was made in its history is not, whatever its time is; one made in another is',
       async () => {
-        const madeIn = new Set(guard.histories());
-        expect(madeIn.size).toBeGreaterThan(0);
-        for (const name of madeIn) expect(Buffer.from(name, 'base64url')).toHaveLength(8);
+        const histories = guard.histories();
+        const madeIn = made(histories);
+        expect(histories.length).toBeGreaterThan(0);
+        for (const name of histories) expect(Buffer.from(name, 'base64url')).toHaveLength(8);
         const issuedAtMs = clock.now() - 30_000;
-        expect(await claim('a', { issuedAtMs, madeIn: new Set(['AAAAAAAAAAA']) })).toBe('stale');
+        expect(await claim('a', { issuedAtMs, madeIn: made(['AAAAAAAAAAA']) })).toBe('stale');
         expect(await claim('b', { issuedAtMs, madeIn })).toBe('new');
         expect(await claim('b', { issuedAtMs, madeIn })).toBe('seen');
       },

@@ -104,7 +104,6 @@ export function authenticator(ports: AuthenticatePorts): Authenticate {
     const verified = await ports.verifyProof(proof, expected);
     if (typeof verified === 'string') return refusal(verified, 401, 'DPoP', 'invalid_dpop_proof');
     const { tokenId, issuedAtMs, nonce } = verified;
-    const madeIn = nonce === undefined ? undefined : await nonces.open(nonce, token.principal);
     try {
       const verdict = await proofs.claim({
         thumbprint,
@@ -112,7 +111,7 @@ export function authenticator(ports: AuthenticatePorts): Authenticate {
         // The earliest moment, by our clock, at which it can have been made.
         issuedAtMs: issuedAtMs - PROOF_AHEAD_MS,
         notAfterMs: issuedAtMs + PROOF_AGE_MS,
-        ...(madeIn === undefined ? {} : { madeIn }),
+        ...(nonce === undefined ? {} : { madeIn: () => nonces.open(nonce, token.principal) }),
       });
       ports.onProof?.(verdict);
       if (verdict === 'new') return undefined;

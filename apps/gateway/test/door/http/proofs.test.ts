@@ -25,12 +25,12 @@ beforeAll(async () => {
   face = await startFace({
     allowsBearer: false,
     proofs: {
-      claim: (proof) => {
+      claim: async (proof) => {
         claimed.push(proof);
-        if (verdict === 'away') return Promise.reject(new Error('Redis is away'));
-        if (verdict === 'stale' && proof.madeIn?.has(HISTORY) !== true) return Promise.resolve('stale');
+        if (verdict === 'away') throw new Error('Redis is away');
+        if (verdict === 'stale' && (await proof.madeIn?.())?.has(HISTORY) !== true) return 'stale';
         const name = `${proof.thumbprint} ${proof.tokenId}`;
-        return Promise.resolve(seen.has(name) ? 'seen' : (seen.add(name), 'new'));
+        return seen.has(name) ? 'seen' : (seen.add(name), 'new');
       },
       histories: () => [HISTORY],
     },
