@@ -1,5 +1,5 @@
 /** Digests that policy pins and records carry: SHA-256 of the canonical form (RFC 8785), lower-case hex. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import serialize from 'canonicalize';
 import { isObject, member } from './json.ts';
 import type { JsonArray, JsonObject, JsonValue } from './message.ts';
@@ -22,8 +22,7 @@ export const toolDigest = (definition: JsonObject): string =>
 export const argumentsDigest = (value: JsonValue | undefined): string =>
   digestOf(value === undefined ? {} : value);
 
-export const digestOf = (value: JsonValue): string =>
-  createHash('sha256').update(canonicalForm(value), 'utf8').digest('hex');
+export const digestOf = (value: JsonValue): string => hash('sha256', canonicalForm(value), 'hex');
 
 /**
  * RFC 8785. Strings with a lone surrogate have no canonical form there (section 3.2.2.2); they keep their escape here, which no

@@ -46,17 +46,12 @@ export function redisCaller(link: RedisLink): RedisCaller {
 }
 
 /** The promise itself goes on and is heard by nobody. */
-async function inTime<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(
+function inTime<T>(work: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
       () => reject(new Error(`Redis did not answer within ${COMMAND_TIMEOUT_MS} ms`)),
       COMMAND_TIMEOUT_MS,
     );
+    void work.then(resolve, reject).finally(() => clearTimeout(timer));
   });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,5 +1,5 @@
 /** From the head and the body of a POST to a message whose headers agree with it, or the answer that refuses it. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import {
   checkHeaders,
@@ -46,7 +46,7 @@ export function receive(headers: IncomingHttpHeaders, body: Uint8Array): Receive
     message,
     revision,
     parameterHeaders: parametersIn(headers),
-    requestDigest: createHash('sha256').update(body).digest('hex'),
+    requestDigest: hash('sha256', body, 'hex'),
   };
 }
 

@@ -4,7 +4,7 @@
  * The audience is not looked at here: one token may be for several resources, and which one is asked for is known only to
  * the caller. What is returned holds for its whole life but for revocation, which is asked for each time.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { errors, jwtVerify, type JWTPayload } from 'jose';
 import { fromBase64url } from '@sallyport/crypto';
 import { freezePrincipal, type Principal } from '@sallyport/policy-engine';
@@ -100,14 +100,15 @@ export function tokenVerifier(options: TokenVerifierOptions): TokenVerifier {
       remembered.clear();
     },
     async verify(token) {
-      if (token.length > MAX_TOKEN_CHARS || !hasOneSpelling(token)) return 'malformed';
-      const digest = createHash('sha256').update(token).digest('base64url');
+      if (token.length > MAX_TOKEN_CHARS) return 'malformed';
+      const digest = hash('sha256', token, 'base64url');
       const known = remembered.get(digest);
       if (known !== undefined) {
         if (now() < known.notAfterMs + SKEW_MS) return known;
         remembered.delete(digest);
         return 'expired';
       }
+      if (!hasOneSpelling(token)) return 'malformed';
       const began = epoch;
       try {
         const { payload } = await jwtVerify(

@@ -11,22 +11,27 @@ const LEFT_BYTES = 64 * 1024;
 const LEFT_MS = 1_000;
 
 /** The whole of it. Throws `UpstreamFailure` (`too_large`, `timeout`) and what the connection throws. */
-export async function readWhole(body: ResponseBody, maxBytes: number, withinMs: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  // Not only between two pieces: a body that comes byte by byte has as long as one that comes at once.
-  const timer = setTimeout(() => body.destroy(late(withinMs)), withinMs);
-  try {
-    for await (const chunk of body as AsyncIterable<Uint8Array>) {
-      length += chunk.length;
-      if (length > maxBytes)
-        throw new UpstreamFailure('too_large', `the server sent a message of more than ${maxBytes} bytes`);
-      chunks.push(chunk);
-    }
-  } finally {
-    clearTimeout(timer);
-  }
-  return Buffer.concat(chunks, length);
+export function readWhole(body: ResponseBody, maxBytes: number, withinMs: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    // Not only between two pieces: a body that comes byte by byte has as long as one that comes at once.
+    const timer = setTimeout(() => body.destroy(late(withinMs)), withinMs);
+    const isTooLarge = `the server sent a message of more than ${maxBytes} bytes`;
+    body
+      .on('data', (chunk: Uint8Array) => {
+        length += chunk.length;
+        if (length > maxBytes) body.destroy(new UpstreamFailure('too_large', isTooLarge));
+        else chunks.push(chunk);
+      })
+      .on('end', () => resolve(Buffer.concat(chunks, length)))
+      .on('error', reject)
+      .on('close', () => {
+        clearTimeout(timer);
+        // Nothing after an end or an error.
+        reject(new UpstreamFailure('broke_off', 'the server broke off'));
+      });
+  });
 }
 
 /** Not read: a little is let pass, so that the connection lives. Never throws. */
