@@ -166,7 +166,10 @@ export default {
       name: 'no-dev-dependency-in-sources',
       comment: 'What sources import is a dependency, not a devDependency.',
       severity: 'error',
-      from: { path: '^(apps|packages)/[^/]+/src/', pathNot: tests },
+      from: {
+        path: '^(apps|packages)/[^/]+/src/',
+        pathNot: String.raw`${tests}|^packages/[^/]+/src/testing/`,
+      },
       to: {
         dependencyTypes: ['npm-dev'],
         dependencyTypesNot: ['type-only', 'npm'],

@@ -2,9 +2,8 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { decodeJwt } from 'jose';
-import type { Page } from 'puppeteer-core';
+import { findChromium, startChromium, type Chromium, type Page } from '@sallyport/service/testing/chromium';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { findChromium, startChromium, type Chromium } from './chromium.ts';
 import {
   authorizePath,
   PASSWORD,

@@ -10,7 +10,7 @@ import type {
   OAuthClientMetadata,
   OAuthTokens,
 } from '@modelcontextprotocol/sdk/shared/auth.js';
-import { startChromium } from './chromium.ts';
+import { startChromium } from '@sallyport/service/testing/chromium';
 import type { Door } from './door.ts';
 
 const PAGE_TIMEOUT_MS = 15_000;

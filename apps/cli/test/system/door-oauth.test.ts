@@ -4,8 +4,8 @@ import { Client as ClientV2, StreamableHTTPClientTransport as HttpV2 } from '@mo
 import { UnauthorizedError, type OAuthClientProvider } from '@modelcontextprotocol/sdk/client/auth.js';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as HttpV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import { findChromium } from '@sallyport/service/testing/chromium';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findChromium } from '../support/chromium.ts';
 import { startDocumentHost, type DocumentHost } from '../support/document-host.ts';
 import { startDoor, type Door } from '../support/door.ts';
 import { listenForReturn, signInProvider, startPerson, type Person } from '../support/signing-in.ts';

@@ -1,10 +1,10 @@
-/** A real browser: Debian's Chromium, headless, with a profile of its own, trusting one certificate by its key. */
+/** A real browser: Debian's Chromium, headless, with a profile of its own, trusting one certificate by its key. Not in `./index.ts`, as it loads much. */
 import { createHash, X509Certificate } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { launch, type Browser } from 'puppeteer-core';
+import { launch, type Browser, type Page } from 'puppeteer-core';
 
 const PROGRAMS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 
@@ -23,6 +23,7 @@ export function findChromium(): string | undefined {
   return found;
 }
 
+export type { Page };
 export type Chromium = AsyncDisposable & { readonly browser: Browser };
 
 /** `certPem`: believed although no authority of the browser's vouches for it; no other is. */
