@@ -7,3 +7,4 @@ export * as eventsv1 from './gen/sallyport/events/v1/events_pb.ts';
 export * as healthv1 from './gen/grpc/health/v1/health_pb.ts';
 export * as keyv1 from './gen/sallyport/key/v1/key_pb.ts';
 export * as policyv1 from './gen/sallyport/policy/v1/policy_pb.ts';
+export { conditionJson } from './condition-json.ts';

@@ -1,8 +1,7 @@
 /** A role as people write it, in JSON: what `policy role show --json` prints, `policy role put` takes. */
 import { fromJson, type JsonValue, type MessageInitShape } from '@bufbuild/protobuf';
 import { ListValueSchema, ValueSchema } from '@bufbuild/protobuf/wkt';
-import { toJson } from '@bufbuild/protobuf';
-import type { policyv1 } from '@sallyport/proto';
+import { conditionJson, type policyv1 } from '@sallyport/proto';
 import { UsageError } from '../exit.ts';
 
 export type RoleInit = MessageInitShape<typeof policyv1.RoleSchema>;
@@ -127,33 +126,13 @@ export function roleJson(role: policyv1.Role) {
   };
 }
 
-function conditionJson({ argument, operator }: policyv1.Condition): Readonly<Record<string, unknown>> {
-  switch (operator.case) {
-    case undefined:
-      return { argument };
-    case 'equals':
-      return { argument, equals: toJson(ValueSchema, operator.value) };
-    case 'oneOf':
-      return { argument, one_of: toJson(ListValueSchema, operator.value) };
-    case 'atMost':
-      return { argument, at_most: operator.value };
-    case 'atLeast':
-      return { argument, at_least: operator.value };
-    case 'startsWith':
-      return { argument, starts_with: operator.value };
-    case 'within':
-    case 'absent':
-      return { argument, [operator.case]: operator.value };
-  }
-}
-
 /** `message.send=echo`, with its conditions: `context.tools.call=bank.pay if /amount at_most 100`. */
 export function permissionText({ action, resource, when }: policyv1.Permission): string {
   const conditions = when.map(conditionJson).map(({ argument, ...rest }) => {
     const [operator = '', operand] = Object.entries(rest)[0] ?? [];
     return operator === 'absent'
-      ? `${String(argument)} absent`
-      : `${String(argument)} ${operator} ${JSON.stringify(operand)}`;
+      ? `${argument} absent`
+      : `${argument} ${operator} ${JSON.stringify(operand)}`;
   });
   return `${action}=${resource}${conditions.length === 0 ? '' : ` if ${conditions.join(' and ')}`}`;
 }

@@ -1,31 +1,10 @@
-/** Conditions of permissions between protobuf and plain JSON, which the domain parses. */
-import { fromJson, toJson, type JsonValue, type MessageInitShape } from '@bufbuild/protobuf';
+/** Conditions of permissions as protobuf; `conditionJson` of packages/proto is the way back, which the domain parses. */
+import { fromJson, type JsonValue, type MessageInitShape } from '@bufbuild/protobuf';
 import { ListValueSchema, ValueSchema } from '@bufbuild/protobuf/wkt';
 import type { policyv1 } from '@sallyport/proto';
 import type { Condition } from '../domain/condition.ts';
 
 type ConditionInit = MessageInitShape<typeof policyv1.ConditionSchema>;
-
-/** A condition as JSON has it. Without an operator, `{argument}`: the domain says what is missing. */
-export function conditionInput({ argument, operator }: policyv1.Condition): unknown {
-  switch (operator.case) {
-    case undefined:
-      return { argument };
-    case 'equals':
-      return { argument, equals: toJson(ValueSchema, operator.value) };
-    case 'oneOf':
-      return { argument, one_of: toJson(ListValueSchema, operator.value) };
-    case 'atMost':
-      return { argument, at_most: operator.value };
-    case 'atLeast':
-      return { argument, at_least: operator.value };
-    case 'startsWith':
-      return { argument, starts_with: operator.value };
-    case 'within':
-    case 'absent':
-      return { argument, [operator.case]: operator.value };
-  }
-}
 
 export function conditionMessage(condition: Condition): ConditionInit {
   return { argument: condition.argument, operator: operatorOf(condition) };

@@ -1,14 +1,14 @@
 /** Between protobuf messages and the use cases: the last place that knows both. */
 import { timestampFromMs } from '@bufbuild/protobuf/wkt';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { policyv1 } from '@sallyport/proto';
+import { conditionJson, type policyv1 } from '@sallyport/proto';
 import type { CallContext } from '@sallyport/service/grpc';
 import { invalidArgument } from '@sallyport/service/errors';
 import type { Access, AccessRequest, Actor } from '../app/ports.ts';
 import type { BindingInput } from '../domain/binding.ts';
 import type { InstanceReport } from '../domain/instance.ts';
 import type { Role, RoleInput } from '../domain/role.ts';
-import { conditionInput, conditionMessage } from './convert-conditions.ts';
+import { conditionMessage } from './convert-conditions.ts';
 
 export function required<T>(value: T | undefined, field: string): T {
   if (value === undefined) throw invalidArgument(`${field} is missing.`, { field });
@@ -23,7 +23,7 @@ export function roleInput(role: policyv1.Role): RoleInput {
     permissions: role.permissions.map(({ action, resource, when }) => ({
       action,
       resource,
-      when: when.map(conditionInput),
+      when: when.map(conditionJson),
     })),
     description: role.description,
   };
