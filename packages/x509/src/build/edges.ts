@@ -56,10 +56,11 @@ export function checkSignature(
 }
 
 const ID_DSA = '1.2.840.10040.4.1';
+const NULL_LENGTH = 2;
 
-/** RFC 3279 section 2.3.2: a DSA key without parameters has those of its issuer. */
+/** RFC 5280 section 6.1.4 (e): a DSA key whose parameters are absent or NULL has those of its issuer. */
 function inheritsParameters({ algorithm }: SubjectPublicKeyInfo): boolean {
-  return algorithm.parameters === undefined && algorithm.oid === ID_DSA;
+  return algorithm.oid === ID_DSA && (algorithm.parameters?.length ?? 0) <= NULL_LENGTH;
 }
 
 function instant(timeMs: number): string {
