@@ -29,7 +29,10 @@ export function addAuditCommands(program: Command, run: Run): void {
     .addOption(
       new Option('--outcome <name>', 'how it ended').choices(['success', 'failure', 'refused', 'unknown']),
     )
-    .option('--destination <name>', 'a route, e.g. echo or mcp/files')
+    .option(
+      '--destination <name>',
+      'a route, e.g. echo or mcp/files; "*": refused at /mcp before a server was chosen',
+    )
     .addOption(new Option('--route <name>', 'the same as --destination').conflicts('destination'))
     .option(
       '--target <name>',
@@ -47,7 +50,10 @@ export function addAuditCommands(program: Command, run: Run): void {
     .description('Follow records as they are committed')
     .option('--principal <id>', 'e.g. user:alice')
     .option('--action <name>', 'e.g. context.tools.call')
-    .option('--destination <name>', 'a route, e.g. echo or mcp/files')
+    .option(
+      '--destination <name>',
+      'a route, e.g. echo or mcp/files; "*": refused at /mcp before a server was chosen',
+    )
     .addOption(new Option('--route <name>', 'the same as --destination').conflicts('destination'))
     .option(
       '--target <name>',
