@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { pathOutcome, pathTable, type PathOptions } from '../../test/support/path.ts';
+import { pathOutcome, pathTable } from '../../test/support/path.ts';
 import {
   OID,
   certificatePolicies,
