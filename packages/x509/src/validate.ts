@@ -26,7 +26,7 @@ export interface ValidatorOptions {
   readonly anchors: readonly TrustAnchor[];
   /** Untrusted certificates for every validation to build with, in any order. */
   readonly intermediates?: readonly Certificate[];
-  /** Rules beyond RFC 5280. Default: `rfc5280`, which has none. */
+  /** Rules beyond section 6. Default: `rfc5280`, certificates as section 4 has them. */
   readonly profile?: ProfileName | Profile;
   /** Default: `DEFAULT_ALGORITHMS`. */
   readonly algorithms?: AlgorithmPolicy;
