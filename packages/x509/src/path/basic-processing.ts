@@ -4,6 +4,7 @@ import { checkConstraints } from '../names/constraints.ts';
 import { sameName } from '../names/name-key.ts';
 import type { Failure } from '../reasons.ts';
 import { addCertificate } from './policy-graph.ts';
+import { checkSignedAlgorithm } from './signed-algorithm.ts';
 import type { PathState } from './state.ts';
 import type { PathContext } from './types.ts';
 import { checkValidity } from './validity.ts';
@@ -17,7 +18,7 @@ export function processCertificate(
 ): Failure | undefined {
   const isSelfIssued = sameName(certificate.subject, certificate.issuer);
   return (
-    checkAlgorithmIsSigned(certificate) ?? // section 4.1.1.2
+    checkSignedAlgorithm(certificate) ?? // section 4.1.1.2
     context.signatures.check(certificate, state.workingPublicKey) ?? // (a)(1)
     checkValidity(certificate, context.atMs) ?? // (a)(2)
     // (a)(3), revocation, is a pass of its own over a path that is valid otherwise: src/revocation
@@ -25,16 +26,6 @@ export function processCertificate(
     checkNames(certificate, isSelfIssued && !isLast, state, context) ?? // (b), (c)
     processPolicies(state, certificate, isSelfIssued && !isLast) // (d), (e), (f)
   );
-}
-
-/** Section 4.1.1.2: the algorithm outside of the signed part must be the one inside, parameters included. */
-function checkAlgorithmIsSigned({ signature, signatureAlgorithm }: Certificate): Failure | undefined {
-  if (Buffer.compare(signature.der, signatureAlgorithm.der) === 0) return undefined;
-  return {
-    reason: 'algorithm_mismatch',
-    section: 'RFC 5280 section 4.1.1.2',
-    detail: `${signature.oid} inside, ${signatureAlgorithm.oid} outside of what is signed`,
-  };
 }
 
 function checkIssuer({ issuer }: Certificate, { workingIssuerName }: PathState): Failure | undefined {

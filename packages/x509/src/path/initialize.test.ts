@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { pathVerdict } from '../../test/support/path.ts';
 import {
   OID,
+  SCHEMES,
   certificatePolicies,
   extension,
   general,
@@ -81,6 +82,13 @@ describe('an anchor as a certificate, and as a name and a key', () => {
       [],
       [],
       'unknown_critical_extension | RFC 5937 section 3.2 | 2',
+    ],
+    [
+      'another algorithm outside of what is signed',
+      { outerAlgorithm: SCHEMES['ecdsa-sha384'].algorithm },
+      [],
+      [],
+      'algorithm_mismatch | 4.1.1.2 | 2',
     ],
     ['a signature that is none', { signatureValue: Uint8Array.of(1) }, [], [], 'valid'],
     ['version 1', { onlyExtensions: [] }, [], [], 'valid'],

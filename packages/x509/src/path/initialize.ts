@@ -7,6 +7,7 @@ import { isFailure } from '../signature/types.ts';
 import { checkCriticalExtensions } from './critical-extensions.ts';
 import { checkIssuerUsage } from './extended-key-usage.ts';
 import { ANY_POLICY, initialGraph } from './policy-graph.ts';
+import { checkSignedAlgorithm } from './signed-algorithm.ts';
 import type { PathState } from './state.ts';
 import type { PathContext } from './types.ts';
 import { checkValidity } from './validity.ts';
@@ -38,6 +39,7 @@ export function initialize(anchor: TrustAnchor, n: number, context: PathContext)
  */
 function checkAnchor(certificate: Certificate, context: PathContext): Failure | undefined {
   return (
+    checkSignedAlgorithm(certificate) ??
     checkValidity(certificate, context.atMs) ??
     checkAnchorIsCa(certificate) ??
     checkIssuerUsage(certificate, context.extendedKeyUsage) ??
