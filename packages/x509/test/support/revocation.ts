@@ -7,8 +7,11 @@ import { parseOcspResponse } from '../../src/revocation/ocsp/parse.ts';
 import type { OcspResponse } from '../../src/revocation/ocsp/types.ts';
 import {
   authorityKeyIdentifier,
+  cRLDistributionPoints,
   certId,
+  extension,
   issue,
+  issuingDistributionPoint,
   makeCrl,
   makeOcspResponse,
   type CrlInput,
@@ -63,7 +66,7 @@ export interface AnswerInput
   readonly by?: Issued;
   readonly hash?: 'sha1' | 'sha256' | 'sha384' | 'sha512';
   readonly singleExtensions?: readonly Uint8Array[];
-  readonly responses?: OcspInput['responses'];
+  readonly responses?: NonNullable<OcspInput['responses']>;
 }
 
 /** The CertID of a certificate and its issuer. */
@@ -133,3 +136,25 @@ export function reportText({ status, revocationReason, unused }: RevocationRepor
 
 const withoutIssuer = ({ problem }: { readonly problem: string }): string =>
   problem.replace(/ \(CRL of .*\)$/u, '');
+
+/** A row of a table: what, the question, and the `verdict` that is expected. */
+export type Row = readonly [what: string, question: Question, expected: string];
+
+/** A question about a certificate below `ca`, answered by lists of `ca`. */
+export function about(of: Issued, ...inputs: readonly ListInput[]): Question {
+  return { of, crls: inputs.map((input) => list(ca, input)) };
+}
+
+export const idp = (value: Parameters<typeof issuingDistributionPoint>[0]): ListInput => ({
+  extensions: [issuingDistributionPoint(value)],
+});
+
+export const withPoints = (points: Parameters<typeof cRLDistributionPoints>[0]): Issued =>
+  issue({ subject: 'leaf', issuer: ca, extensions: [cRLDistributionPoints(points)] });
+
+export const unknownExtension = (critical: boolean): Uint8Array =>
+  extension('1.3.6.1.4.1.55738.666.1', Uint8Array.of(5, 0), critical);
+
+export const DAY_MS = 86_400_000;
+export const before = (date: Date, ms: number): Date => new Date(date.getTime() - ms);
+export const after = (date: Date, ms: number): Date => new Date(date.getTime() + ms);

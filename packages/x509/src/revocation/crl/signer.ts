@@ -2,6 +2,7 @@
 import type { Certificate } from '../../certificate/types.ts';
 import { nameKey, sameName } from '../../names/name-key.ts';
 import type { ValidatedPath } from '../../path/types.ts';
+import type { Failure } from '../../reasons.ts';
 import { isFailure, type PublicKey } from '../../signature/types.ts';
 import type { Pass, Target } from '../types.ts';
 import type { CertificateList } from './types.ts';
@@ -27,6 +28,11 @@ export function signerOf(list: CertificateList, target: Target, pass: Pass): Fou
 }
 
 const NOT_THIS_KEY = 'its signature verifies with no key of its issuer';
+/** That a key did not sign is how signers are told apart; an algorithm or a key that is refused is worth saying. */
+function signatureProblem({ reason, detail }: Failure): string {
+  return reason === 'signature_invalid' ? NOT_THIS_KEY : detail;
+}
+
 const NO_CRL_SIGN = 'a signer without the key usage cRLSign';
 
 /** The path is validated, and what is above the target has been looked at before. */
@@ -38,9 +44,9 @@ function signerInPath(list: CertificateList, target: Target, pass: Pass): Found 
     const key = path.issuerKeys[index];
     const name = path.certificates[index + 1]?.subject ?? path.anchor.name;
     if (key === undefined || !sameName(name, list.issuer)) continue;
-    if (pass.context.signatures.check(list, key) !== undefined) continue; // (g)
-    if (maySignLists(certificate)) return { key, status: undefined };
-    problem = NO_CRL_SIGN;
+    const failure = pass.context.signatures.check(list, key); // (g)
+    if (failure === undefined && maySignLists(certificate)) return { key, status: undefined };
+    problem = failure === undefined ? NO_CRL_SIGN : signatureProblem(failure);
   }
   return { problem };
 }
@@ -68,12 +74,15 @@ function signerBeside(list: CertificateList, certificate: Certificate, target: T
   // A cheap refusal before (f): a signature that its bare key does not verify is none, whatever its path. Keys without
   // parameters of their own (DSA) are known behind their path alone.
   const bareKey = signatures.loadKey(certificate.subjectPublicKeyInfo);
-  if (!isFailure(bareKey) && signatures.check(list, bareKey) !== undefined) return { problem: NOT_THIS_KEY };
+  const bareFailure = isFailure(bareKey) ? undefined : signatures.check(list, bareKey);
+  if (bareFailure !== undefined) return { problem: signatureProblem(bareFailure) };
   if (!maySignLists(certificate)) return { problem: NO_CRL_SIGN };
   const outcome = pass.context.validateSigner(certificate, target.path.anchor); // (f)
   if (!outcome.ok) return { problem: `a signer without a valid path: ${outcome.failure.detail}` };
   const key = signatures.loadKey(certificate.subjectPublicKeyInfo, outcome.path.issuerKeys[0]);
-  if (isFailure(key) || signatures.check(list, key) !== undefined) return { problem: NOT_THIS_KEY }; // (g)
+  if (isFailure(key)) return { problem: key.detail };
+  const failure = signatures.check(list, key); // (g)
+  if (failure !== undefined) return { problem: signatureProblem(failure) };
   const status = pass.signerStatus(outcome.path, target);
   if (status === 'revoked') return { problem: 'a signer that is revoked' };
   if (status === 'unknown' && pass.requiresSignerStatus)

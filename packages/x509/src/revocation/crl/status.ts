@@ -104,13 +104,18 @@ function coveredReasons(
   certificate: Certificate,
 ): number | string {
   let covered = 0;
+  let isInScope = false;
   let problem: string | undefined;
   for (const point of points) {
     const scope = scopeOf(list, point, certificate);
     if ('problem' in scope) problem ??= scope.problem;
-    else covered |= scope.reasons;
+    else {
+      isInScope = true;
+      covered |= scope.reasons;
+    }
   }
-  return covered === 0 ? (problem ?? 'for none of the reasons that are asked for') : covered;
+  if (covered !== 0) return covered;
+  return isInScope || problem === undefined ? 'for none of the reasons that are asked for' : problem;
 }
 
 /** (a)(1)(i): a delta revives a list that has expired where the certificate or the list says that there are deltas. */

@@ -19,13 +19,13 @@ export function responderOf(response: BasicOcspResponse, target: Target, pass: P
   const { issuer } = target;
   const isIssuer = isResponder(response.responderId, issuer.name, issuer.subjectPublicKeyInfo);
   // Section 4.2.2.2: the CA who issued the certificate in question
-  if (isIssuer && pass.context.signatures.check(response, issuer.key) === undefined)
-    return { name: issuer.name, status: undefined };
-  let best = {
-    problem: isIssuer ? 'its signature is not that of the issuer' : 'a responder that is not known',
-  };
+  const failure = isIssuer ? pass.context.signatures.check(response, issuer.key) : undefined;
+  if (isIssuer && failure === undefined) return { name: issuer.name, status: undefined };
+  let best = { problem: failure ? `its signature: ${failure.detail}` : 'a responder that is not known' };
   for (const certificate of candidates(response, pass)) {
-    if (!isResponder(response.responderId, certificate.subject, certificate.subjectPublicKeyInfo)) continue;
+    const { subject, subjectPublicKeyInfo } = certificate;
+    if (!isResponder(response.responderId, subject, subjectPublicKeyInfo)) continue;
+    if (isIssuer && Buffer.compare(subjectPublicKeyInfo.der, issuer.subjectPublicKeyInfo.der) === 0) continue;
     const found = delegate(response, certificate, target, pass);
     if ('name' in found) return found;
     best = found;
