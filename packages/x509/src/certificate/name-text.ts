@@ -99,7 +99,7 @@ function escaped(text: string): string {
   );
 }
 
-/** For people: `DNS:a.example`, `IP:192.0.2.1`, `IP:192.0.2.0/255.255.255.0` (of a constraint), `DirName:CN=x`. */
+/** For people: `DNS:a.example`, `IP:192.0.2.1`, `IP:192.0.2.0/24` (of a constraint), `DirName:CN=x`. */
 export function generalNameText(name: GeneralName): string {
   switch (name.kind) {
     case 'dns':
@@ -138,17 +138,25 @@ function otherText(value: Uint8Array): string {
     : `#${Buffer.from(value).toString('hex')}`;
 }
 
-/** 4 or 16 octets, or 8 or 32 with the mask behind the address. */
+/** 4 or 16 octets, or 8 or 32 with the mask behind the address: `192.0.2.0/24`, or the mask itself where it has gaps. */
 export function addressText(octets: Uint8Array): string {
   if (octets.length === 8 || octets.length === 32) {
     const half = octets.length / 2;
-    return `${addressText(octets.subarray(0, half))}/${addressText(octets.subarray(half))}`;
+    const mask = octets.subarray(half);
+    return `${addressText(octets.subarray(0, half))}/${prefixLength(mask) ?? addressText(mask)}`;
   }
   if (octets.length === 4) return octets.join('.');
   const groups = Array.from({ length: 8 }, (_, index) =>
     (((octets[2 * index] ?? 0) << 8) | (octets[2 * index + 1] ?? 0)).toString(16),
   );
   return compressed(groups);
+}
+
+/** Undefined when a one follows a zero. */
+function prefixLength(mask: Uint8Array): number | undefined {
+  const bits = Array.from(mask, (octet) => octet.toString(2).padStart(8, '0')).join('');
+  const length = bits.indexOf('0') === -1 ? bits.length : bits.indexOf('0');
+  return bits.includes('1', length) ? undefined : length;
 }
 
 /** RFC 5952 section 4.2: `::` for the longest run of at least two zero groups, the first of equals. */
