@@ -68,7 +68,7 @@ export function createValidator(options: ValidatorOptions): Validator {
 }
 
 function validate(leaf: Certificate, input: ValidationInput, held: Held): ValidationResult {
-  const refusals = startRefusals(held.limits.candidatePaths);
+  const refusals = startRefusals();
   const work = startWork(held.limits);
   if (!Number.isFinite(input.at.getTime())) return invalid(NO_TIME, refusals, work);
   try {
@@ -86,7 +86,8 @@ function searchFor(input: ValidationInput, held: Held, work: Work, refusals: Ref
   const { anchors, profile, limits } = held;
   const pool =
     input.intermediates === undefined ? held.pool : joinPools(createPool(input.intermediates), held.pool);
-  const atMs = input.at.getTime();
+  // RFC 5280 section 4.1.2.5: validities are whole seconds, so an instant is the second that it is in.
+  const atMs = Math.floor(input.at.getTime() / 1_000) * 1_000;
   const signatures = createSignatureChecker(held.algorithms, held.cache, work);
   const purpose = input.purpose ?? profile.defaultPurpose;
   const shared = { atMs, pool, signatures, work, intermediatesInPath: limits.intermediatesInPath };
