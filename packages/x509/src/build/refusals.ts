@@ -21,8 +21,11 @@ export interface Refusals {
   furthest(): RefusedPath | undefined;
 }
 
-/** Remembers `most` of them and, besides, always the furthest: a hostile pool has thousands of dead ends. */
-export function startRefusals(most: number): Refusals {
+/** More than anybody reads: a hostile pool has thousands of dead ends. */
+const REMEMBERED = 64;
+
+/** Remembers the first ones, and always the furthest. */
+export function startRefusals(): Refusals {
   const all: RefusedPath[] = [];
   let best: { readonly refused: RefusedPath; readonly stage: number } | undefined;
   return {
@@ -32,8 +35,8 @@ export function startRefusals(most: number): Refusals {
       const isFurther =
         best === undefined || stage > best.stage || (stage === best.stage && isCloser(refused, best.refused));
       if (isFurther) best = { refused, stage };
-      if (all.length < most) all.push(refused);
-      else if (isFurther) all[most - 1] = refused;
+      if (all.length < REMEMBERED) all.push(refused);
+      else if (isFurther) all[REMEMBERED - 1] = refused;
     },
     furthest: () => best?.refused,
   };

@@ -37,7 +37,7 @@ function findSignerPath(certificate: Certificate, anchor: TrustAnchor, shared: S
     signatures,
     work,
   };
-  const refusals = startRefusals(1);
+  const refusals = startRefusals();
   const path = findPath<ValidatedPath>(certificate, {
     ...shared,
     anchors: indexAnchors([anchor]),
