@@ -15,7 +15,7 @@ import {
   type PolicyGraph,
 } from './policy-graph.ts';
 
-const policy = fc.constantFrom('1.1', '1.2', '1.3', '1.4');
+const policy: fc.Arbitrary<string> = fc.constantFrom('1.1', '1.2', '1.3', '1.4');
 const level: fc.Arbitrary<TreeLevel> = fc.record({
   policies: fc.uniqueArray(fc.oneof({ weight: 2, arbitrary: policy }, fc.constant(ANY_POLICY)), {
     minLength: 1,
