@@ -103,7 +103,6 @@ export const subjectKeyIdentifier: Rule = (certificate) =>
 /** Sections 4.2.1.3 and 4.2.1.9: what keyUsage and basicConstraints say must fit together. */
 export const caFields: Rule = (certificate) => {
   const { keyUsage, basicConstraints } = certificate;
-  if (keyUsage?.size === 0) return broken('RFC 5280 section 4.2.1.3', 'a key usage without any bit');
   if (keyUsage?.has('keyCertSign') === true && !isCa(certificate))
     return broken('RFC 5280 section 4.2.1.3', 'keyCertSign in a certificate that is no CA');
   if (basicConstraints?.pathLen === undefined) return undefined;
