@@ -174,6 +174,17 @@ describe('RFC 5280 section 6.1.4 (h), (i), (j): policy counters', () => {
       explicit,
     ],
     [
+      '(h)(2) and is then',
+      chainOf(
+        [...gold, noMapping(1)],
+        gold,
+        [policies(GOLD), policyMappings([[GOLD, SILVER]])],
+        [policies(SILVER)],
+      ),
+      'policy | 6.1.3 (f) | 0',
+      explicit,
+    ],
+    [
       '(j) anyPolicy does not count below',
       chainOf([...gold, inhibitAnyPolicy(0)], [policies(ANY)]),
       'policy | 6.1.3 (f) | 0',
