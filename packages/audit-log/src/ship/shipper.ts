@@ -54,6 +54,7 @@ export interface Shipper {
 
 interface Flight {
   readonly lastSeq: bigint;
+  readonly bytes: number;
 }
 
 const FIRST_RETRY_MS = 200;
@@ -144,14 +145,19 @@ class WindowShipper implements Shipper {
   /** Not cut short by appends, which it gathers; by `stop` it is. */
   async #linger(): Promise<void> {
     const ms = this.#sentAtMs + this.#lingerMs - this.#clock.nowMs();
-    if (ms <= 0 || this.#drainTo !== undefined || this.#spool.depthBytes >= this.#batchBytes) return;
+    if (ms <= 0 || this.#mayNotLinger()) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     using _timer = this.#clock.after(ms, resolve);
     this.#wake = () => {
-      if (this.#stopped || this.#drainTo !== undefined || this.#spool.depthBytes >= this.#batchBytes)
-        resolve();
+      if (this.#stopped || this.#mayNotLinger()) resolve();
     };
     await promise;
+  }
+
+  /** A batch is full of what was not sent yet, or `stop` waits. */
+  #mayNotLinger(): boolean {
+    const sent = this.#flights.reduce((sum, { bytes }) => sum + bytes, 0);
+    return this.#drainTo !== undefined || this.#spool.depthBytes - sent >= this.#batchBytes;
   }
 
   async #sendNext(): Promise<boolean> {
@@ -164,7 +170,8 @@ class WindowShipper implements Shipper {
       if (this.#flights.length === 0) this.#lastProgressMs = this.#clock.nowMs();
       // Noted before it is sent: an acknowledgement may overtake the broker's own answer.
       this.#next = firstSeq + BigInt(bodies.length);
-      this.#flights.push({ lastSeq: this.#next - 1n });
+      const bytes = bodies.reduce((sum, body) => sum + body.length, 0);
+      this.#flights.push({ lastSeq: this.#next - 1n, bytes });
       this.#sentAtMs = this.#clock.nowMs();
       await this.#taken(this.#transport.send({ producer, firstSeq, floor, bodies }), this.#next - 1n);
       return true;
