@@ -56,8 +56,8 @@ export interface AuditTrail extends AsyncDisposable {
 }
 
 const DRAIN_MS = 250;
-/** A fraction of what a checkpoint takes. */
-const LINGER_MS = 25;
+/** As long as from one checkpoint to the next, which is what an acknowledgement waits for: each batch costs everybody behind. */
+const LINGER_MS = 100;
 
 /** Opens the spool and ships from it. Throws `AuditLogError` for a damaged spool or one of another producer. */
 export async function startAuditTrail(options: AuditTrailOptions): Promise<AuditTrail> {
