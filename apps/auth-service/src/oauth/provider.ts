@@ -16,7 +16,7 @@ import { issueBy } from './issued-tokens.ts';
 import { promptPolicy } from './prompts.ts';
 import { OFFLINE_SCOPE, parseResources, RESOURCE_SCOPES } from './scopes.ts';
 import type { DerivedKeys } from './secret.ts';
-import { errorPage, signedOutPage, signOutPage } from '../http/pages/plain-pages.ts';
+import { errorPage, notSignedInPage, signedOutPage, signOutPage } from '../http/pages/plain-pages.ts';
 import type { Page } from '../http/pages/page.ts';
 
 export type ProviderOptions = {
@@ -57,6 +57,13 @@ const CODE_SECONDS = 60;
 export function createProvider(options: ProviderOptions): Provider {
   const provider = new Provider(options.issuer, configuration(options));
   issueBy(provider, options.issueAccessToken);
+  provider.use(async (ctx, next) => {
+    await next();
+    const { oidc } = ctx as unknown as Partial<KoaContextWithOIDC>;
+    // To a browser in which nobody is signed in the library gives a form that only a script would send.
+    if (oidc?.route === 'end_session' && ctx.status === 200 && oidc.session?.accountId === undefined)
+      show(ctx, notSignedInPage());
+  });
   provider.on('server_error', (_ctx, error) => options.onServerError(error));
   // Koa's own: without a listener it writes to standard error.
   (provider as EventEmitter).on('error', options.onServerError);
@@ -187,7 +194,11 @@ function features(options: ProviderOptions): NonNullable<Configuration['features
     },
     rpInitiatedLogout: {
       enabled: true,
-      logoutSource: async (ctx, form) => show(ctx, signOutPage(form)),
+      logoutSource: async (ctx, form) => {
+        const allowed = Object.values(ctx.oidc.session?.authorizations ?? {});
+        const hasAllowed = allowed.some(({ grantId }) => grantId !== undefined);
+        show(ctx, signOutPage(form, hasAllowed));
+      },
       postLogoutSuccessSource: async (ctx) => show(ctx, signedOutPage()),
     },
   };

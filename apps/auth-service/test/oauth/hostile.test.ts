@@ -333,6 +333,32 @@ describe('who may come in, and under what name', () => {
     expect(answer.headers.location).toBeUndefined();
   });
 
+  test('sign-out where nobody is signed in says so, without a form or a script', async () => {
+    const page = await rig.browser().get('/oauth/sign-out');
+    expect(page.status).toBe(200);
+    expect(page.text).toContain('nothing to sign out of');
+    expect(page.text).not.toMatch(/<(?:form|script)/u);
+    expect(page.headers['content-security-policy']).toContain("form-action 'self'");
+  });
+
+  test('who signed in and allowed nothing signs out, and is asked for the password again', async () => {
+    const browser = rig.browser();
+    const path = authorizePath(browser.origin, await registered(browser), pkce());
+    let page = await follow(browser, await browser.get(path));
+    const signIn = { username: 'alice', password: PASSWORD, action: 'sign-in' };
+    page = await follow(browser, await browser.post(page.at, { csrf: csrfOf(page.text), ...signIn }));
+    await browser.post(page.at, { csrf: csrfOf(page.text), action: 'deny' });
+    const shown = await browser.get('/oauth/sign-out');
+    expect(shown.text).toContain('You allowed no program anything');
+    const xsrf = /name="xsrf" value="([^"]+)"/u.exec(shown.text)?.[1] ?? '';
+    const done = await follow(
+      browser,
+      await browser.post('/oauth/sign-out/confirm', { xsrf, logout: 'yes' }),
+    );
+    expect(done.text).toContain('Signed out');
+    expect((await follow(browser, await browser.get(path))).text).toContain('id="password"');
+  });
+
   test('sign-out leads nowhere else', async () => {
     const browser = rig.browser();
     await tokens(browser, await registered(browser));
@@ -342,6 +368,7 @@ describe('who may come in, and under what name', () => {
     expect(page.headers.location).toBeUndefined();
     const shown = await browser.get('/oauth/sign-out');
     expect(shown.text).toContain('Sign out?');
+    expect(shown.text).toContain('Programs that you allowed');
     const xsrf = /name="xsrf" value="([^"]+)"/u.exec(shown.text)?.[1] ?? '';
     const forged = await browser.post('/oauth/sign-out/confirm', { xsrf: 'x', logout: 'yes' });
     expect(forged.status).toBe(400);

@@ -35,14 +35,30 @@ export function errorPage(status: number, code: string): Page {
   });
 }
 
-/** `form`: the library's, with its own token against forgery, and the id that its buttons name. */
-export function signOutPage(form: string): Page {
+/**
+ * `form`: the library's, with its own token against forgery, and the id that its buttons name. `hasAllowed`: some program
+ * would be signed out as well.
+ */
+export function signOutPage(form: string, hasAllowed: boolean): Page {
+  const consequence = hasAllowed
+    ? 'Programs that you allowed to act for you from this browser are signed out too.'
+    : 'You allowed no program anything from this browser.';
   return page({
     title: 'Sign out?',
-    content: markup`<p>Programs that you allowed to stay signed in are signed out too.</p>
+    content: markup`<p>${consequence}</p>
       ${new Html(form)}
       <button class="main" type="submit" form="op.logoutForm" name="logout" value="yes">Sign out</button>
       <button type="submit" form="op.logoutForm">Stay signed in</button>`,
+  });
+}
+
+/** For a browser that came to sign out and is not signed in. */
+export function notSignedInPage(): Page {
+  return page({
+    title: 'Nobody is signed in',
+    content: markup`<p>
+      There is nothing to sign out of in this browser. You can close this window.
+    </p>`,
   });
 }
 
