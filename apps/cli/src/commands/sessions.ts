@@ -4,7 +4,7 @@ import { toHex } from '@sallyport/crypto';
 import { authv1 } from '@sallyport/proto';
 import { withService } from '../connect.ts';
 import { UsageError } from '../exit.ts';
-import { parseHex, timeText } from '../format.ts';
+import { oneLine, parseHex, timeText } from '../format.ts';
 import { table } from '../output.ts';
 import type { CommandContext, Run } from './context.ts';
 
@@ -72,8 +72,11 @@ async function listSessions(context: CommandContext, options: ListOptions): Prom
     row.method,
     row.state,
     row.openedAt ?? '',
+    // Last, as a client may be named by a long address; programs chose it.
+    oneLine(row.clientId ?? ''),
   ]);
-  context.output.result({}, table(['SESSION', 'PRINCIPAL', 'KIND', 'METHOD', 'STATE', 'OPENED'], cells));
+  const heading = ['SESSION', 'PRINCIPAL', 'KIND', 'METHOD', 'STATE', 'OPENED', 'CLIENT'];
+  context.output.result({}, table(heading, cells));
 }
 
 async function revokeSessions(

@@ -62,6 +62,10 @@ describe.skipIf(program === undefined)(title, () => {
     const sessions = await door.done('sessions', 'list', '--principal', 'user:alice');
     const [session] = sessions.filter(({ method }) => method === 'oauth');
     const sessionId = String(session?.['sessionId']);
+    const clientId = String((await authProvider.clientInformation())?.client_id);
+    const table = (await door.sallyport('sessions', 'list', '--principal', 'user:alice')).out;
+    const row = table.split('\n').find((line) => line.startsWith(sessionId));
+    expect(row?.split(/ +/u)).toEqual(expect.arrayContaining(['token', 'oauth', clientId]));
     const [record] = await door.records(1, '--session', sessionId, '--target', 'echo');
     expect(record).toMatchObject({
       ...{ principal: 'user:alice', action: 'context.tools.call', destination: 'everything' },
