@@ -1,13 +1,13 @@
 /**
  * The local spool: what a service did, on its own disk before it goes on.
  *
- * Appends of a tick become one write and one fdatasync (group commit); each promise resolves only after that. The
+ * Appends of a tick become one durable write (group commit); each promise resolves only after that. The
  * sequence has no gaps: a number is used only when its record is durable, and a failed one is used again.
  *
- * After a failed write or fsync the segment is never written again. A second fsync that succeeds would prove nothing:
+ * After a failed write the segment is never written again. A second one, or an fsync, that succeeds would prove nothing:
  * the kernel reports a lost page once and then calls it clean. What that segment had made durable before stays
- * readable; all waiting appends are rejected, and the next group goes to a new segment, whose own fsync (and that of
- * the folder) must succeed first. While it does not, every append is rejected: the caller refuses its work.
+ * readable; all waiting appends are rejected, and the next group goes to a new segment, whose own first write (and the
+ * fsync of the folder) must succeed first. While it does not, every append is rejected: the caller refuses its work.
  *
  * One process at a time may open a folder; the lock of the state folder sees to that.
  */

@@ -26,7 +26,7 @@ export interface Spool {
   /** True when an ordinary append of one byte would be refused with `spool_full`. */
   readonly full: boolean;
   /**
-   * Resolves when the record is durable (fdatasync), with its sequence. The body is 1 byte to 1 MiB and must not
+   * Resolves when the record is durable (as after fdatasync), with its sequence. The body is 1 byte to 1 MiB and must not
    * change until then. Rejects with AuditLogError: `spool_full` (nothing written), `spool_write_failed` (not known to
    * be durable: it may or may not be found after a restart), `too_large`, `spool_closed`.
    */
