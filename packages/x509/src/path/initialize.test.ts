@@ -58,6 +58,13 @@ describe('an anchor as a certificate, and as a name and a key', () => {
       [gold],
       'policy | 6.1.5 (g) | 0',
     ],
+    [
+      'an explicit policy, and any of the anchor',
+      { extensions: [explicit, certificatePolicies([OID.anyPolicy])] },
+      [gold],
+      [gold],
+      'valid',
+    ],
     ['an explicit policy of the anchor', { extensions: [explicit, gold] }, [gold], [gold], 'valid'],
     [
       'mapping inhibited',
@@ -112,5 +119,16 @@ describe('an anchor as a certificate, and as a name and a key', () => {
     const clientAuth = '1.3.6.1.5.5.7.3.2';
     expect(pathVerdict(chain, { extendedKeyUsage: [clientAuth] })).toBe('extended_key_usage | 4.2.1.12 | 1');
     expect(pathVerdict(chain, { extendedKeyUsage: [clientAuth], isBareAnchor: true })).toBe('valid');
+  });
+
+  it.each<[string[], string]>([
+    [[GOLD], 'valid'],
+    [[GOLD, SILVER], 'valid'],
+    [[SILVER], 'policy | 6.1.5 (g) | 0'],
+    [[OID.anyPolicy], 'valid'],
+  ])('of the policies that the caller asks for, %j, those of the anchor count', (initial, verdict) => {
+    const both = certificatePolicies([GOLD, SILVER]);
+    const chain = chainBelow({ extensions: [explicit, gold] }, [both], [both]);
+    expect(pathVerdict(chain, { policies: { initial } })).toBe(verdict);
   });
 });
