@@ -20,7 +20,7 @@ export type { KeyKind, SignatureName } from './signature/types.ts';
 export { certificateText } from './certificate/certificate-text.ts';
 export { generalNameText, nameText } from './certificate/name-text.ts';
 export { parseCertificate } from './certificate/parse-certificate.ts';
-export { parseCertificates, readPem } from './certificate/pem.ts';
+export { isDer, parseCertificates, readPem, readPemBlocks, type PemBlock } from './certificate/pem.ts';
 export type * from './certificate/types.ts';
 export { matchName } from './names/match-name.ts';
 export { sameName } from './names/name-key.ts';

@@ -4,14 +4,15 @@ import type { Parsed } from '../parsed.ts';
 import { parseCertificate } from './parse-certificate.ts';
 import type { Certificate } from './types.ts';
 
-/** A CRL of 16 MiB is 22 million characters. */
-const MAX_CHARACTERS = 33_554_432;
+/** The largest CRL that is read, 64 MiB, is 88 million characters. */
+const MAX_CHARACTERS = 100_663_296;
 const MAX_BLOCKS = 10_000;
 const BEGIN = '-----BEGIN ';
 const END = '-----END ';
 const DASHES = '-----';
 
-interface Block {
+export interface PemBlock {
+  /** `CERTIFICATE`, `X509 CRL` … */
   readonly label: string;
   readonly der: Uint8Array;
   /** Of BEGIN, in the text. */
@@ -24,7 +25,7 @@ interface Block {
  * bits left over. A failure when one block is broken or there is none.
  */
 export function readPem(input: string | Uint8Array, label?: string): Parsed<Uint8Array[]> {
-  const blocks = readBlocks(input, label);
+  const blocks = readPemBlocks(input, label);
   return blocks.ok ? { ok: true, value: blocks.value.map(({ der }) => der) } : blocks;
 }
 
@@ -40,7 +41,7 @@ export function parseCertificates(
     const parsed = parseCertificate(input, limits);
     return parsed.ok ? { ok: true, value: [parsed.value] } : parsed;
   }
-  const blocks = readBlocks(input, 'CERTIFICATE');
+  const blocks = readPemBlocks(input, 'CERTIFICATE');
   if (!blocks.ok) return blocks;
   const certificates: Certificate[] = [];
   for (const [index, { der, offset }] of blocks.value.entries()) {
@@ -59,10 +60,11 @@ export function isDer(input: Uint8Array): boolean {
   return input[0] === 0x30 && ((input[1] ?? 0) >= 0x80 || input.length === 2 + (input[1] ?? 0));
 }
 
-function readBlocks(input: string | Uint8Array, wanted: string | undefined): Parsed<Block[]> {
+/** As `readPem`, with what each block says of itself. */
+export function readPemBlocks(input: string | Uint8Array, wanted?: string): Parsed<PemBlock[]> {
   if (input.length > MAX_CHARACTERS) return failure(MAX_CHARACTERS, `more than ${MAX_CHARACTERS} characters`);
   const text = typeof input === 'string' ? input : octetsText(input);
-  const blocks: Block[] = [];
+  const blocks: PemBlock[] = [];
   let at = nextLine(text, BEGIN, 0);
   while (at !== -1) {
     const block = readBlock(text, at);
