@@ -65,6 +65,7 @@ export function encodeModelContext(
   return new TextEncoder().encode([JSON.stringify(head), ...lines].join('\n'));
 }
 
+/** Undefined unless the head, of 8 KiB at most, is a `ModelContextCall`, with no more than `MAX_MODEL_CONTEXT_LINES` lines after it. Lines share memory with `payload`. */
 export function parseModelContextCall(
   payload: Uint8Array,
 ): ModelContextPayload<ModelContextCall> | undefined {
@@ -80,6 +81,7 @@ export function parseModelContextCall(
   });
 }
 
+/** As `parseModelContextCall`, of a `ModelContextAnswer`: a status from 100 to 599. */
 export function parseModelContextAnswer(
   payload: Uint8Array,
 ): ModelContextPayload<ModelContextAnswer> | undefined {
@@ -88,6 +90,7 @@ export function parseModelContextAnswer(
   );
 }
 
+/** As `parseModelContextCall`, of a `ModelContextServing`. */
 export function parseModelContextServing(
   payload: Uint8Array,
 ): ModelContextPayload<ModelContextServing> | undefined {
@@ -100,6 +103,7 @@ export function parseModelContextServing(
   });
 }
 
+/** As `parseModelContextCall`, of a `ModelContextServed`: a status from 100 to 599. */
 export function parseModelContextServed(
   payload: Uint8Array,
 ): ModelContextPayload<ModelContextServed> | undefined {

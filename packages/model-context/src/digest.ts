@@ -22,6 +22,7 @@ export const toolDigest = (definition: JsonObject): string =>
 export const argumentsDigest = (value: JsonValue | undefined): string =>
   digestOf(value === undefined ? {} : value);
 
+/** SHA-256 of the canonical form, 64 characters of lower-case hex. Total. */
 export const digestOf = (value: JsonValue): string => hash('sha256', canonicalForm(value), 'hex');
 
 /**

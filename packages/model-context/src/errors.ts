@@ -37,6 +37,7 @@ export const errorResponse = (
   error: { code, message, ...(data === undefined ? {} : { data }) },
 });
 
+/** JSON-RPC 2.0 section 5. `result` becomes part of the answer, not a copy of it. */
 export const resultResponse = (id: RequestId, result: JsonObject): ResultResponse => ({
   jsonrpc: '2.0',
   id,

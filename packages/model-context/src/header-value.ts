@@ -10,6 +10,7 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const hasSentinel = (value: string): boolean =>
   value.length >= PREFIX.length + SUFFIX.length && value.startsWith(PREFIX) && value.endsWith(SUFFIX);
 
+/** As it is where it is plain ASCII without outer blanks, else `=?base64?…?=` of its UTF-8, also for the empty value and for what looks encoded. Total. */
 export const encodeHeaderValue = (value: string): string =>
   value !== '' && PLAIN.test(value) && !hasSentinel(value)
     ? value

@@ -39,9 +39,12 @@ export type ErrorResponse = {
 export type Response = ResultResponse | ErrorResponse;
 export type Message = Request | Notification | Response;
 
+/** Asks for an answer: a method and an id. The parameter must be a message already. */
 export const isRequest = (message: Message): message is Request => 'method' in message && 'id' in message;
+/** A method without an id: nobody answers it. The parameter must be a message already. */
 export const isNotification = (message: Message): message is Notification =>
   'method' in message && !('id' in message);
+/** A result or an error. The parameter must be a message already. */
 export const isResponse = (message: Message): message is Response => !('method' in message);
 
 /** The revisions spoken here, the newest first. `2026-07-28` is stateless, the others begin with `initialize`. */
@@ -49,4 +52,5 @@ export const REVISIONS = ['2026-07-28', '2025-11-25', '2025-06-18', '2025-03-26'
 export type Revision = (typeof REVISIONS)[number];
 /** `stateless`: every request carries what it needs (2026-07-28). `session`: `initialize` first, then a session id. */
 export type Era = 'stateless' | 'session';
+/** Which of the two ways to speak a revision has. */
 export const eraOf = (revision: Revision): Era => (revision === '2026-07-28' ? 'stateless' : 'session');

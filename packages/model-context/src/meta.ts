@@ -12,11 +12,14 @@ export const META = {
   progressToken: 'progressToken',
 } as const;
 
+/** Undefined for responses, and where `params` is absent or no object. */
 export const paramsOf = (message: Message): JsonObject | undefined =>
   'method' in message && isObject(message.params) ? message.params : undefined;
 
+/** `params._meta`, where it is an object. */
 export const metaOf = (message: Message): JsonObject | undefined => objectMember(paramsOf(message), '_meta');
 
+/** An own member of `params._meta`, unchecked: whatever JSON it is. `name` is one of `META`. */
 export const metaMember = (message: Message, name: string): JsonValue | undefined =>
   member(metaOf(message), name);
 

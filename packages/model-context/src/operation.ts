@@ -29,6 +29,7 @@ const SOURCES: ReadonlyMap<string, Source> = new Map([
   ['notifications/resources/updated', { kind: 'resource', target: located }],
 ]);
 
+/** Total: what does not name its target although it must has none, and methods that are not known concern the server. */
 export const operationOf = (message: Request | Notification): Operation => {
   const { method } = message;
   const params = paramsOf(message);

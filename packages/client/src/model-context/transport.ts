@@ -25,6 +25,7 @@ export function requestIdOf(message: unknown): Id | undefined {
   return typeof method === 'string' && (typeof id === 'string' || typeof id === 'number') ? id : undefined;
 }
 
+/** Of a request or notification; undefined for everything else. */
 export function methodOf(message: unknown): string | undefined {
   const { method } = (message ?? {}) as { method?: unknown };
   return typeof method === 'string' ? method : undefined;
@@ -42,6 +43,7 @@ export function revisionOf(message: unknown): string | undefined {
 /** JSON-RPC's range for errors of an implementation; the gateway uses the same for what may be tried again. */
 const UNAVAILABLE = -32_001;
 
+/** What the library is given in place of an answer that will not come: an error that says that it may be tried again. `why` is for a person. */
 export function lostAnswer(id: Id, why: string): unknown {
   return { jsonrpc: '2.0', id, error: { code: UNAVAILABLE, message: why } };
 }
