@@ -342,7 +342,7 @@ function keyOf(
   if (typeof publicKey === 'string' || publicKey instanceof Uint8Array)
     throw new TypeError('a KeyObject is wanted');
   const spki = new Uint8Array(publicKey.export({ type: 'spki', format: 'der' }));
-  return { kind: scheme, privateKey, publicKey, spki, keyIdentifier: keyIdentifierOf(spki) } as TestKey;
+  return { kind: scheme, privateKey, publicKey, spki, keyIdentifier: keyIdentifierOf(spki) };
 }
 const rsa2052 = (): TestKey => keyOf(generateKeyPairSync('rsa', { modulusLength: 2052 }), 'RSA-2048');
 const p192 = (): TestKey => keyOf(generateKeyPairSync('ec', { namedCurve: 'prime192v1' }), 'P-256');
