@@ -21,8 +21,10 @@ import { authUseCases } from './app/use-cases.ts';
 import { argon2id } from './clients/argon2.ts';
 import { eventRecorder, failureRecorder } from './clients/audit.ts';
 import { revocationAnnouncer } from './clients/bus.ts';
-import { chainVerifier, readAnchors } from './clients/certificates.ts';
 import { checkKeys, keyClient, sealUnder, tokenKeys } from './clients/keys.ts';
+import { diskFiles } from './clients/trust/files.ts';
+import { liveTrust } from './clients/trust/live-trust.ts';
+import { fetchers, trustDomainSpecs } from './clients/trust/specs.ts';
 import { composeOAuth, OAUTH_DOMAIN_KEY, type OAuthParts } from './compose-oauth.ts';
 import type { AuthServiceConfig } from './config.ts';
 import { FAILURE_INTERVAL_MS, MAX_HASHES_AT_A_TIME, MAX_HASHES_WAITING } from './domain/limits.ts';
@@ -57,12 +59,14 @@ const CHECK_DEADLINE_MS = 800;
 /** What a revocation owes is tried again this often, and unanswered proofs are looked at. */
 const OWED_INTERVAL_MS = 1_000;
 const SWEEP_INTERVAL_MS = 15_000;
+/** How often the files of trust domains are looked at. */
+const RELOAD_INTERVAL_MS = 5_000;
 
 /**
  * Starts auth-service and listens. key-service and policy-service may be away: handshakes and people's calls are refused
  * as retryable meanwhile, and readiness says so.
  *
- * Throws `TypeError` for anchors that are none or that are not authorities, `MigrationError` when the schema is not this
+ * Throws `TypeError` for anchors that are none or that are not authorities and for lists that cannot be read, `MigrationError` when the schema is not this
  * build's, and whatever keeps the listener from its port.
  */
 export async function composeAuthService(
@@ -73,7 +77,18 @@ export async function composeAuthService(
 ): Promise<ComposedService & { readonly httpPort?: number }> {
   const { identity, trust, bus, clock, log, metrics, tracer } = runtime;
   const { trustDomain, sessionLifetimeMs } = config;
-  const anchors = readAnchors(config.anchorsPem);
+  const unknownStatus = metrics.counter({
+    name: 'auth_revocation_unknown_total',
+    help: 'Chains accepted though whether one of their certificates is revoked could not be found out',
+    labels: ['trust_domain'],
+  });
+  const certificates = await liveTrust({
+    specs: trustDomainSpecs({ name: trustDomain, anchors: config.anchors }, config.certificates),
+    files: diskFiles,
+    fetcher: fetchers(() => clock.now()),
+    onUnknownStatus: (domain) => unknownStatus.add({ trust_domain: domain }),
+    log,
+  });
   await using building = new AsyncDisposableStack();
 
   const database = building.use(await host.forService<AuthSchema>(NAME));
@@ -120,7 +135,7 @@ export async function composeAuthService(
   const auth = authUseCases({
     ...store,
     keys: keyClient(keyCalls),
-    verifyChain: chainVerifier(anchors, trustDomain),
+    verifyChain: certificates.verifyChain,
     record: eventRecorder(trail, identity.spiffeId),
     recordFailures: failureRecorder(trail, recorded),
     onFailure: (cause) => refusals.add({ cause }),
@@ -160,6 +175,9 @@ export async function composeAuthService(
       OWED_INTERVAL_MS,
       log,
     ),
+  );
+  building.use(
+    startUpkeep([{ name: 'certificates', run: () => certificates.reload() }], RELOAD_INTERVAL_MS, log),
   );
   building.use(startUpkeep([{ name: 'sessions', run: auth.sweepSessions }], SWEEP_INTERVAL_MS, log));
   building.use(
@@ -239,6 +257,7 @@ export async function composeAuthService(
     readiness: {
       database: () => database.check(),
       audit: () => trail.ready(),
+      certificates: () => certificates.check(),
       'key-service': async () => {
         await checkKeys(keyCalls, CHECK_DEADLINE_MS);
         await prepare();

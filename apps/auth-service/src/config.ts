@@ -22,6 +22,7 @@ import {
   serviceConfig,
   trustRootsFile,
 } from '@sallyport/service/process';
+import { certificatesConfig, type CertificatesConfig } from './certificates-config.ts';
 import { MAX_SESSION_LIFETIME_MS } from './domain/limits.ts';
 import { redirectProblem } from './oauth/client-policy.ts';
 import { metadataDocumentFields } from './oauth/metadata-documents.ts';
@@ -69,6 +70,8 @@ const fields = {
   publicOrigin: optional(publicOriginField({ env: 'SALLYPORT_PUBLIC_ORIGIN' })),
   /** Absent: nobody signs in here, and there are no tokens but those of channel sessions. */
   oauth: optional(oauthFields),
+  /** Whose certificates open sessions; absent: those of the anchors alone, without revocation. */
+  certificates: optional(certificatesConfig),
   /** How long a session may live, however long its credential is good. */
   sessionLifetimeMs: duration({ default: 12 * 60 * MINUTE_MS, min: MINUTE_MS, max: MAX_SESSION_LIFETIME_MS }),
 };
@@ -76,10 +79,14 @@ const fields = {
 /** What `composeAuthService` takes. */
 export const authServiceConfig = object({
   ...fields,
-  /** PEM of the certificate authorities that clients' and gateways' chains must end in. */
-  anchorsPem: string({ pattern: /-----BEGIN CERTIFICATE-----/u }),
 });
-export type AuthServiceConfig = Omit<Infer<typeof authServiceConfig>, 'publicOrigin' | 'oauth'> & {
+export type AuthServiceConfig = Omit<
+  Infer<typeof authServiceConfig>,
+  'publicOrigin' | 'oauth' | 'certificates'
+> & {
+  /** The certificate authorities that clients' and gateways' chains must end in: PEM, or a file that is read again. */
+  readonly anchors: { readonly pem: string } | { readonly file: string };
+  readonly certificates?: CertificatesConfig | undefined;
   readonly publicOrigin?: string | undefined;
   readonly oauth?: OAuthConfig | undefined;
 };

@@ -1,5 +1,4 @@
 /** auth-service as a process of its own. */
-import { readFile } from 'node:fs/promises';
 import { runService } from '@sallyport/service/process';
 import { composeAuthService } from './compose.ts';
 import { authServiceProcessConfig } from './config.ts';
@@ -11,7 +10,7 @@ await runService(
     schema: authServiceProcessConfig,
     probes: ({ probes }) => probes,
     compose: async (config, runtime, { database }) =>
-      composeAuthService({ ...config, anchorsPem: await readFile(config.anchorsFile, 'utf8') }, runtime, {
+      composeAuthService({ ...config, anchors: { file: config.anchorsFile } }, runtime, {
         database: await database(config.database),
       }),
   },

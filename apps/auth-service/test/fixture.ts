@@ -201,7 +201,7 @@ export async function startAuthService(
       spoolDirectory: world.spoolDirectory,
       keyAddress,
       policyAddress: '127.0.0.1:1',
-      anchorsPem: world.authority.ca.certPem,
+      anchors: { pem: world.authority.ca.certPem },
       trustDomain: TRUST_DOMAIN,
       sessionLifetimeMs: 8 * HOUR,
       publicOrigin: PUBLIC_ORIGIN,

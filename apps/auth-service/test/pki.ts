@@ -2,13 +2,20 @@
 import 'reflect-metadata';
 import { createPrivateKey, webcrypto, X509Certificate, type KeyObject } from 'node:crypto';
 import {
+  AuthorityInfoAccessExtension,
+  AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
+  CRLDistributionPointsExtension,
   ExtendedKeyUsage,
   ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
   SubjectAlternativeNameExtension,
+  SubjectKeyIdentifierExtension,
+  Extension as RawExtension,
   X509CertificateGenerator,
+  X509CrlGenerator,
+  X509CrlReason,
   type Extension,
 } from '@peculiar/x509';
 
@@ -40,6 +47,13 @@ export interface LeafOptions {
   /** URI names. */
   readonly uris?: readonly string[];
   readonly dns?: readonly string[];
+  readonly emails?: readonly string[];
+  /** Default: `CN=leaf <number>`. */
+  readonly subject?: string;
+  /** Where its issuer and its revocation list are said to be. */
+  readonly locations?: { readonly caIssuers: string; readonly crl: string };
+  /** Extended key usages by OID besides `usages`. */
+  readonly moreUsages?: readonly string[];
   readonly usages?: readonly ('client' | 'server')[];
   readonly isCa?: boolean;
   readonly notBefore?: number;
@@ -79,6 +93,7 @@ export async function createAuthority(
     extensions: [
       new BasicConstraintsExtension(options.isCa ?? true, undefined, true),
       new KeyUsagesExtension(options.caUsage ?? KeyUsageFlags.keyCertSign, true),
+      ...(await keyIdentifiers(keys, signer.keys)),
     ],
   });
   return { name, keys, pem: certificate.toString('pem'), der: new Uint8Array(certificate.rawData) };
@@ -89,6 +104,7 @@ export async function createLeaf(options: LeafOptions): Promise<Leaf> {
   const names = [
     ...(options.uris ?? []).map((value) => ({ type: 'url' as const, value })),
     ...(options.dns ?? []).map((value) => ({ type: 'dns' as const, value })),
+    ...(options.emails ?? []).map((value) => ({ type: 'email' as const, value })),
   ];
   const usages = options.usages ?? ['client'];
   const extensions: Extension[] = [
@@ -100,15 +116,23 @@ export async function createLeaf(options: LeafOptions): Promise<Leaf> {
     ...(usages.length === 0
       ? []
       : [
-          new ExtendedKeyUsageExtension(
-            usages.map((use) =>
+          new ExtendedKeyUsageExtension([
+            ...usages.map((use) =>
               use === 'client' ? ExtendedKeyUsage.clientAuth : ExtendedKeyUsage.serverAuth,
             ),
-          ),
+            ...(options.moreUsages ?? []),
+          ]),
         ]),
     ...(names.length === 0 ? [] : [new SubjectAlternativeNameExtension(names)]),
+    ...(await keyIdentifiers(keys, options.isSelfSigned === true ? keys : options.issuer.keys)),
+    ...(options.locations === undefined
+      ? []
+      : [
+          new AuthorityInfoAccessExtension({ caIssuers: options.locations.caIssuers }),
+          new CRLDistributionPointsExtension([options.locations.crl]),
+        ]),
   ];
-  const subject = `CN=leaf ${++made}`;
+  const subject = options.subject ?? `CN=leaf ${++made}`;
   const certificate = await X509CertificateGenerator.create({
     serialNumber: serial(),
     subject,
@@ -127,8 +151,42 @@ export async function createLeaf(options: LeafOptions): Promise<Leaf> {
   };
 }
 
+/** A list of that authority, in DER. */
+export async function createCrl(
+  issuer: Authority,
+  revoked: readonly Uint8Array[] = [],
+  { thisUpdate = NOW - HOUR, nextUpdate = NOW + DAY } = {},
+): Promise<Uint8Array> {
+  const crl = await X509CrlGenerator.create({
+    issuer: issuer.name,
+    thisUpdate: new Date(thisUpdate),
+    nextUpdate: new Date(nextUpdate),
+    entries: revoked.map((der) => ({
+      serialNumber: new X509Certificate(der).serialNumber,
+      revocationDate: new Date(NOW - HOUR),
+      reason: X509CrlReason.keyCompromise,
+    })),
+    // RFC 5280 section 5.2.3: cRLNumber 1.
+    extensions: [new RawExtension('2.5.29.20', false, Uint8Array.of(2, 1, 1))],
+    signingKey: issuer.keys.privateKey,
+    signingAlgorithm: P256,
+  });
+  return new Uint8Array(crl.rawData);
+}
+
 export function derOf(pem: string): Uint8Array {
   return Uint8Array.from(new X509Certificate(pem).raw);
+}
+
+/** RFC 5280 sections 4.2.1.1 and 4.2.1.2. */
+async function keyIdentifiers(
+  subject: webcrypto.CryptoKeyPair,
+  issuer: webcrypto.CryptoKeyPair,
+): Promise<readonly Extension[]> {
+  return [
+    await SubjectKeyIdentifierExtension.create(subject.publicKey),
+    await AuthorityKeyIdentifierExtension.create(issuer.publicKey),
+  ];
 }
 
 function serial(): string {

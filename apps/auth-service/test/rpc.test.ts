@@ -322,7 +322,7 @@ describe('a secret', () => {
 });
 
 it('starts with no anchors that are none', async () => {
-  const { readAnchors } = await import('../src/clients/certificates.ts');
+  const { readAnchors } = await import('../src/clients/trust/material.ts');
   const { certPem } = await world.authority.identity('user/alice');
   expect(() => readAnchors('nothing')).toThrow(TypeError);
   expect(() => readAnchors(certPem)).toThrow(/not a certificate authority/u);

@@ -21,9 +21,12 @@ import {
 } from '@sallyport/crypto';
 import { manualClock, type ManualClock } from '@sallyport/service/clock';
 import { SallyportError, unavailable, type Reason } from '@sallyport/service/errors';
-import type { FailureCount, Keys, PskStore } from '../src/app/ports.ts';
+import type { FailureCount, Keys, PskStore, VerifyChain } from '../src/app/ports.ts';
 import { authUseCases, type AuthUpkeep, type AuthUseCases } from '../src/app/use-cases.ts';
-import { chainVerifier, readAnchors } from '../src/clients/certificates.ts';
+import { readAnchors } from '../src/clients/trust/material.ts';
+import { trustDomainSpecs } from '../src/clients/trust/specs.ts';
+import { chainVerifier } from '../src/clients/trust/verify-chain.ts';
+import { NOBODY_DENIED } from '../src/domain/deny-list.ts';
 import type { AuthEvent } from '../src/domain/events.ts';
 import type { HandshakeCause } from '../src/domain/handshake-cause.ts';
 import type { Revocation } from '../src/domain/session.ts';
@@ -108,6 +111,22 @@ export interface TestApp {
 export const PUBLIC_ORIGIN = 'https://localhost:8443';
 export const SESSION_LIFETIME_MS = 8 * 3_600_000;
 
+/** As `compose` makes it of a deployment that configures nothing but anchors. */
+function ownChains(anchorsPem: string, trustDomain: string): VerifyChain {
+  const material = {
+    anchors: readAnchors(anchorsPem),
+    intermediates: [],
+    denied: NOBODY_DENIED,
+    crls: [],
+  };
+  const specs = trustDomainSpecs({ name: trustDomain, anchors: { pem: anchorsPem } });
+  return chainVerifier({
+    domains: specs.map((spec) => ({ ...spec, material })),
+    fetcher: () => undefined,
+    onUnknownStatus: () => {},
+  });
+}
+
 /** The use cases over memory, as `compose` wires them. */
 export function testApp(
   anchorsPem: string,
@@ -146,7 +165,7 @@ export function testApp(
     ...store,
     psks: parts.psks ?? store.psks,
     keys,
-    verifyChain: chainVerifier(readAnchors(anchorsPem), trustDomain),
+    verifyChain: ownChains(anchorsPem, trustDomain),
     record: async (event) => {
       await spool();
       app.recorded.push(event);

@@ -173,7 +173,7 @@ async function startServices(parts: Parts): Promise<void> {
         port: ports.auth,
         keyAddress: at.keyAddress,
         policyAddress: at.policyAddress,
-        anchorsPem: identities.trust.caPem,
+        anchors: { pem: identities.trust.caPem },
         trustDomain: identities.trust.trustDomain,
         sessionLifetimeMs: SESSION_LIFETIME_MS,
         publicOrigin,

@@ -19,15 +19,15 @@ export function isOversized(raw: RawHandshake): boolean {
  * `gateway`: SPIFFE id of the caller, from its TLS certificate. The gateway's channel certificate is another one, of the
  * same name: a gateway cannot have another's handshake authenticated.
  */
-export function checkGateway(
+export async function checkGateway(
   verifyChain: VerifyChain,
   view: PskProofRequest | HandshakeView,
   gateway: string,
   now: number,
-): HandshakeCause | undefined {
+): Promise<HandshakeCause | undefined> {
   // The client's clock is its own affair; the gateway's time is signed, and makes an old recording worthless.
   if (Math.abs(view.serverHello.timeMs - now) > HELLO_FRESHNESS_MS) return 'hello_time';
-  const chain = verifyChain(view.serverAuth.chainDer, 'gateway', now);
+  const chain = await verifyChain(view.serverAuth.chainDer, 'gateway', now);
   if (!chain.ok) return `gateway_${chain.cause}`;
   if (chain.spiffeId !== gateway) return 'gateway_other';
   return checkGatewayProof(view, chain.publicKey, now);

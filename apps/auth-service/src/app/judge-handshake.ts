@@ -47,7 +47,7 @@ export async function judgeHandshake(
   if (isOversized(raw)) return refused('oversized');
   const view = readHandshake(raw);
   if (!view.ok) return view;
-  const cause = checkGateway(ports.verifyChain, view, gateway, ports.now());
+  const cause = await checkGateway(ports.verifyChain, view, gateway, ports.now());
   if (cause !== undefined) return refused(cause);
   ports.proofs.end(toHex(view.sid));
   const { credential } = view.clientAuth;
@@ -56,8 +56,12 @@ export async function judgeHandshake(
     : byPsk(ports, view);
 }
 
-function byCertificate(ports: JudgePorts, view: HandshakeView, chainDer: readonly Uint8Array[]): Judgement {
-  const chain = ports.verifyChain(chainDer, 'client', ports.now());
+async function byCertificate(
+  ports: JudgePorts,
+  view: HandshakeView,
+  chainDer: readonly Uint8Array[],
+): Promise<Judgement> {
+  const chain = await ports.verifyChain(chainDer, 'client', ports.now());
   if (!chain.ok) return refused(chain.cause);
   const [leaf] = chainDer;
   if (chain.principal === undefined || leaf === undefined) return refused('certificate_kind');

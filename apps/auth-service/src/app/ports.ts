@@ -207,19 +207,20 @@ export type PasswordSeal = Pick<Keys, 'encrypt' | 'decrypt'>;
 export interface VerifiedChain {
   readonly ok: true;
   readonly publicKey: KeyObject;
-  readonly spiffeId: string;
+  /** Undefined where a rule of another trust domain said who it is. */
+  readonly spiffeId: string | undefined;
   /** `user:alice` for a principal, undefined for a service. */
   readonly principal: string | undefined;
   /** The earliest end of any certificate on the path. */
   readonly notAfterMs: number;
 }
 
-/** Validates a chain (DER, leaf first) against the anchors, for a use, at a time. Never throws. */
+/** Validates a chain (DER, leaf first) against the anchors, for a use, at a time. Rejects with nothing that a chain could cause. */
 export type VerifyChain = (
   chainDer: readonly Uint8Array[],
   use: 'client' | 'gateway',
   atMs: number,
-) => VerifiedChain | { readonly ok: false; readonly cause: ChainCause };
+) => Promise<VerifiedChain | { readonly ok: false; readonly cause: ChainCause }>;
 
 /** Milliseconds since the epoch, whole. */
 export type Now = () => number;

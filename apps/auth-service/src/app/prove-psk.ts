@@ -35,7 +35,7 @@ export async function provePsk(
   if (isOversized(raw)) throw refuse('oversized');
   const request = readPskProofRequest(raw);
   if (!request.ok) throw refuse(request.cause);
-  const cause = checkGateway(ports.verifyChain, request, gateway, ports.now());
+  const cause = await checkGateway(ports.verifyChain, request, gateway, ports.now());
   if (cause !== undefined) throw refuse(cause);
   const { key } = await ports.pskKeys.open(request.pskId);
   ports.proofs.begin(toHex(request.sid));

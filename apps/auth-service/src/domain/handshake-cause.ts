@@ -13,7 +13,16 @@ export type ChainCause =
   | 'certificate_untrusted'
   | 'certificate_name'
   | 'certificate_trust_domain'
-  | 'certificate_kind';
+  | 'certificate_kind'
+  | 'certificate_algorithm'
+  | 'certificate_constraints'
+  | 'certificate_policy'
+  | 'certificate_extension'
+  | 'certificate_profile'
+  | 'certificate_limit'
+  | 'certificate_revoked'
+  | 'certificate_revocation_unknown'
+  | 'certificate_denied';
 
 export type HandshakeCause =
   | ChannelCause

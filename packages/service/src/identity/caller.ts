@@ -1,6 +1,7 @@
 /** Who is at the other end of a mutual TLS connection, from nothing but the verified certificate. */
 import type { X509Certificate } from 'node:crypto';
-import { uriSanOf, type UriSanProblem } from './san.ts';
+import { parseCertificate, type Certificate } from '@sallyport/x509';
+import { uriNameOf, type UriSanProblem } from './san.ts';
 import {
   isServiceName,
   parseSpiffeId,
@@ -37,9 +38,15 @@ export type CallerResult =
  * function reads names only, and never throws.
  */
 export function callerFromCertificate(certificate: X509Certificate, trustDomain: string): CallerResult {
+  const parsed = parseCertificate(certificate.raw);
+  return parsed.ok ? callerFrom(parsed.value, trustDomain) : { ok: false, problem: 'unreadable' };
+}
+
+/** As `callerFromCertificate`, of a certificate that is parsed. */
+export function callerFrom(certificate: Certificate, trustDomain: string): CallerResult {
   // SPIFFE X509-SVID section 4.1: a leaf must not be a CA.
-  if (certificate.ca) return { ok: false, problem: 'not_a_leaf' };
-  const uri = uriSanOf(certificate);
+  if (certificate.basicConstraints?.ca === true) return { ok: false, problem: 'not_a_leaf' };
+  const uri = uriNameOf(certificate);
   if (!uri.ok) return uri;
   const id = parseSpiffeId(uri.value);
   if (id === undefined) return { ok: false, problem: 'not_a_spiffe_id' };

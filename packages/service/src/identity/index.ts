@@ -1,4 +1,4 @@
-export { callerFromCertificate } from './caller.ts';
+export { callerFrom, callerFromCertificate } from './caller.ts';
 export type { Caller, CallerProblem, CallerResult, PrincipalCaller, ServiceCaller } from './caller.ts';
 export { createDevelopmentCa, issue } from './development-ca.ts';
 export type {

@@ -21,6 +21,8 @@ export interface OnlineOptions {
   readonly fetcher: Fetcher;
   /** Requests of one validation. Default: 16. */
   readonly maxRequests?: number;
+  /** Ask for issuers that are missing (caIssuers), whoever signed what names them. Default: true. */
+  readonly fetchIssuers?: boolean;
   /** Send a nonce of 32 octets with OCSP requests and demand it back (RFC 9654). Default: false, so that answers can be kept. */
   readonly ocspNonce?: boolean;
 }
@@ -66,7 +68,9 @@ export function onlineValidator(options: OnlineOptions): OnlineValidator {
         const result = options.validator.validate(leaf, given);
         const { intermediates = [], revocation } = given;
         const wanted = wantedBy({ result, leaf, intermediates, revocation, nonce });
-        const next = unasked(wanted, revocation?.mode, asked).slice(0, maxRequests - asked.size);
+        const certificates = options.fetchIssuers === false ? [] : wanted.certificates;
+        const next = unasked({ ...wanted, certificates }, revocation?.mode, asked);
+        next.splice(maxRequests - asked.size);
         if (next.length === 0) return { result, fetched };
         for (const request of next) asked.add(identityOf(request));
         const answers = await Promise.all(next.map((request) => options.fetcher.fetch(request)));
@@ -84,7 +88,7 @@ function unasked(
   wanted: Wanted,
   mode: RevocationMode | undefined,
   asked: ReadonlySet<string>,
-): readonly FetchRequest[] {
+): FetchRequest[] {
   const steps =
     mode === 'both'
       ? [wanted.certificates, [...wanted.ocsp, ...wanted.crls]]

@@ -100,6 +100,16 @@ test.each([
   expect(fetched).toEqual([{ kind: 'certificate', url: ISSUER, problem: undefined }]);
 });
 
+test('a missing issuer is not asked for where that is not wanted', async () => {
+  const { result, urls } = await validate(
+    { [ISSUER]: ca.der },
+    { mode: 'none' },
+    { options: { fetchIssuers: false } },
+  );
+  expect(result.valid).toBe(false);
+  expect(urls).toEqual([]);
+});
+
 test('nothing is asked when nothing is missing', async () => {
   const { result, urls } = await validate({}, { mode: 'none' }, { intermediates: [ca] });
   expect(result.valid).toBe(true);

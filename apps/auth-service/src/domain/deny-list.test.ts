@@ -1,0 +1,21 @@
+import { expect, it } from 'vitest';
+import { parseDenyList } from './deny-list.ts';
+
+const digest = 'ab'.repeat(32);
+
+it('has certificates and keys, comments and empty lines', () => {
+  const list = parseDenyList(`# stolen\ncertificate ${digest} # laptop\n\r\n  key ${'AB:'.repeat(31)}AB\r\n`);
+  expect([...list.certificates]).toEqual([digest]);
+  expect([...list.keys]).toEqual([digest]);
+});
+
+it('may be empty', () => expect(parseDenyList('').certificates.size).toBe(0));
+
+it.each([
+  'certificate',
+  digest,
+  `certificate ${digest.slice(2)}`,
+  `certificate ${digest}00`,
+  `fingerprint ${digest}`,
+  `certificate ${'zz'.repeat(32)}`,
+])('%j is refused with its line', (line) => expect(() => parseDenyList(`\n${line}`)).toThrow(/^line 2 /u));

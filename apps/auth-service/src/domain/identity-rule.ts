@@ -1,0 +1,69 @@
+/**
+ * Which principal a certificate's names make of its holder: one pattern with at most one `{name}` for a kind of name, and
+ * the principal that it becomes. No regular expressions: what an operator cannot read at a glance is no rule.
+ */
+import { parsePrincipalId, type PrincipalId } from '@sallyport/service/identity';
+
+export const NAME_KINDS = ['uri', 'dns', 'email', 'commonName'] as const;
+export type NameKind = (typeof NAME_KINDS)[number];
+
+export interface IdentityRule {
+  readonly from: NameKind;
+  /** `spiffe://partner.example/agent/{name}`; the rest is compared octet by octet, letters as they stand. */
+  readonly pattern: string;
+  /** `workload:partner.{name}`. */
+  readonly principal: string;
+}
+
+/** A certificate's names by kind; hosts of `dns` and `email` in lower case. */
+export type CertificateNames = Readonly<Record<NameKind, readonly string[]>>;
+
+export type Mapped =
+  | { readonly ok: true; readonly principal: PrincipalId }
+  | { readonly ok: false; readonly problem: 'no_rule' | 'ambiguous' };
+
+const HOLE = '{name}';
+
+/** What is wrong with a rule; undefined when nothing is. */
+export function ruleProblem({ pattern, principal }: IdentityRule, mayBeAnybody: boolean): string | undefined {
+  const holes = pattern.split(HOLE).length - 1;
+  if (holes > 1) return `the pattern has ${HOLE} ${holes} times`;
+  if (principal.split(HOLE).length - 1 !== holes)
+    return `${HOLE} stands in one of pattern and principal only`;
+  const example = parsePrincipalId(principal.replace(HOLE, 'x'));
+  if (example === undefined)
+    return 'the principal is not <user|workload|device>:<name of a-z, 0-9, dot, dash, underscore>';
+  // Whoever runs the other authority could otherwise be anybody here.
+  if (!mayBeAnybody && example.name === 'x' && holes === 1)
+    return `every name of that authority would become ours; write a prefix, such as partner.${HOLE}`;
+  return undefined;
+}
+
+/** The one principal that the first rule that fits makes of the names. Rules must have no `ruleProblem`. */
+export function mapIdentity(rules: readonly IdentityRule[], names: CertificateNames): Mapped {
+  for (const rule of rules) {
+    const found = new Set(names[rule.from].flatMap((name) => principalOf(rule, name)));
+    const [principal] = found;
+    if (found.size > 1) return { ok: false, problem: 'ambiguous' };
+    if (principal !== undefined) return { ok: true, principal };
+  }
+  return { ok: false, problem: 'no_rule' };
+}
+
+function principalOf({ pattern, principal }: IdentityRule, name: string): readonly PrincipalId[] {
+  const at = pattern.indexOf(HOLE);
+  if (at < 0) return name === pattern ? asPrincipal(principal) : [];
+  const before = pattern.slice(0, at);
+  const after = pattern.slice(at + HOLE.length);
+  if (name.length < before.length + after.length || !name.startsWith(before) || !name.endsWith(after))
+    return [];
+  const captured = name.slice(at, name.length - after.length);
+  // What is taken over is a name by itself: not empty, no slash, no @, no upper case, no dots alone.
+  if (parsePrincipalId(`user:${captured}`) === undefined) return [];
+  return asPrincipal(principal.replace(HOLE, () => captured));
+}
+
+function asPrincipal(text: string): readonly PrincipalId[] {
+  const parsed = parsePrincipalId(text);
+  return parsed === undefined ? [] : [`${parsed.kind}:${parsed.name}`];
+}
