@@ -1,4 +1,4 @@
-/** Entries are found in place: the first search scans, later ones use an index, and both find the same. */
+/** Entries are found in place: the first searches scan, later ones use an index, and both find the same. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseCertificateList } from '../../src/revocation/crl/parse.ts';
@@ -11,6 +11,9 @@ function entriesOf(revoked: readonly RevokedInput[]): RevokedCertificates {
   if (!parsed.ok) throw new Error(parsed.failure.problem);
   return parsed.value.entries;
 }
+
+/** The tenth builds the index. */
+const SEARCHES = Array.from({ length: 12 }, (_, search) => search);
 
 const octets = (serial: number): Uint8Array => {
   const element = writeInteger(serial);
@@ -53,8 +56,8 @@ describe('entries of a list', () => {
         const rows = present.map((serial) => ({ serial }));
         const entries = entriesOf(rows);
         const expected = present.filter((serial) => serial === wanted).length;
-        const searches = [1, 2, 3].map(() => entries.find(octets(wanted)).length);
-        expect(searches).toEqual([expected, expected, expected]);
+        const searches = SEARCHES.map(() => entries.find(octets(wanted)).length);
+        expect(searches).toEqual(SEARCHES.map(() => expected));
         expect([...entries].map(({ serialNumber }) => serialNumber)).toEqual(present.map(octets));
       }),
     );
@@ -65,7 +68,7 @@ describe('entries of a list', () => {
       { serial: 8 },
       { serial: 7, reason: 'keyCompromise' },
     ]);
-    for (const search of [1, 2, 3])
+    for (const search of SEARCHES)
       expect([search, ...entries.find(octets(7)).map(({ reason }) => reason)]).toEqual([
         search,
         'superseded',
@@ -74,7 +77,7 @@ describe('entries of a list', () => {
   });
   it('with one number ten thousand times are scanned: no index is built of them', () => {
     const entries = entriesOf(Array.from({ length: 10_000 }, () => ({ serial: 7 })));
-    for (const search of [1, 2, 3]) expect([search, entries.find(octets(8)).length]).toEqual([search, 0]);
+    for (const search of SEARCHES) expect([search, entries.find(octets(8)).length]).toEqual([search, 0]);
     expect(entries.find(octets(7))).toHaveLength(10_000);
   });
   it('compare as octets, not as numbers', () => {
@@ -95,6 +98,6 @@ describe('entries of a list', () => {
     for (let index = 0; index < 1_000; index += 1)
       expect(entries.find(bigSerial(1_000_000 + index))).toEqual([]);
     expect(process.memoryUsage().heapUsed - heapBefore).toBeLessThan(64 * 1_048_576);
-    expect(performance.now() - started).toBeLessThan(5_000); // about 0.4 s on a quiet machine
+    expect(performance.now() - started).toBeLessThan(10_000); // about 1 s on a quiet machine
   });
 });
