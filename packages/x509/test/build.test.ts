@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { anchorFrom, anchorFromKey } from '../src/build/anchors.ts';
 import {
   AT,
+  basicConstraints,
   extendedKeyUsage,
   general,
   issue,
@@ -196,6 +197,33 @@ describe('hierarchies that meet', () => {
     expect(outcome(run({ anchors: [renewed], intermediates, leaf: aged }), { aged, oldWithNew })).toBe(
       'aged < oldWithNew',
     );
+  });
+});
+
+describe('the search', () => {
+  test('what failed below one issuer is tried again below another', () => {
+    const x = issue({ subject: 'x', ca: true, issuer: root, pathLen: 1 });
+    const a = issue({ subject: 'a', ca: true, issuer: x });
+    const low = issue({ subject: 'low', ca: true, issuer: a });
+    const short = cross(low, x, { onlyExtensions: [basicConstraints(true)] }); // without a key identifier: tried last
+    const last = issue({ subject: 'last', issuer: low });
+    const long = run({ anchors: [root], intermediates: [x, a, low], leaf: last });
+    expect(outcome(long, {})).toBe('path_too_long');
+    const both = run({ anchors: [root], intermediates: [x, a, low, short], leaf: last });
+    expect(outcome(both, { last, short, x })).toBe('last < short < x');
+    expect(both.work.candidatePaths).toBe(2);
+  });
+  test('goes the way of the fewest names through a mesh', () => {
+    const members = Array.from({ length: 8 }, (_, index) => issue({ subject: `member ${index}`, ca: true }));
+    const mesh = members.flatMap((one) =>
+      members.filter((other) => other !== one).map((by) => cross(one, by)),
+    );
+    const [first, second] = members as [Issued, Issued];
+    const wayOut = cross(second, root);
+    const under = issue({ subject: 'under', issuer: first });
+    const result = run({ anchors: [root], intermediates: [...mesh, wayOut], leaf: under });
+    expect(result).toMatchObject({ valid: true, work: { signatureChecks: 3, candidatePaths: 1 } });
+    expect(result.valid && result.path).toHaveLength(3);
   });
 });
 

@@ -99,7 +99,6 @@ describe('for every hierarchy', () => {
         'expired',
         'not_a_ca',
         'key_usage',
-        'signature_invalid',
         'path_too_long',
         'extended_key_usage',
         'name_constraints',

@@ -85,10 +85,7 @@ function explore<T>(path: Node[], search: Walk<T>): Explored<T> {
   }
   for (const issuer of orderIssuers(child, search.pool.named(child.issuer), search.reach)) {
     search.work.spend('buildSteps');
-    if (
-      issuer.certificate.fingerprint === path[0]?.certificate.fingerprint ||
-      !isNew(issuer.identity, path)
-    ) {
+    if (!isNew(issuer.identity, path)) {
       isDead = false;
       continue;
     }
