@@ -3,12 +3,15 @@ import { describe, expect, test } from 'vitest';
 import { anchorFrom, anchorFromKey } from '../src/build/anchors.ts';
 import {
   AT,
+  authorityKeyIdentifier,
   basicConstraints,
   extendedKeyUsage,
   general,
   issue,
+  keyUsage,
   makeKey,
   nameConstraints,
+  subjectKeyIdentifier,
   type Issued,
 } from './support/pki.ts';
 import { outcome, run } from './support/validating.ts';
@@ -205,7 +208,11 @@ describe('the search', () => {
     const x = issue({ subject: 'x', ca: true, issuer: root, pathLen: 1 });
     const a = issue({ subject: 'a', ca: true, issuer: x });
     const low = issue({ subject: 'low', ca: true, issuer: a });
-    const short = cross(low, x, { onlyExtensions: [basicConstraints(true)] }); // without a key identifier: tried last
+    const other = subjectKeyIdentifier(Uint8Array.of(1)); // not the one that the leaf names: tried last
+    const keyIdentifier = authorityKeyIdentifier({ keyIdentifier: x.key.keyIdentifier });
+    const short = cross(low, x, {
+      onlyExtensions: [basicConstraints(true), keyUsage('keyCertSign'), other, keyIdentifier],
+    });
     const last = issue({ subject: 'last', issuer: low });
     const long = run({ anchors: [root], intermediates: [x, a, low], leaf: last });
     expect(outcome(long, {})).toBe('path_too_long');
