@@ -50,6 +50,7 @@ const BASE64URL = /^[A-Za-z0-9_-]+$/u;
 
 type Opened = { readonly value: string; readonly notAfterMs: number };
 
+/** Sealing rejects with `SallyportError` (`unavailable`) while there is no data key; opening never rejects. */
 export function sealedHandles({ keys, now, monotonic }: HandlePorts): Handles & {
   /** Has the first key fetched, so that no message waits for it. Rejects when key-service is away. */
   warm(): Promise<void>;

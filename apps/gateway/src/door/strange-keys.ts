@@ -10,6 +10,7 @@ export type OpenNamedKey = (
   wrapped: Uint8Array,
 ) => Promise<KeyObject | undefined>;
 
+/** 32 keys of a minute that were none, for each principal; keys that are known here cost nothing and are not counted. */
 export function strangeKeys(own: DataKeys, monotonic: () => number): OpenNamedKey {
   const named = new Map<string, { count: number; untilMs: number }>();
 

@@ -13,6 +13,7 @@ export type Mail = {
 /** In one answer, so that it fits into a message of the channel. */
 const MAX_TAKEN_BYTES = 512 * 1024;
 
+/** `maxBytes`: of all lines that wait, in UTF-16 units. One line by itself always fits. */
 export function createMail(maxBytes: number): Mail {
   const waiting: string[] = [];
   let bytes = 0;

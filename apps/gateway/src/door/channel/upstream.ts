@@ -19,6 +19,7 @@ const WAITS = { waitMs: 20_000, keepMs: 60_000 } as const;
 const ERAS_KEPT_MS = 60_000;
 const MAX_PENDING_BYTES = 16 * 1024 * 1024;
 
+/** Connects to nothing: until a server attaches, exchanges reject with `UpstreamFailure` (`unreachable`). */
 export function channelUpstream(
   { principal }: ChannelUpstreamConfig,
   ports: Pick<UpstreamPorts, 'route' | 'meter' | 'monotonic' | 'randomBytes' | 'log'>,

@@ -23,6 +23,7 @@ export const LISTS: Readonly<Record<ListMethod, { readonly items: string; readon
   'resources/list': { items: 'resources', key: 'uri' },
   'resources/templates/list': { items: 'resourceTemplates', key: 'uriTemplate' },
 };
+/** One of the four lists that are merged. */
 export const isList = (method: string): method is ListMethod => Object.hasOwn(LISTS, method);
 
 export type Merged = {

@@ -23,6 +23,7 @@ export function unionOf(all: readonly JsonObject[]): JsonObject {
   return { ...union };
 }
 
+/** Each with the name of its route before it; undefined when nobody has any. */
 export const instructionsOf = (
   all: readonly { readonly route: string; readonly result: JsonObject }[],
 ): string | undefined => {
@@ -61,4 +62,5 @@ export const completeResult = (
       }
     : result;
 
+/** Of an answer to `initialize` or `server/discover`; none where it says nothing. */
 export const capabilitiesOf = (result: JsonObject): JsonObject => objectMember(result, 'capabilities') ?? {};

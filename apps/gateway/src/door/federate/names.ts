@@ -12,6 +12,7 @@ export type Owned = { readonly route: string; readonly name: string };
 /** 2025-11-25 "Tools", "Tool Names". */
 export const MAX_NAME_LENGTH = 128;
 
+/** At most 128 characters: what is longer ends in eight hex digits of its digest. The same for the same name, always. */
 export const prefixed = ({ route, name }: Owned): string => {
   const whole = `${route}__${name}`;
   if (whole.length <= MAX_NAME_LENGTH) return whole;

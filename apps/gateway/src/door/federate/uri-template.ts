@@ -7,6 +7,7 @@ type Part = { readonly literal: string } | { readonly operator: string };
 
 const MAX_LENGTH = 8_192;
 
+/** False for a template that is malformed, and where either text has more than 8,192 UTF-16 units. */
 export function couldComeFrom(template: string, uri: string): boolean {
   if (template.length > MAX_LENGTH || uri.length > MAX_LENGTH) return false;
   const parts = partsOf(template);

@@ -27,6 +27,7 @@ const POLICY_ERROR: Decision = Object.freeze({
   cached: false,
 });
 
+/** The decisions of one route. An allow with an obligation is a denial, as nothing here can meet one; what `decide` throws is one, too. */
 export function createJudge({
   route,
   decide,

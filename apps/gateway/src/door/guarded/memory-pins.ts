@@ -8,6 +8,7 @@ export type MemoryPins = Pins & {
   approve(route: string, tool: string, digest: string): void;
 };
 
+/** `first-use`: what is seen first is the pin. `approve`: nothing is, until it is approved. */
 export function memoryPins(mode: 'first-use' | 'approve'): MemoryPins {
   const pinned = new Map<string, string>();
   const observed: (SeenTool & { readonly route: string })[] = [];

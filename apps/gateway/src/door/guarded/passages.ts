@@ -74,6 +74,7 @@ export function createPassages({
   };
 }
 
+/** SHA-256 of the message as it is spelled here, lower-case hex. */
 export const digestOfMessage = (message: Message): string => hash('sha256', JSON.stringify(message), 'hex');
 
 /** GET and DELETE have no body. */

@@ -36,6 +36,7 @@ export type Refusal = {
 const TOOLS_CALL = 'tools/call';
 const DEFAULT_RETRY_MS = 1_000;
 
+/** Says whose right to what is missing, and what policy would accept; no argument by its value. */
 export function denied(caller: Caller, route: string, asked: Asked, decision: Decision): Refusal {
   const { reasons, requires, policyRevision } = decision;
   const reason = reasons[0] ?? 'denied';
@@ -53,6 +54,7 @@ export function denied(caller: Caller, route: string, asked: Asked, decision: De
   };
 }
 
+/** A tool whose pin keeps it away, with the command for whoever may approve it. */
 export function heldBack(route: string, tool: string, verdict: Exclude<PinVerdict, 'pinned'>): Refusal {
   const [reason, state] =
     verdict === 'changed'
@@ -67,6 +69,7 @@ export function heldBack(route: string, tool: string, verdict: Exclude<PinVerdic
   };
 }
 
+/** -32602, as of a server that has no such tool. */
 export const toolUnknown = (route: string, tool: string): Refusal => ({
   reason: 'tool_unknown',
   code: INVALID_PARAMS,
@@ -74,6 +77,7 @@ export const toolUnknown = (route: string, tool: string): Refusal => ({
   data: { reason: 'tool_unknown' },
 });
 
+/** -32602. `text` is for a person and holds nothing that the caller did not send. */
 export const invalid = (reason: string, text: string): Refusal => ({
   reason,
   code: INVALID_PARAMS,
@@ -126,6 +130,7 @@ export const outcomeNotRecorded: Refusal = {
   data: { reason: 'outcome_not_recorded', mayHaveRun: true },
 };
 
+/** -32603: the server's answer cannot be believed. `what` names the fault, not the content. */
 export const malformed = (route: string, what: string): Refusal => ({
   reason: 'malformed',
   code: INTERNAL_ERROR,
@@ -143,6 +148,7 @@ const TROUBLE: Readonly<Record<UpstreamFailure['problem'], string>> = {
   cancelled: 'was told to stop',
 };
 
+/** Retryable where another try could end otherwise. `mayHaveRun`: nobody can tell whether the request took effect. */
 export function upstreamFailed(route: string, failure: UpstreamFailure, mayHaveRun: boolean): Refusal {
   const { problem } = failure;
   const isTransient = problem !== 'too_large' && problem !== 'malformed';
@@ -170,6 +176,7 @@ export function refusalOf(id: RequestId, revision: Revision, method: string, ref
   return resultResponse(id, eraOf(revision) === 'stateless' ? { ...result, resultType: 'complete' } : result);
 }
 
+/** One response, as JSON and not as a stream. */
 export const exchangeOf = (status: number, response: Response): Exchange => ({
   status,
   kind: 'json',

@@ -316,6 +316,7 @@ function answers(id: RequestId, message: Response, status: number): boolean {
 
 const brokenOff = (asked: Asked): CallOutcome['outcome'] => (asked.isReadOnly ? 'failure' : 'unknown');
 
+/** In the words of the record. */
 export function decisionOf({ decision, refusal }: Judged): {
   decision: 'allow' | 'deny';
   reason: string;
@@ -327,6 +328,7 @@ export function decisionOf({ decision, refusal }: Judged): {
     : { decision: 'deny', reason: refusal.reason, policyRevision };
 }
 
+/** Anything thrown as what the layers above expect; what is no `UpstreamFailure` is a defect and reported as one. */
 export function asFailure(error: unknown, onProblem: GuardedPorts['onProblem']): UpstreamFailure {
   if (error instanceof UpstreamFailure) return error;
   onProblem('a defect of the door', { error });

@@ -13,6 +13,7 @@ export type Unrouted = (
   reason: string,
 ) => Promise<void>;
 
+/** Resolves when the refusal is durable; rejects with `UpstreamFailure` (`busy`) when it cannot be recorded. */
 export function recordUnrouted(
   ports: Pick<GuardedPorts, 'route' | 'records' | 'metrics' | 'monotonic' | 'onProblem' | 'policyRevision'>,
 ): Unrouted {

@@ -17,6 +17,7 @@ const HOST = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::\d{1,5})?$/iu;
 /** Paths whose URLs are remembered. */
 const MAX_PATHS = 256;
 
+/** Throws `TypeError` for a `publicOrigin` that is no URL. */
 export function hostRules(options: {
   readonly publicOrigin: string;
   readonly allowedOrigins: readonly string[];

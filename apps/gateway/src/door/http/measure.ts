@@ -31,6 +31,7 @@ export type RequestKind = MethodKind | 'notification' | 'response' | 'end' | 'ot
 
 const KINDS: ReadonlyMap<string, MethodKind> = new Map(Object.entries(METHODS));
 
+/** A label: the method where it is a known one, never the client's own words. */
 export function kindOf(message: Message): RequestKind {
   if (isRequest(message)) return KINDS.get(message.method) ?? 'other';
   return isResponse(message) ? 'response' : 'notification';

@@ -8,6 +8,7 @@ import { PROOF_ALGORITHMS } from '../tokens/dpop.ts';
 import { ALL_SCOPES, METADATA_PATH, resourceOf } from '../tokens/resource.ts';
 import { answer, answerProblem } from './answers.ts';
 
+/** Whether the path is answered here, with 404 if it names what no route could be called. */
 export function isMetadataPath(pathname: string): boolean {
   return pathname === METADATA_PATH || pathname.startsWith(`${METADATA_PATH}/`);
 }
@@ -18,6 +19,7 @@ export type MetadataOptions = {
   readonly allowsBearer: boolean;
 };
 
+/** Writes the whole answer; for GET and HEAD, and 405 for the rest. */
 export function answerMetadata(
   request: IncomingMessage,
   response: ServerResponse,

@@ -52,6 +52,7 @@ const DATA_KEY = {
 } as const;
 const NONE: ReadonlySet<string> = new Set();
 
+/** Asks key-service for nothing until it is warmed or a nonce is made. */
 export function proofNonces({ keys, now, monotonic }: HandlePorts): ProofNonces {
   const shared = dataKeys(keys, DATA_KEY, monotonic);
   const openNamed = strangeKeys(shared, monotonic);

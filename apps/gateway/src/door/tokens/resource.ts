@@ -16,6 +16,7 @@ export type Resource = {
   readonly metadataUrl: string;
 };
 
+/** `route` undefined: of all routes as one. Whether there is such a route is not looked at. */
 export function resourceOf(publicOrigin: string, route: string | undefined): Resource {
   const path = route === undefined ? '/mcp' : `/mcp/${route}`;
   // RFC 9728 section 3.1: the well-known part comes before the resource's own path.

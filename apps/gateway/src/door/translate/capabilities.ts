@@ -14,12 +14,14 @@ import {
 export const clientCapabilitiesForSession = (capabilities: JsonObject): JsonObject =>
   without(capabilities, 'tasks');
 
+/** What a session client declared, without what 2026-07-28 does not have. */
 export const clientCapabilitiesForStateless = (capabilities: JsonObject): JsonObject => {
   const kept = without(capabilities, 'tasks');
   // `roots.listChanged` announces a notification that 2026-07-28 does not have.
   return isObject(kept['roots']) ? { ...kept, roots: {} } : kept;
 };
 
+/** What a server of either era declares, without `tasks`, which are not translated. */
 export const serverCapabilities = (capabilities: JsonObject): JsonObject => without(capabilities, 'tasks');
 
 /** Requests of a server that a client may be asked to answer, in both eras. */
@@ -104,6 +106,7 @@ const covers = (subscribed: unknown, uri: string): boolean =>
   typeof subscribed === 'string' &&
   (uri === subscribed || uri.startsWith(subscribed.endsWith('/') ? subscribed : `${subscribed}/`));
 
+/** A notification that something listed or subscribed to has changed. */
 export const isChange = (method: string): boolean =>
   method === 'notifications/resources/updated' ||
   LIST_CHANGES.some(([, feature]) => method === `notifications/${feature}/list_changed`);

@@ -13,12 +13,14 @@ async function* messagesOf(...messages: readonly Message[]): AsyncGenerator<Serv
   for (const message of messages) yield { message };
 }
 
+/** One response, as JSON and not as a stream. */
 export const answer = (message: Response, status = 200): Exchange => ({
   status,
   kind: 'json',
   messages: messagesOf(message),
 });
 
+/** An error as an exchange of its own. Default status: 200. */
 export const refusal = (
   id: RequestId | undefined,
   code: number,

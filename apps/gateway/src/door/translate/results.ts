@@ -45,6 +45,7 @@ export function resultForStateless(
   };
 }
 
+/** -32002 (not found) becomes -32602; everything else stays. */
 export function errorForStateless(error: ErrorResponse['error']): ErrorResponse['error'] {
   return error.code === RESOURCE_NOT_FOUND ? { ...error, code: INVALID_PARAMS } : error;
 }

@@ -22,6 +22,7 @@ type Entry = {
 /** Opening is not the first caller's alone, so it ends by its own clock and not by the caller's leaving. */
 const OPEN_MS = 30_000;
 
+/** Tenant and principal as one text, without collisions. */
 export const ownerOf = ({ principal }: Caller): string => JSON.stringify([principal.tenant, principal.id]);
 
 export function sessionPool(server: ModelContextServer, ports: TranslatePorts): SessionPool {

@@ -9,8 +9,10 @@ import { UpstreamFailure } from '../ports.ts';
  */
 export const SERVER_BOUNDS: Partial<ParseBounds> = { maxDepth: 128, maxMembers: 128 * 1024 };
 
+/** A status and no message. */
 export const nothing = (status: number): Exchange => ({ status, kind: 'none', messages: only([]) });
 
+/** One message, as JSON and not as a stream. */
 export const one = (status: number, message: Message, sessionId?: string): Exchange => ({
   status,
   kind: 'json',

@@ -4,6 +4,7 @@ import { UpstreamFailure, type Caller } from '../ports.ts';
 /** Principal and tenant: what keeps callers apart here. Ids have no NUL. */
 export type Owner = string & { readonly __owner: unique symbol };
 
+/** Tenant and principal: the same id in two tenants is two owners. */
 export const ownerOf = ({ principal: { id, tenant } }: Caller): Owner => `${tenant}\0${id}` as Owner;
 
 /** So many at a time and no line behind them: who waits for a server that is slow waits at the client. */

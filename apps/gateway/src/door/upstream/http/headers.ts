@@ -63,6 +63,7 @@ export function messageHeaders(
   };
 }
 
+/** The request that begins a session. */
 export const isInitialize = (message: Message): boolean =>
   'method' in message && 'id' in message && message.method === 'initialize';
 

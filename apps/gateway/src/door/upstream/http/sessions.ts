@@ -9,6 +9,7 @@ const MAX_SESSIONS = 65_536;
 /** 2025-11-25 "Session Management", 1. */
 const SESSION_ID = /^[\x21-\x7e]{1,4096}$/u;
 
+/** Of 65,536 sessions; of the oldest it is forgotten whose they are. */
 export class SessionOwners {
   readonly #owners = new Recent<string, Owner>(MAX_SESSIONS);
 

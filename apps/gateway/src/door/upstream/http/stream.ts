@@ -134,6 +134,7 @@ function read(event: IncomingEvent, { request, takesRequests, takesResponses }: 
   return { message, ...rest };
 }
 
+/** `what`: a phrase that goes on "the server sent …". */
 export function malformed(what: string): UpstreamFailure {
   return new UpstreamFailure('malformed', `the server sent ${what}`);
 }

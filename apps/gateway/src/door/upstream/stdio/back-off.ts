@@ -9,6 +9,7 @@ const MAX_KEYS = 4_096;
 
 type Failures = { readonly count: number; readonly atMs: number };
 
+/** One failure is forgiven; from the second on 250 ms, doubled each time, 30 s at most. Of 4,096 keys; the oldest gives way. */
 export class BackOff {
   readonly #failures = new Recent<string, Failures>(MAX_KEYS);
   readonly #monotonic: () => number;

@@ -48,6 +48,7 @@ export class ChildLog {
   }
 }
 
+/** One line, cut, without control characters. */
 export function printable(text: string): string {
   const cut = text.slice(0, MAX_LINE).replaceAll(CONTROL, ' ').toWellFormed().trim();
   return text.length > MAX_LINE ? `${cut}…` : cut;

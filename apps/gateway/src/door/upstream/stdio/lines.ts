@@ -4,6 +4,7 @@ import { UpstreamFailure } from '../../ports.ts';
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
+/** `maxBytes`: of one line, its end not counted. */
 export class Lines {
   readonly #maxBytes: number;
   #parts: Uint8Array[] = [];

@@ -15,6 +15,7 @@ export type Seen = {
 
 const PAGE_BYTES = 4_096;
 
+/** Those that could be read at this moment, in no order. */
 export async function processes(): Promise<readonly Seen[]> {
   const names = await readdir('/proc').catch(() => []);
   const seen = await Promise.all(names.filter((name) => /^\d+$/u.test(name)).map((pid) => look(Number(pid))));

@@ -24,6 +24,7 @@ export type Named = {
   readonly token: RequestId | undefined;
 };
 
+/** What a request is called by its client: its id, and its progress token if it has one. */
 export const namedBy = (request: Request): Named => {
   const token = metaMember(request, META.progressToken);
   return {
@@ -73,6 +74,7 @@ export const cancelledBy = (message: Message): JsonValue | undefined =>
     ? member(message.params, 'requestId')
     : undefined;
 
+/** For the server: the answer is not waited for any more. */
 export const cancellation = (requestId: RequestId, reason: string): Notification => ({
   jsonrpc: '2.0',
   method: 'notifications/cancelled',

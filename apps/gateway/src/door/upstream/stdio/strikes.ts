@@ -4,6 +4,7 @@ import { UpstreamFailure } from '../../ports.ts';
 const MAX_STRIKES = 16;
 const WINDOW_MS = 60_000;
 
+/** 16 within a minute. */
 export class Strikes {
   readonly #monotonic: () => number;
   #atMs: number[] = [];
