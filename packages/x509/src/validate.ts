@@ -109,6 +109,7 @@ function searchFor(input: ValidationInput, held: Held, work: Work, refusals: Ref
       signatures,
       validateSigner: createSignerPaths(shared),
       candidates: (subject) => pool.named(subject).map((node) => node.certificate),
+      listProblem: profile.listProblem,
     },
   };
   return { ...shared, anchors, refusals, judge: (candidate) => judge(candidate, demands) };

@@ -2,6 +2,7 @@
 import type { Certificate } from '../certificate/types.ts';
 import type { Purpose } from '../input.ts';
 import type { Failure } from '../reasons.ts';
+import type { CertificateList } from '../revocation/crl/types.ts';
 
 export type ProfileName = 'rfc5280' | 'webpki' | 'svid' | 'mcp-client';
 
@@ -31,4 +32,6 @@ export interface Profile {
   readonly defaultPurpose: Purpose;
   /** Applied to each certificate of a path that section 6.1 accepted, from the anchor down; the first failure counts. */
   readonly rules: readonly Rule[];
+  /** Says why a revocation list that RFC 5280 allows is no evidence here; undefined when it is. Default: each is. */
+  readonly listProblem?: (list: CertificateList) => string | undefined;
 }

@@ -33,6 +33,7 @@ import {
   wildcards,
   type IsPublicSuffix,
 } from './webpki-leaf.ts';
+import { webpkiListProblem } from './webpki-lists.ts';
 
 /** The profile with a list of public suffixes, which this package does not have: without one, see `wildcards`. */
 export function webpkiProfile(options: { readonly isPublicSuffix?: IsPublicSuffix } = {}): Profile {
@@ -63,5 +64,6 @@ export function webpkiProfile(options: { readonly isPublicSuffix?: IsPublicSuffi
       commonName,
       distributionPointNames,
     ],
+    listProblem: webpkiListProblem,
   };
 }

@@ -18,6 +18,8 @@ export interface RevocationContext {
   validateSigner(certificate: Certificate, anchor: TrustAnchor): PathOutcome;
   /** Untrusted certificates with this `nameKey` as their subject: who may have signed, beside the path itself. */
   candidates(subject: string): readonly Certificate[];
+  /** Why the profile does not use a complete list, on top of RFC 5280. */
+  readonly listProblem?: ((list: CertificateList) => string | undefined) | undefined;
 }
 
 export interface RevocationOutcome {

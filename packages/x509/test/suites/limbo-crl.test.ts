@@ -243,25 +243,39 @@ suite('x509-limbo crl::idp', [
   ],
 ]);
 
-suite('x509-limbo crl, against the CA/Browser Forum alone', [
-  // One name in common is enough for RFC 5280 section 6.3.3 (b)(2)(i), and NIST's 4.14.22 asserts indirectCRL so.
-  [
-    'idp::idp-present-certificate-cdp-non-uri-generalname',
-    'valid',
-    () =>
-      direct(idp({ fullName: [general.uri(URI)] }), {}, cdp(general.uri(URI), general.dns('host.example'))),
-  ],
+const forWeb = (built: Built): Built => ({ ...built, profile: 'webpki' });
+const mixed = (): Built =>
+  direct(idp({ fullName: [general.uri(URI), general.dns('host.example')] }), {}, cdp(general.uri(URI)));
+const mixedPoint = (): Built =>
+  direct(idp({ fullName: [general.uri(URI)] }), {}, cdp(general.uri(URI), general.dns('host.example')));
+const indirect = (): Built =>
+  direct(idp({ fullName: [general.uri(URI)], indirectCRL: true }), {}, cdp(general.uri(URI)));
+const twice = (): Built => direct({ revoked: [...OTHERS, ...OTHERS] });
+
+// One name in common is enough for RFC 5280 section 6.3.3 (b)(2)(i), NIST's 4.14.22 asserts indirectCRL so, and that a serial
+// number is there twice is nowhere forbidden by the RFC. The CA/Browser Forum forbids each.
+suite('x509-limbo crl, where the Baseline Requirements are stricter', [
+  ['idp::idp-present-certificate-cdp-non-uri-generalname, rfc5280', 'valid', mixedPoint],
   [
     'idp::idp-present-certificate-cdp-non-uri-generalname, webpki',
     'profile: BR section 7.1.2.11.2',
-    () => ({
-      ...direct(
-        idp({ fullName: [general.uri(URI)] }),
-        {},
-        cdp(general.uri(URI), general.dns('host.example')),
-      ),
-      profile: 'webpki',
-    }),
+    () => forWeb(mixedPoint()),
+  ],
+  ['cabf::idp-fullname-non-uri-generalname, rfc5280', 'valid', mixed],
+  ['cabf::idp-fullname-non-uri-generalname, webpki', U, () => forWeb(mixed())],
+  ['cabf::idp-indirect-crl, rfc5280', 'valid', indirect],
+  ['cabf::idp-indirect-crl, webpki', U, () => forWeb(indirect())],
+  ['structure::crl-duplicate-revoked-serial, rfc5280', 'valid', twice],
+  ['webpki::crl::crl-duplicate-revoked-serial, webpki', U, () => forWeb(twice())],
+  [
+    'cabf::idp-name-relative-to-crl-issuer, webpki',
+    U,
+    () => forWeb(direct(idp({ relative: [attribute('CN', 'partition')] }))),
+  ],
+  [
+    'a list and a point of URIs, webpki',
+    'valid',
+    () => forWeb(direct(idp({ fullName: [general.uri(URI)] }), {}, cdp(general.uri(URI)))),
   ],
 ]);
 
@@ -277,4 +291,5 @@ suite('x509-limbo crl, external: a malformed list is no evidence', [
         nextUpdate: generalizedTime(days(30)),
       }),
   ],
+  ['external::crl-missing-next-update', U, () => direct({ revoked: REVOKED, nextUpdate: null })],
 ]);

@@ -1,36 +1,22 @@
-/** Cases of x509-limbo `rfc5280::nc::*`, built anew. Ids are the suite's. */
+/** Cases of x509-limbo `rfc5280::nc::*` and `cve::cve-2025-61727*`, built anew. Ids are the suite's. */
+import { general, makeKey, nameConstraints, OID, type Issued, type NameInput } from '../support/pki.ts';
+import { writeNull } from '../support/der.ts';
 import {
-  extension,
-  general,
-  nameConstraints,
-  subjectAltName,
-  makeKey,
-  OID,
-  type Issued,
-  type NameInput,
-} from '../support/pki.ts';
-import { fromHex, writeExplicit, writeNull, writeSequence } from '../support/der.ts';
+  asClient,
+  both,
+  byIntermediate,
+  byRoot,
+  excludes,
+  LOOPBACK6,
+  LOOPBACK6_NET,
+  NC,
+  permits,
+  san,
+  V4_NET,
+} from './constrained.ts';
 import { intermediate, leaf, root, type Input } from './hierarchy.ts';
 import { dns, email, ip, suite, type Built } from './verdict.ts';
 
-const NC = 'name_constraints';
-const permits = (...permitted: Uint8Array[]): Input => ({ more: [nameConstraints({ permitted })] });
-const excludes = (...excluded: Uint8Array[]): Input => ({ more: [nameConstraints({ excluded })] });
-const both = (permitted: Uint8Array[], excluded: Uint8Array[]): Input => ({
-  more: [nameConstraints({ permitted, excluded })],
-});
-const san = (...names: Uint8Array[]): Input => ({ san: names });
-
-/** The root, or an intermediate, is constrained; the leaf has the names and is asked for them by the test. */
-const byRoot = (ofRoot: Input, ofLeaf: Input, names: Built['names'] = []): Built => {
-  const anchor = root(ofRoot);
-  return { anchors: [anchor], leaf: leaf(anchor, ofLeaf), names };
-};
-const byIntermediate = (ofIntermediate: Input, ofLeaf: Input, names: Built['names'] = []): Built => {
-  const anchor = root();
-  const ca = intermediate(anchor, ofIntermediate);
-  return { anchors: [anchor], intermediates: [ca], leaf: leaf(ca, ofLeaf), names };
-};
 const chain = (inputs: readonly Input[], ofLeaf: Input): Built => {
   const [ofRoot = {}, ...below] = inputs;
   const anchor = root(ofRoot);
@@ -42,13 +28,8 @@ const chain = (inputs: readonly Input[], ofLeaf: Input): Built => {
   return { anchors: [anchor], intermediates, leaf: leaf(intermediates.at(-1) ?? anchor, ofLeaf) };
 };
 
-const V4_NET = general.ip(192, 0, 2, 0, 255, 255, 255, 0);
-const zeros = (n: number): number[] => Array.from({ length: n }, () => 0);
-const LOOPBACK6 = [...zeros(15), 1];
-const LOOPBACK6_NET = general.ip(...LOOPBACK6, ...zeros(16).map(() => 255));
 const FOO: NameInput = 'foo';
 const other = general.other('1.3.6.1.4.1.55738.666.3', writeNull());
-const asClient = (built: Built): Built => ({ ...built, purpose: 'any' });
 
 suite('x509-limbo rfc5280::nc, one form each', [
   [
@@ -376,193 +357,5 @@ suite('x509-limbo rfc5280::nc, kinds together', [
       byIntermediate(permits(general.dns('host.example')), san(general.dns('*.host.example')), [
         dns('foo.host.example'),
       ]),
-  ],
-]);
-
-const subtree = (base: Uint8Array, ...fields: Uint8Array[]): Uint8Array => writeSequence(base, ...fields);
-const rawConstraints = (...fields: Uint8Array[]): Input => ({
-  more: [extension(OID.nameConstraints, writeSequence(...fields), true)],
-});
-
-suite('x509-limbo rfc5280::nc, malformed', [
-  [
-    'invalid-dnsname-wildcard',
-    NC,
-    () => byRoot(permits(general.dns('*.host.example')), san(general.dns('foo.host.example'))),
-  ],
-  [
-    'invalid-dnsname-leading-period',
-    NC,
-    () => byRoot(permits(general.dns('.host.example')), san(general.dns('foo.host.example'))),
-  ],
-  [
-    'invalid-ipv4-address',
-    'malformed',
-    () => byRoot(permits(general.ip(127, 0, 0, 1)), san(general.ip(127, 0, 0, 1))),
-  ],
-  [
-    'invalid-ipv6-address',
-    'malformed',
-    () => byRoot(permits(general.ip(...LOOPBACK6)), san(general.ip(...LOOPBACK6))),
-  ],
-  [
-    'a mask with a hole',
-    NC,
-    () => byRoot(permits(general.ip(192, 0, 2, 0, 255, 0, 255, 0)), san(general.ip(192, 0, 2, 1))),
-  ],
-  [
-    'invalid-email-address',
-    NC,
-    () =>
-      asClient(
-        byRoot(permits(general.email('invalid@invalid@host.example')), {
-          ...san(general.email('a@host.example')),
-          eku: [OID.clientAuth],
-        }),
-      ),
-  ],
-  [
-    'nc-permits-invalid-dns-san',
-    NC,
-    () =>
-      byIntermediate(
-        permits(general.dns('host.example')),
-        san(general.dns('.host.example'), general.dns('foo.host.example')),
-      ),
-  ],
-  [
-    'nc-permits-invalid-ip-san',
-    'malformed',
-    () => byIntermediate(permits(V4_NET), san(V4_NET, general.ip(192, 0, 2, 1))),
-  ],
-  [
-    'nc-permits-invalid-email-san',
-    NC,
-    () =>
-      asClient(
-        byIntermediate(permits(general.email('host.example')), {
-          ...san(general.email('good@host.example'), general.email('invalid@address@host.example')),
-          eku: null,
-        }),
-      ),
-  ],
-  [
-    'webpki::nc::intermediate-permitted-excluded-subtrees-both-null',
-    'no_path',
-    () => byIntermediate(rawConstraints(), {}),
-  ],
-  [
-    'webpki::nc::intermediate-permitted-excluded-subtrees-both-empty-sequences',
-    'no_path',
-    () => byIntermediate(rawConstraints(writeExplicit(0), writeExplicit(1)), {}),
-  ],
-  [
-    'permitted-empty-sequence-excluded-nonempty',
-    'no_path',
-    () =>
-      byIntermediate(
-        rawConstraints(writeExplicit(0), writeExplicit(1, subtree(general.dns('bad.example')))),
-        {},
-      ),
-  ],
-  [
-    'permitted-nonempty-excluded-empty-sequence',
-    'no_path',
-    () =>
-      byIntermediate(
-        rawConstraints(writeExplicit(0, subtree(general.dns('host.example'))), writeExplicit(1)),
-        {},
-      ),
-  ],
-  [
-    'a minimum',
-    NC,
-    () =>
-      byIntermediate(
-        rawConstraints(writeExplicit(0, subtree(general.dns('host.example'), fromHex('800101')))),
-        {},
-      ),
-  ],
-  [
-    'a maximum',
-    NC,
-    () =>
-      byIntermediate(
-        rawConstraints(writeExplicit(0, subtree(general.dns('host.example'), fromHex('810109')))),
-        {},
-      ),
-  ],
-  [
-    'an explicit minimum of zero',
-    'valid',
-    () =>
-      byIntermediate(
-        rawConstraints(writeExplicit(0, subtree(general.dns('host.example'), fromHex('800100')))),
-        {},
-      ),
-  ],
-]);
-
-const many = (count: number, name: (i: number) => string): Uint8Array[] =>
-  Array.from({ length: count }, (_, i) => general.dns(name(i)));
-
-suite('x509-limbo pathological::nc-dos', [
-  // 513 names held against 1,026 subtrees: more than the 100,000 comparisons that are allowed.
-  [
-    'nc-dos-1',
-    'limit',
-    () => {
-      const ofRoot = both(
-        [...many(513, (i) => `t${i}.test`), general.dns('test')],
-        many(513, (i) => `x${i}.test`),
-      );
-      return byRoot(
-        ofRoot,
-        {
-          subject: [],
-          san: subjectAltName(
-            many(513, (i) => `t${i}.test`),
-            true,
-          ),
-        },
-        [dns('t0.test')],
-      );
-    },
-  ],
-  [
-    'the same, within the limits',
-    'valid',
-    () => {
-      const ofRoot = both(
-        many(100, (i) => `t${i}.test`),
-        many(100, (i) => `x${i}.test`),
-      );
-      return byRoot(
-        ofRoot,
-        {
-          subject: [],
-          san: subjectAltName(
-            many(100, (i) => `t${i}.test`),
-            true,
-          ),
-        },
-        [dns('t0.test')],
-      );
-    },
-  ],
-  [
-    'many addresses in the subject',
-    'limit',
-    () => {
-      const ofRoot = both(
-        Array.from({ length: 513 }, (_, i) => general.email(`t${i}.test`)),
-        Array.from({ length: 513 }, (_, i) => general.email(`x${i}.test`)),
-      );
-      const subject: NameInput = Array.from(
-        { length: 513 },
-        (_, i) => ['emailAddress', `a@t${i}.test`] as const,
-      );
-      return asClient(byRoot(ofRoot, { subject, san: null, eku: null }));
-    },
   ],
 ]);

@@ -80,7 +80,7 @@ function readList(
   target: Target,
   pass: Pass,
 ): Reading {
-  const problem = listProblem(list);
+  const problem = listProblem(list) ?? pass.context.listProblem?.(list);
   if (problem !== undefined) return { problem };
   if (isFromTheFuture(list, pass)) return { problem: 'not yet issued' };
   const reasons = coveredReasons(list, points, target.certificate); // (b), (d)
