@@ -6,7 +6,7 @@ import { constants } from 'node:crypto';
 import { createServer } from 'node:https';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Identity, Trust } from '@sallyport/service/identity';
+import { peerVerifier, type Identity, type PeerVerifier, type Trust } from '@sallyport/service/identity';
 import { errorPage } from './pages/plain-pages.ts';
 import { isGateway } from './request.ts';
 import { sendJson, sendPage } from './answers.ts';
@@ -34,6 +34,7 @@ const MAX_CONNECTIONS = 512;
 /** Listens, or rejects with what listening threw. */
 export async function startListener(options: ListenerOptions): Promise<Listener> {
   const { identity, trust } = options;
+  const peers = peerVerifier(trust);
   const server = createServer(
     {
       cert: identity.certPem,
@@ -51,7 +52,7 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
       keepAliveTimeout: KEEP_ALIVE_MS,
       maxHeaderSize: MAX_HEADER_BYTES,
     },
-    (request, response) => void answer(options, request, response),
+    (request, response) => void answer(options, peers, request, response),
   );
   server.maxConnections = MAX_CONNECTIONS;
   server.on('tlsClientError', (_error, socket) => socket.destroy());
@@ -78,13 +79,14 @@ export async function startListener(options: ListenerOptions): Promise<Listener>
 
 async function answer(
   options: ListenerOptions,
+  peers: PeerVerifier,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const route = routeOf((request.url ?? '/').split('?', 1)[0] ?? '/');
   response.once('close', () => options.onAnswer(route, response.statusCode));
   try {
-    if (!isGateway(request, options.trust.trustDomain))
+    if (!isGateway(request, peers))
       return sendJson(response, { status: 403, body: { error: 'access_denied' } });
     await options.handle(request, response, route);
   } catch (error) {

@@ -1,15 +1,15 @@
 /** A request as the gateway forwards it: whom to believe about what, and a body of bounded size. */
 import type { IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
-import { callerFromCertificate } from '@sallyport/service/identity';
+import { chainOf, type PeerVerifier } from '@sallyport/service/identity';
 import { parseSource, UNKNOWN_SOURCE } from '../domain/source.ts';
 
 const MAX_FORM_BYTES = 16 * 1024;
 
 /** Whether the other end is a gateway of ours. Asked of every request: connections are long. */
-export function isGateway(request: IncomingMessage, trustDomain: string): boolean {
+export function isGateway(request: IncomingMessage, peers: PeerVerifier): boolean {
   const certificate = (request.socket as TLSSocket).getPeerX509Certificate();
-  const identified = certificate && callerFromCertificate(certificate, trustDomain);
+  const identified = certificate && peers.verify(chainOf(certificate), 'client');
   return (
     identified?.ok === true && identified.caller.kind === 'service' && identified.caller.name === 'gateway'
   );

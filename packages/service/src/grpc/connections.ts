@@ -5,7 +5,14 @@
 import { constants, type X509Certificate } from 'node:crypto';
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
-import { callerFromCertificate, type CallerResult, type Identity, type Trust } from '../identity/index.ts';
+import {
+  chainOf,
+  peerVerifier,
+  type CallerResult,
+  type Identity,
+  type PeerVerifier,
+  type Trust,
+} from '../identity/index.ts';
 
 // Hybrid first (draft-ietf-tls-ecdhe-mlkem), then what any TLS 1.3 peer has.
 export const TLS_GROUPS = 'X25519MLKEM768:X25519:P-256';
@@ -51,6 +58,7 @@ export async function listenForConnections(options: ConnectionsOptions): Promise
   const open = new Map<string, Connection>();
   const sockets = new Set<Socket>();
   const required = clientCertificate === 'required';
+  const peers = peerVerifier(trust);
   const server = createServer({
     minVersion: 'TLSv1.3',
     cert: identity.certPem,
@@ -86,7 +94,7 @@ export async function listenForConnections(options: ConnectionsOptions): Promise
     open.set(peer, {
       socket,
       peerAddress: socket.remoteAddress ?? '',
-      ...identify(certificate, required, trust.trustDomain),
+      ...identify(certificate, required, peers),
     });
     socket.once('close', () => open.delete(peer));
     socket.on('error', () => socket.destroy());
@@ -121,13 +129,13 @@ export async function listenForConnections(options: ConnectionsOptions): Promise
 function identify(
   certificate: X509Certificate | undefined,
   required: boolean,
-  trustDomain: string,
+  peers: PeerVerifier,
 ): Pick<Connection, 'identified' | 'notAfter'> {
   if (!required) return { identified: undefined, notAfter: Infinity };
   // Cannot be after `rejectUnauthorized`; if it ever is, nobody is whom the connection belongs to.
   if (certificate === undefined) return { identified: { ok: false, problem: 'unreadable' }, notAfter: 0 };
   return {
-    identified: callerFromCertificate(certificate, trustDomain),
+    identified: peers.verify(chainOf(certificate), 'client'),
     notAfter: certificate.validToDate.getTime(),
   };
 }

@@ -131,6 +131,7 @@ function remainingMs(call: SurfaceCall): number | undefined {
 
 const PROBLEMS: Record<CallerProblem, string> = {
   unreadable: 'cannot be read',
+  invalid_path: 'is not valid for this use, or is no X.509-SVID',
   no_uri_san: 'has no SPIFFE name',
   several_uri_sans: 'has more than one URI name',
   not_a_leaf: 'is an authority, not a leaf',

@@ -1,10 +1,11 @@
 /** The client's side of mutual TLS 1.3: credentials that accept one server, by its SPIFFE name. */
-import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { credentials, type ChannelCredentials } from '@grpc/grpc-js';
 import {
-  callerFromCertificate,
+  chainOfDetails,
+  peerVerifier,
   serviceSpiffeId,
+  type CallerResult,
   type Identity,
   type ServiceName,
   type Trust,
@@ -27,6 +28,7 @@ export function expectServer(options: {
 }): ExpectedServer {
   const { expectedServer, identity, trust } = options;
   const expected = serviceSpiffeId(trust.trustDomain, expectedServer);
+  const peers = peerVerifier(trust);
   // The context's own bounds hold for every connection made with it: TLS 1.3 only, hybrid group first.
   const context = createSecureContext({
     minVersion: 'TLSv1.3',
@@ -41,7 +43,7 @@ export function expectServer(options: {
     credentials: credentials.createFromSecureContext(context, {
       // Called after the chain was verified. Host names are not looked at: the SPIFFE id is the name.
       checkServerIdentity(_host, certificate) {
-        refusal = differenceFrom(expected, certificate.raw, trust.trustDomain);
+        refusal = differenceFrom(expected, peers.verify(chainOfDetails(certificate), 'server'));
         return refusal === undefined ? undefined : new Error(refusal);
       },
     }),
@@ -50,8 +52,7 @@ export function expectServer(options: {
   };
 }
 
-function differenceFrom(expected: string, certificate: Uint8Array, trustDomain: string): string | undefined {
-  const named = callerFromCertificate(new X509Certificate(certificate), trustDomain);
+function differenceFrom(expected: string, named: CallerResult): string | undefined {
   if (!named.ok) return `expected ${expected}, the certificate names nobody known (${named.problem})`;
   if (named.caller.spiffeId !== expected) return `expected ${expected}, met ${named.caller.spiffeId}`;
   return undefined;

@@ -1,6 +1,5 @@
 /** Who is at the other end of a mutual TLS connection, from nothing but the verified certificate. */
-import type { X509Certificate } from 'node:crypto';
-import { parseCertificate, type Certificate } from '@sallyport/x509';
+import type { Certificate } from '@sallyport/x509';
 import { uriNameOf, type UriSanProblem } from './san.ts';
 import {
   isServiceName,
@@ -28,21 +27,20 @@ export interface PrincipalCaller {
 export type Caller = ServiceCaller | PrincipalCaller;
 
 export type CallerProblem =
-  UriSanProblem | 'not_a_leaf' | 'not_a_spiffe_id' | 'other_trust_domain' | 'unknown_service';
+  | UriSanProblem
+  | 'invalid_path'
+  | 'not_a_leaf'
+  | 'not_a_spiffe_id'
+  | 'other_trust_domain'
+  | 'unknown_service';
 
 export type CallerResult =
   { readonly ok: true; readonly caller: Caller } | { readonly ok: false; readonly problem: CallerProblem };
 
 /**
- * The caller that a certificate names. The chain must have been verified before (by TLS, or by auth-service); this
+ * The caller that a certificate names. The path must have been verified before (`peerVerifier`, or auth-service): this
  * function reads names only, and never throws.
  */
-export function callerFromCertificate(certificate: X509Certificate, trustDomain: string): CallerResult {
-  const parsed = parseCertificate(certificate.raw);
-  return parsed.ok ? callerFrom(parsed.value, trustDomain) : { ok: false, problem: 'unreadable' };
-}
-
-/** As `callerFromCertificate`, of a certificate that is parsed. */
 export function callerFrom(certificate: Certificate, trustDomain: string): CallerResult {
   // SPIFFE X509-SVID section 4.1: a leaf must not be a CA.
   if (certificate.basicConstraints?.ca === true) return { ok: false, problem: 'not_a_leaf' };

@@ -134,6 +134,8 @@ export interface UnsafeIssueOptions {
   readonly keyAlgorithm: KeyAlgorithm;
   readonly usages: readonly ('server' | 'client')[];
   readonly lifetimeDays: number;
+  /** Without one, OpenSSL takes a certificate for any use, and an X.509-SVID is none. */
+  readonly withoutKeyUsage?: true;
 }
 
 /** Signs whatever it is given: the body of `issue`, and how tests make certificates that must be refused. */
@@ -146,7 +148,7 @@ export async function unsafeIssue(
   const extensions: Extension[] = [
     new BasicConstraintsExtension(false, undefined, true),
     // TLS 1.3 signs and never encrypts with the certificate's key (RFC 8446 section 4.4.2.2).
-    new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
+    ...(options.withoutKeyUsage ? [] : [new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true)]),
     new ExtendedKeyUsageExtension(usages.map((usage) => EXTENDED_USAGES[usage])),
     await SubjectKeyIdentifierExtension.create(keys.publicKey),
     await AuthorityKeyIdentifierExtension.create(issuer.publicKey),

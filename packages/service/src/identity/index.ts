@@ -1,4 +1,4 @@
-export { callerFrom, callerFromCertificate } from './caller.ts';
+export { callerFrom } from './caller.ts';
 export type { Caller, CallerProblem, CallerResult, PrincipalCaller, ServiceCaller } from './caller.ts';
 export { createDevelopmentCa, issue } from './development-ca.ts';
 export type {
@@ -10,6 +10,7 @@ export type {
 } from './development-ca.ts';
 export { identityFromPem, needsRenewal } from './identity.ts';
 export type { Identity, Trust } from './identity.ts';
+export { chainOf, chainOfDetails, peerVerifier, type PeerVerifier } from './peer.ts';
 export {
   PRINCIPAL_KINDS,
   SERVICE_NAMES,

@@ -48,6 +48,7 @@ export function certificateKinds(
     'URI name that is no SPIFFE id': leaf({
       names: [{ type: 'url', value: 'https://sallyport.test/svc/gateway' }],
     }),
+    'no key usage': leaf({ withoutKeyUsage: true }),
     'server usage only': leaf({ usages: ['server'] }),
     expired: leaf({ clock: at(-100 * DAY_MS) }),
     'not valid yet': leaf({ clock: at(DAY_MS) }),

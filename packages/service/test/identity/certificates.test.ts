@@ -13,11 +13,11 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { manualClock, systemClock } from '../../src/clock/index.ts';
 import { unsafeIssue, type UnsafeIssueOptions } from '../../src/identity/development-ca.ts';
 import {
-  callerFromCertificate,
   createDevelopmentCa,
   identityFromPem,
   issue,
   needsRenewal,
+  peerVerifier,
   type DevelopmentCa,
   type IssueOptions,
 } from '../../src/identity/index.ts';
@@ -137,7 +137,10 @@ describe('needsRenewal', () => {
   });
 });
 
-describe('callerFromCertificate', () => {
+describe('peerVerifier', () => {
+  const callerOf = (certificate: X509Certificate, side: 'client' | 'server' = 'client') =>
+    peerVerifier({ caPem: ca.certPem, trustDomain: TD }).verify([certificate.raw], side);
+
   const certificateOf = async (overrides: Partial<UnsafeIssueOptions>): Promise<X509Certificate> => {
     const { certPem } = await unsafeIssue({
       ca,
@@ -155,7 +158,7 @@ describe('callerFromCertificate', () => {
 
   test('names a service', async () => {
     const spiffeId = `spiffe://${TD}/svc/gateway`;
-    expect(callerFromCertificate(await certificateOf({ names: [url(spiffeId)] }), TD)).toEqual({
+    expect(callerOf(await certificateOf({ names: [url(spiffeId)] }))).toEqual({
       ok: true,
       caller: { kind: 'service', name: 'gateway', spiffeId },
     });
@@ -163,7 +166,7 @@ describe('callerFromCertificate', () => {
 
   test.each(['user', 'workload', 'device'])('names a %s', async (kind) => {
     const spiffeId = `spiffe://${TD}/${kind}/x-1`;
-    expect(callerFromCertificate(await certificateOf({ names: [url(spiffeId)] }), TD)).toEqual({
+    expect(callerOf(await certificateOf({ names: [url(spiffeId)] }))).toEqual({
       ok: true,
       caller: { kind: 'principal', id: `${kind}:x-1`, principalKind: kind, spiffeId },
     });
@@ -171,7 +174,7 @@ describe('callerFromCertificate', () => {
 
   test('other kinds of names beside the URI do not matter', async () => {
     const names = [{ type: 'dns' as const, value: 'localhost' }, url(`spiffe://${TD}/svc/gateway`)];
-    expect(callerFromCertificate(await certificateOf({ names }), TD)).toMatchObject({ ok: true });
+    expect(callerOf(await certificateOf({ names }))).toMatchObject({ ok: true });
   });
 
   test.each([
@@ -201,11 +204,33 @@ describe('callerFromCertificate', () => {
     ['a trust domain below ours', [url(`spiffe://x.${TD}/svc/gateway`)], 'other_trust_domain'],
     ['a service that does not exist', [url(`spiffe://${TD}/svc/intruder`)], 'unknown_service'],
   ])('refuses %s', async (_case, names, problem) => {
-    expect(callerFromCertificate(await certificateOf({ names }), TD)).toEqual({ ok: false, problem });
+    expect(callerOf(await certificateOf({ names }))).toEqual({ ok: false, problem });
+  });
+
+  const gateway = [url(`spiffe://${TD}/svc/gateway`)];
+  test.each<[string, Partial<UnsafeIssueOptions>]>([
+    ['for servers', { usages: ['server'] }],
+    ['without key usage', { withoutKeyUsage: true }],
+    ['that is over', { clock: { now: () => clock.now() - 2 * DAY_MS } }],
+    ['that begins later', { clock: { now: () => clock.now() + DAY_MS } }],
+  ])('refuses a client certificate %s', async (_case, overrides) => {
+    const certificate = await certificateOf({ names: gateway, ...overrides });
+    expect(callerOf(certificate)).toEqual({ ok: false, problem: 'invalid_path' });
+  });
+
+  test('refuses a server certificate for clients', async () => {
+    const certificate = await certificateOf({ names: gateway });
+    expect(callerOf(certificate, 'server')).toEqual({ ok: false, problem: 'invalid_path' });
+  });
+
+  test('refuses the certificate of another authority with our names', async () => {
+    const other = await createDevelopmentCa({ trustDomain: TD, clock });
+    const certificate = await certificateOf({ names: gateway, ca: other });
+    expect(callerOf(certificate)).toEqual({ ok: false, problem: 'invalid_path' });
   });
 
   test('refuses an authority', () => {
-    expect(callerFromCertificate(new X509Certificate(ca.certPem), TD)).toEqual({
+    expect(callerOf(new X509Certificate(ca.certPem))).toEqual({
       ok: false,
       problem: 'not_a_leaf',
     });

@@ -31,6 +31,7 @@ export const NAME_CAUSE = {
   unreadable: 'certificate_name',
   no_uri_san: 'certificate_name',
   several_uri_sans: 'certificate_name',
+  invalid_path: 'certificate_untrusted',
   not_a_spiffe_id: 'certificate_name',
   not_a_leaf: 'certificate_is_ca',
   other_trust_domain: 'certificate_trust_domain',

@@ -2,13 +2,13 @@
  * Sign-in, consent, tokens and metadata of the authorization server, passed on to auth-service over mutual TLS: both sides
  * compare SPIFFE names, and what the client says about itself in forwarding headers is not believed.
  */
-import { X509Certificate } from 'node:crypto';
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import {
-  callerFromCertificate,
+  chainOfDetails,
+  peerVerifier,
   serviceSpiffeId,
   type Identity,
   type Trust,
@@ -63,6 +63,7 @@ export function forwarder(options: ForwardOptions): { readonly forward: Forward 
     return { host: address.slice(0, at).replace(/^\[(.*)\]$/u, '$1'), port: Number(address.slice(at + 1)) };
   });
   const expected = serviceSpiffeId(trust.trustDomain, 'auth-service');
+  const peers = peerVerifier(trust);
   const agent = new Agent({
     keepAlive: true,
     maxSockets: MAX_SOCKETS,
@@ -74,7 +75,7 @@ export function forwarder(options: ForwardOptions): { readonly forward: Forward 
     ca: trust.caPem,
     // Host names are not looked at: the SPIFFE id is the name. Called after the chain was verified.
     checkServerIdentity(_host, certificate) {
-      const named = callerFromCertificate(new X509Certificate(certificate.raw), trust.trustDomain);
+      const named = peers.verify(chainOfDetails(certificate), 'server');
       if (named.ok && named.caller.spiffeId === expected) return undefined;
       return new Error(`expected ${expected}, met ${named.ok ? named.caller.spiffeId : named.problem}`);
     },
