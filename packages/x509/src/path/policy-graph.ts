@@ -55,8 +55,7 @@ export function addCertificate(
       if (parents !== undefined) addNode(graph, below, oid, parents);
     }
   }
-  if (hasAny && acceptsAnyPolicy)
-    for (const [oid, parents] of parentsOf) if (!below.has(oid)) addNode(graph, below, oid, parents); // (d)(2)
+  if (hasAny && acceptsAnyPolicy) for (const [oid, parents] of parentsOf) addNode(graph, below, oid, parents); // (d)(2)
   graph.depths.push(below);
   return prune(graph); // (d)(3)
 }
@@ -72,7 +71,6 @@ export function mapPolicies(
     const anyNode = nodes.get(ANY_POLICY);
     if (node !== undefined) node.expected = expected;
     else if (anyNode !== undefined) addNode(graph, nodes, policy, anyNode.parents, expected);
-    graph.work.spend('policyNodes', expected.length);
   }
   return graph;
 }
@@ -129,6 +127,7 @@ function expectations(nodes: Depth): Map<Oid, PolicyNode[]> {
   return parentsOf;
 }
 
+/** Leaves a node that is there already as it is. */
 function addNode(
   graph: PolicyGraph,
   nodes: Depth,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { pathOutcome, pathTable } from '../../test/support/path.ts';
 import {
+  NOT_AFTER,
   OID,
   certificatePolicies,
   extension,
@@ -60,6 +61,8 @@ describe('RFC 5280 section 6.1.5 (f): critical extensions of the leaf', () => {
       critical,
     );
   const CPS = '1.3.6.1.5.5.7.2.1';
+  const qualifiers = [CPS, '1.2.3.4', CPS].map((oid) => writeSequence(writeOid(oid), ia5String('x')));
+  const mixed = certificatePolicies([writeSequence(writeOid(GOLD), writeSequence(...qualifiers))], true);
   const leaf = (...extensions: Uint8Array[]): Issued[] => [root, ca, issue({ issuer: ca, extensions })];
   pathTable([
     ['unknown, not critical', leaf(unknown(false)), 'valid'],
@@ -71,6 +74,7 @@ describe('RFC 5280 section 6.1.5 (f): critical extensions of the leaf', () => {
       leaf(qualified('1.2.3.4', true)),
       'unknown_critical_extension | 4.2.1.4 | 0',
     ],
+    ['an unknown one between known ones', leaf(mixed), 'unknown_critical_extension | 4.2.1.4 | 0'],
   ]);
 });
 
@@ -118,6 +122,15 @@ describe('RFC 5280 section 6.1.6: what a valid path tells', () => {
       issue({ issuer: ca }),
     ];
     expect(pathOutcome(chain)).toMatchObject({ ok: true, path: { notAfterMs: first.getTime() } });
+  });
+
+  it('that of the anchor too, where it came as a certificate', () => {
+    const notAfter = new Date('2026-12-01T00:00:00Z');
+    const anchor = issue({ subject: 'root', ca: true, notAfter });
+    const chain = [anchor, issue({ issuer: anchor })];
+    expect(pathOutcome(chain)).toMatchObject({ ok: true, path: { notAfterMs: notAfter.getTime() } });
+    const bare = pathOutcome(chain, { isBareAnchor: true });
+    expect(bare).toMatchObject({ ok: true, path: { notAfterMs: NOT_AFTER.getTime() } });
   });
 
   it('a path without certificates is a mistake of the caller', () => {

@@ -199,6 +199,17 @@ describe('RSASSA-PSS (RFC 4055 section 3.1)', () => {
     expect(verdictOf(signedBy(privateKey, scheme), spki, unsafeLegacyAlgorithms())).toBe('good');
   });
 
+  it('RFC 8017 section 8.1.2, step 1: a leading zero octet may not be left out (OpenSSL takes it)', () => {
+    const scheme = pssScheme([parametersOf(SHA256, 32)], 32);
+    let signed = signedBy(privateKey, scheme);
+    for (let tries = 0; signed.signatureValue[0] !== 0 && tries < 10_000; tries += 1)
+      signed = signedBy(privateKey, scheme);
+    expect(signed.signatureValue[0]).toBe(0);
+    expect(verdictOf(signed, spki)).toBe('good');
+    const signatureValue = signed.signatureValue.subarray(1);
+    expect(verdictOf({ ...signed, signatureValue }, spki)).toBe('signature_invalid');
+  });
+
   function withMore(element: Uint8Array): Uint8Array {
     return writeSequence(writeExplicit(0, hash(SHA256)), writeExplicit(1, mask(hash(SHA256))), salt, element);
   }
@@ -235,7 +246,7 @@ describe('ECDSA values are strict DER, positive and below the order', () => {
   const signed = signedBy(privateKey, SCHEMES['ecdsa-sha256']);
   const { r, s } = integersOf(signed.signatureValue);
   const order = BigInt('0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551');
-  const padded = writeElement(0x02, Uint8Array.of(0), bytesOf(r));
+  const padded = writeElement(0x02, Uint8Array.of(0, 0), bytesOf(r));
   it.each<[string, Uint8Array, string]>([
     ['as it is', writeSequence(writeInteger(r), writeInteger(s)), 'good'],
     ['the other s of the same signature', writeSequence(writeInteger(r), writeInteger(order - s)), 'good'],
@@ -244,7 +255,7 @@ describe('ECDSA values are strict DER, positive and below the order', () => {
     ['r + n', writeSequence(writeInteger(r + order), writeInteger(s)), 'signature_invalid'],
     ['s + n', writeSequence(writeInteger(r), writeInteger(s + order)), 'signature_invalid'],
     ['-s', writeSequence(writeInteger(r), writeInteger(-s)), 'signature_invalid'],
-    ['a zero octet before r', writeSequence(padded, writeInteger(s)), 'signature_invalid'],
+    ['zero octets before r', writeSequence(padded, writeInteger(s)), 'signature_invalid'],
     [
       'a third integer',
       writeSequence(writeInteger(r), writeInteger(s), writeInteger(1)),
