@@ -28,8 +28,7 @@ export function readWhole(body: ResponseBody, maxBytes: number, withinMs: number
       .on('error', reject)
       .on('close', () => {
         clearTimeout(timer);
-        // Nothing after an end or an error.
-        reject(new UpstreamFailure('broke_off', 'the server broke off'));
+        if (!body.readableEnded) reject(new UpstreamFailure('broke_off', 'the server broke off'));
       });
   });
 }
