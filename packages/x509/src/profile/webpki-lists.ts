@@ -8,23 +8,5 @@ export function webpkiListProblem(list: CertificateList): string | undefined {
   if (point?.name?.kind === 'relative') return 'a distribution point by a relative name (BR section 7.2.2.1)';
   if (point?.name?.kind === 'full' && !point.name.names.every(({ kind }) => kind === 'uri'))
     return 'a distribution point that is more than URIs (BR section 7.2.2.1)';
-  return hasDuplicates(list) ? 'a serial number twice (BR section 7.2)' : undefined;
-}
-
-const known = new WeakMap<CertificateList, boolean>();
-
-/** Each entry is looked at once, however often the list is used. */
-function hasDuplicates(list: CertificateList): boolean {
-  let answer = known.get(list);
-  if (answer === undefined) {
-    const serials = new Set<string>();
-    let count = 0;
-    for (const { serialNumber } of list.entries) {
-      serials.add(Buffer.from(serialNumber).toString('latin1'));
-      count += 1;
-    }
-    answer = serials.size < count;
-    known.set(list, answer);
-  }
-  return answer;
+  return list.entries.repeatsSerialNumber ? 'a serial number twice (BR section 7.2)' : undefined;
 }

@@ -58,6 +58,7 @@ describe('entries of a list', () => {
         const expected = present.filter((serial) => serial === wanted).length;
         const searches = SEARCHES.map(() => entries.find(octets(wanted)).length);
         expect(searches).toEqual(SEARCHES.map(() => expected));
+        expect(entries.repeatsSerialNumber).toBe(new Set(present).size < present.length);
         expect([...entries].map(({ serialNumber }) => serialNumber)).toEqual(present.map(octets));
       }),
     );
@@ -79,6 +80,7 @@ describe('entries of a list', () => {
     const entries = entriesOf(Array.from({ length: 10_000 }, () => ({ serial: 7 })));
     for (const search of SEARCHES) expect([search, entries.find(octets(8)).length]).toEqual([search, 0]);
     expect(entries.find(octets(7))).toHaveLength(10_000);
+    expect(entries.repeatsSerialNumber).toBe(true);
   });
   it('compare as octets, not as numbers', () => {
     const entries = entriesOf([{ serial: 0x80 }]); // 00 80

@@ -25,6 +25,7 @@ function isDeltaOf(delta: CertificateList, complete: CertificateList, pass: Pass
     hasSame(ISSUING_DISTRIBUTION_POINT, delta, complete) && // (c)(2)
     hasSame(AUTHORITY_KEY_IDENTIFIER, delta, complete) && // (c)(3)
     listProblem(delta) === undefined &&
+    pass.context.listProblem?.(delta) === undefined &&
     !isExpired(delta, pass) &&
     !isFromTheFuture(delta, pass)
   );

@@ -65,7 +65,7 @@ class Entries implements RevokedCertificates {
   /** Of the entries with a certificateIssuer, ascending. */
   private readonly issuerOffsets: readonly number[];
   private searches = 0;
-  private index: Uint32Array | undefined;
+  private built: Index | undefined;
 
   constructor(
     bytes: Uint8Array,
@@ -87,6 +87,15 @@ class Entries implements RevokedCertificates {
     return this.issuerOffsets.length > 0;
   }
 
+  get repeatsSerialNumber(): boolean {
+    return this.count > 1 && this.index.repeats;
+  }
+
+  private get index(): Index {
+    this.built ??= buildIndex(this.bytes, this.start, this.end, this.count);
+    return this.built;
+  }
+
   *[Symbol.iterator](): Generator<RevokedCertificate> {
     for (let offset = this.start; offset < this.end; offset = contentsAt(this.bytes, offset).end)
       yield this.entryAt(offset);
@@ -95,9 +104,8 @@ class Entries implements RevokedCertificates {
   find(serialNumber: Uint8Array): readonly RevokedCertificate[] {
     if (this.count === 0) return [];
     this.searches += 1;
-    if (this.searches === SEARCHES_BEFORE_INDEX)
-      this.index = buildIndex(this.bytes, this.start, this.end, this.count);
-    const offsets = this.index ? this.lookUp(this.index, serialNumber) : this.scan(serialNumber);
+    const index = this.built ?? (this.searches < SEARCHES_BEFORE_INDEX ? undefined : this.index);
+    const offsets = index?.slots ? this.lookUp(index.slots, serialNumber) : this.scan(serialNumber);
     return offsets.map((offset) => this.entryAt(offset));
   }
 
@@ -112,11 +120,11 @@ class Entries implements RevokedCertificates {
     return found;
   }
 
-  private lookUp(index: Uint32Array, serialNumber: Uint8Array): number[] {
+  private lookUp(slots: Uint32Array, serialNumber: Uint8Array): number[] {
     const found: number[] = [];
-    const mask = index.length - 1;
+    const mask = slots.length - 1;
     for (let slot = hashOf(serialNumber, 0, serialNumber.length) & mask; ; slot = (slot + 1) & mask) {
-      const offset = index[slot] ?? 0;
+      const offset = slots[slot] ?? 0;
       if (offset === 0) return found.sort((a, b) => a - b);
       if (hasSerial(this.bytes, contentsAt(this.bytes, offset).start, serialNumber)) found.push(offset);
     }
@@ -166,27 +174,33 @@ function hasSerial(bytes: Uint8Array, offset: number, serialNumber: Uint8Array):
   return true;
 }
 
-/**
- * Open addressing, half full at the most; 0 is a free slot, since no entry is at offset 0. Undefined when serial numbers
- * fall together so often that the table is no better than a scan: whoever chose them gets scans.
- */
-function buildIndex(bytes: Uint8Array, start: number, end: number, count: number): Uint32Array | undefined {
-  const index = new Uint32Array(2 ** Math.ceil(Math.log2(count * 2)));
-  const mask = index.length - 1;
-  let budget = count * 8;
+interface Index {
+  /** Undefined where serial numbers fall together so often that a table is no better than a scan. */
+  readonly slots: Uint32Array | undefined;
+  /** Also true where too many fall together to say. */
+  readonly repeats: boolean;
+}
+
+/** Open addressing, half full at the most; 0 is a free slot, since no entry is at offset 0. */
+function buildIndex(bytes: Uint8Array, start: number, end: number, count: number): Index {
+  const slots = new Uint32Array(2 ** Math.ceil(Math.log2(count * 2)));
+  const mask = slots.length - 1;
+  let budget = count * 8; // whoever chose colliding numbers gets scans
+  let repeats = false;
   for (let offset = start; offset < end;) {
     const entry = contentsAt(bytes, offset);
     const serial = contentsAt(bytes, entry.start);
     let slot = hashOf(bytes, serial.start, serial.end) & mask;
-    while (index[slot] !== 0) {
+    for (let taken = slots[slot] ?? 0; taken !== 0; taken = slots[slot] ?? 0) {
+      repeats ||= hasSerial(bytes, contentsAt(bytes, taken).start, bytes.subarray(serial.start, serial.end));
       slot = (slot + 1) & mask;
       budget -= 1;
-      if (budget < 0) return undefined;
+      if (budget < 0) return { slots: undefined, repeats: true };
     }
-    index[slot] = offset;
+    slots[slot] = offset;
     offset = entry.end;
   }
-  return index;
+  return { slots, repeats };
 }
 
 /** FNV-1a, 32 bits, and the last steps of MurmurHash3: serial numbers that count up spread as random ones do. */

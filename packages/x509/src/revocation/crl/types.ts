@@ -42,6 +42,8 @@ export interface RevokedCertificates extends Iterable<RevokedCertificate> {
   readonly hasUnknownCriticalExtension: boolean;
   /** Whether any entry has a certificateIssuer extension. */
   readonly hasCertificateIssuer: boolean;
+  /** Whether a serial number is there twice, whoever issued the certificates. Costs an index of the list, once. */
+  readonly repeatsSerialNumber: boolean;
   /** All entries with this serial number, whoever issued the certificate, in order. */
   find(serialNumber: Uint8Array): readonly RevokedCertificate[];
 }
