@@ -13,6 +13,7 @@ import {
   string,
   type Infer,
 } from '@sallyport/service/config';
+import { certificatesConfig } from '@sallyport/auth-service/certificates';
 import { policyMaxAge, revocationsDeadAfter, spoolMaxBytes } from '@sallyport/gateway/bounds';
 import { routeConfigOf, routeSchema } from '@sallyport/gateway/routes';
 import { REDIS_ACL } from '@sallyport/gateway/redis';
@@ -77,6 +78,8 @@ export const embeddedConfig = object({
   spool: object({ maxBytes: spoolMaxBytes }),
   cluster,
   modelContext: modelContextConfig,
+  /** Whose certificates open sessions at the first door, beside those of this deployment's own authority. */
+  certificates: optional(certificatesConfig),
   /** Destinations beside the built-in `echo`. */
   routes: record(routeSchema, { keyPattern: /^(?!echo$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/ }),
 });

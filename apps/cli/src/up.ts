@@ -176,6 +176,7 @@ async function startServices(parts: Parts): Promise<void> {
         anchors: { pem: identities.trust.caPem },
         trustDomain: identities.trust.trustDomain,
         sessionLifetimeMs: SESSION_LIFETIME_MS,
+        certificates: config.certificates,
         publicOrigin,
         oauth: {
           ...OAUTH_DEFAULTS,

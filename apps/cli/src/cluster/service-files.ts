@@ -103,6 +103,7 @@ function own({ home, config, replicas }: Deployment, replica: Replica): Readonly
         policyAddress,
         anchorsFile: home.caFile,
         trustDomain: DEVELOPMENT_TRUST_DOMAIN,
+        certificates: config.certificates,
         publicOrigin: publicOriginOf(config.modelContext, home.ports.https),
         oauth: {
           httpPort: replica.signInPort,
