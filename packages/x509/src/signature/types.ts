@@ -12,7 +12,7 @@ export type SignatureName =
   | 'ed25519'
   | MlDsaName;
 
-export type MlDsaName = 'ml-dsa-44' | 'ml-dsa-65' | 'ml-dsa-87';
+type MlDsaName = 'ml-dsa-44' | 'ml-dsa-65' | 'ml-dsa-87';
 
 /** Every kind of key that can be read. `x25519` signs nothing: it is a leaf's. */
 export type KeyKind =
