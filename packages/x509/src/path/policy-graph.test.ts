@@ -167,9 +167,9 @@ describe('bounds (CVE-2023-0464)', () => {
     expect(authorityConstrained(graph)).toEqual(['1.1', '1.2']);
   });
 
-  it('every policy mapped to every other is more than the limit, in milliseconds', () => {
+  it('edges are counted: two levels of every policy mapped to every other are too many, in milliseconds', () => {
     const mappings = many.flatMap((from) => many.map((to): Mapping => [from, to]));
-    const levels = Array.from({ length: 10 }, () => ({ policies: many, mappings }));
+    const levels = Array.from({ length: 2 }, () => ({ policies: many, mappings }));
     const started = performance.now();
     expect(() => grow(levels)).toThrow(WorkLimitExceeded);
     expect(performance.now() - started).toBeLessThan(250);
