@@ -171,3 +171,16 @@ describe.each([
     expect(verdict(question)).toEqual(expected);
   });
 });
+
+it('finds no name among thousands in a moment', () => {
+  const uris = (prefix: string): readonly Uint8Array[] =>
+    Array.from({ length: 4_000 }, (_, index) => general.uri(`${prefix}:${index}`));
+  const points = Array.from({ length: 3_000 }, () => ({ crlIssuer: [general.uri('u:')] }));
+  const of = withPoints([{ fullName: uris('u') }]);
+  const ofMany = withPoints(points);
+  const lists = Array.from({ length: 20 }, () => idp({ fullName: uris('v') }));
+  const started = performance.now();
+  expect(verdict(about(of, ...lists))).toMatch(/^unknown: of another distribution point/u);
+  expect(verdict(about(ofMany, ...lists))).toMatch(/^unknown: /u);
+  expect(performance.now() - started).toBeLessThan(3_000); // about 0.2 s on a quiet machine
+});

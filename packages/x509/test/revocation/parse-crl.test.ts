@@ -168,6 +168,22 @@ describe('parseCertificateList', () => {
       ok: false,
     });
   });
+  it('refuses a name and extensions of more than 65,536 octets: only entries may be many', () => {
+    const large = extension('1.2.3', new Uint8Array(65_536));
+    const common = { crlNumber: 1 };
+    const problem = 'more than 65536 octets that are not entries';
+    const inputs: readonly CrlInput[] = [
+      { ...common, extensions: [large] },
+      { ...common, revoked: [{ serial: 1, extensions: [large] }] },
+      { ...common, issuer: [['CN', 'x'.repeat(65_536)]] },
+    ];
+    for (const input of inputs) {
+      const parsed = parseCertificateList(makeCrl(input));
+      expect(parsed.ok ? 'parsed' : parsed.failure.problem).toBe(problem);
+    }
+    const many = Array.from({ length: 5_000 }, (_, serial) => ({ serial, reason: 'superseded' }));
+    expect(parseCertificateList(makeCrl({ ...common, revoked: many })).ok).toBe(true);
+  });
   it('gives every field', () => {
     const parsed = parseCertificateList(
       makeCrl({

@@ -6,6 +6,7 @@
 import { DerReader } from '../../der/reader.ts';
 import { INTEGER, SEQUENCE } from '../../der/tags.ts';
 import { NO_EXTENSIONS, readEntryExtensions, REASON_CODE_PREFIX } from './entry-extensions.ts';
+import { boundPart } from './part-size.ts';
 import { readProfileTime } from './profile-time.ts';
 import type { RevokedCertificate, RevokedCertificates } from './types.ts';
 
@@ -27,6 +28,7 @@ export function readEntries(reader: DerReader, version: 1 | 2): RevokedCertifica
     if (reader.hasMore) {
       if (version === 1) reader.fail('entries have extensions in version 2 alone');
       if (!skipReasonCode(reader)) {
+        boundPart(reader);
         const extensions = readEntryExtensions(reader);
         hasUnknownCritical ||= extensions.unknownCriticalExtension;
         if (extensions.certificateIssuer !== undefined) issuerOffsets.push(offset);

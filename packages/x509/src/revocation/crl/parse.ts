@@ -7,6 +7,7 @@ import { DEFAULT_LIMITS, type Limits } from '../../limits.ts';
 import type { Parsed } from '../../parsed.ts';
 import { readEntries } from './entries.ts';
 import { NO_LIST_EXTENSIONS, readListExtensions } from './extensions.ts';
+import { boundPart } from './part-size.ts';
 import { readProfileTime } from './profile-time.ts';
 import type { CertificateList } from './types.ts';
 
@@ -37,6 +38,7 @@ function decodeTbsCertList(
   const outer = reader.open(SEQUENCE);
   const version = readVersion(reader);
   const signature = decodeAlgorithmIdentifier(reader); // section 5.1.2.2
+  boundPart(reader);
   const issuer = decodeName(reader);
   if (issuer.rdns.length === 0) reader.fail('a list without the name of its issuer'); // section 5.1.2.3
   const thisUpdateMs = readProfileTime(reader);
@@ -60,6 +62,7 @@ function readVersion(reader: DerReader): 1 | 2 {
 function readCrlExtensions(reader: DerReader, version: 1 | 2): typeof NO_LIST_EXTENSIONS {
   if (!reader.hasMore) return NO_LIST_EXTENSIONS;
   if (version === 1) reader.fail('a list has extensions in version 2 alone');
+  boundPart(reader);
   const outer = reader.open(contextConstructed(0));
   const extensions = readListExtensions(reader);
   reader.close(outer);

@@ -12,7 +12,7 @@ import {
 import { SEQUENCE, SET } from '../../der/tags.ts';
 import { writeElement, writeOid, writeSequence } from '../../der/writer.ts';
 import { DerReader } from '../../der/reader.ts';
-import { sameName } from '../../names/name-key.ts';
+import { nameKey, sameName } from '../../names/name-key.ts';
 import type { CertificateList, RevokedCertificate } from './types.ts';
 
 /** The bits of REVOCATION_REASONS without `unused` (section 6.3.2 (a)). */
@@ -67,10 +67,22 @@ function namesMatch(
   point: DistributionPoint,
   certificate: Certificate,
 ): boolean {
-  const ours = fullNames(name, list.issuer);
+  const ours = namesOf(name, list);
   const base = directoryNames(point.crlIssuer ?? [])[0] ?? certificate.issuer; // section 4.2.1.13
   const theirs = point.name === undefined ? (point.crlIssuer ?? []) : fullNames(point.name, base);
-  return ours.some((one) => theirs.some((other) => sameGeneralName(one, other)));
+  return theirs.some((other) => ours.has(generalNameKey(other)));
+}
+
+const listNames = new WeakMap<DistributionPointName, ReadonlySet<string>>();
+
+/** Both sides may have thousands of names: those of a list are looked up, not compared one by one. */
+function namesOf(name: DistributionPointName, list: CertificateList): ReadonlySet<string> {
+  let keys = listNames.get(name);
+  if (keys === undefined) {
+    keys = new Set(fullNames(name, list.issuer).map(generalNameKey));
+    listNames.set(name, keys);
+  }
+  return keys;
 }
 
 function fullNames(name: DistributionPointName, base: Name): readonly GeneralName[] {
@@ -89,13 +101,11 @@ function appendRdn(base: Name, rdn: readonly AttributeTypeAndValue[]): Name {
 }
 
 /** Section 5.2.5: certificate and list have the identical encoding; names of directories compare as everywhere. */
-function sameGeneralName(a: GeneralName, b: GeneralName): boolean {
-  if (a.kind === 'directory' || b.kind === 'directory')
-    return a.kind === 'directory' && b.kind === 'directory' && sameName(a.value, b.value);
-  if (a.kind !== b.kind || (a.kind === 'other' && b.kind === 'other' && a.type !== b.type)) return false;
-  return typeof a.value === 'string' || typeof b.value === 'string'
-    ? a.value === b.value
-    : Buffer.compare(a.value, b.value) === 0;
+function generalNameKey(name: GeneralName): string {
+  if (name.kind === 'directory') return `directory ${nameKey(name.value)}`;
+  const type = name.kind === 'other' ? name.type : '';
+  const value = typeof name.value === 'string' ? name.value : Buffer.from(name.value).toString('latin1');
+  return `${name.kind} ${type} ${value}`;
 }
 
 function directoryNames(names: readonly GeneralName[]): readonly Name[] {
