@@ -74,6 +74,7 @@ describe('what a dNSName covers (RFC 9525 section 6.3)', () => {
     ['*.example.com', 'a.www.example.com', false],
     ['*.example.com', 'example.com', false],
     ['*.example.com', 'wwwexample.com', false],
+    ['*.localhost', 'localhost', false],
   ])('%s and %s: %s', (value, expected, matches) => {
     const presented = presentedDns(value);
     expect(presented !== undefined && dnsMatches(presented, expected)).toBe(matches);

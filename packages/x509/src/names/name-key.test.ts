@@ -59,6 +59,12 @@ describe('names that are the same (RFC 5280 section 7.1)', () => {
     );
     expect(sameName(one, upper)).toBe(true);
   });
+
+  it('whose order in DER another case may change', () => {
+    const of = (...values: string[]) =>
+      decodeName(new DerReader(writeSequence(writeSetOf(values.map((value) => attribute('CN', value))))));
+    expect(sameName(of('a', 'B'), of('A', 'b'))).toBe(true);
+  });
 });
 
 describe('names that are not the same', () => {

@@ -5,7 +5,7 @@ import { ipRange, type IpRange } from './ip.ts';
 import { mailboxSubtree, type MailboxSubtree } from './email.ts';
 import { uriSubtree, type UriSubtree } from './uri.ts';
 
-export type NameForm = GeneralName['kind'];
+type NameForm = GeneralName['kind'];
 
 /** Bases of one form. `unusable` says why names of the form cannot be judged, and then each of them is refused. */
 export interface Bases<T> {

@@ -6,7 +6,7 @@ import { broken, isCritical, EXTENSION } from './facts.ts';
 import type { Profile, Rule } from './types.ts';
 
 /** Section 2: exactly one URI, and it is a SPIFFE id. */
-export function spiffeIdOf({ subjectAltName = [] }: Pick<Certificate, 'subjectAltName'>): SpiffeId | Failure {
+function spiffeIdOf({ subjectAltName = [] }: Pick<Certificate, 'subjectAltName'>): SpiffeId | Failure {
   const uris = subjectAltName.filter((name) => name.kind === 'uri');
   const [uri] = uris;
   if (uris.length !== 1 || uri?.kind !== 'uri')
@@ -15,7 +15,7 @@ export function spiffeIdOf({ subjectAltName = [] }: Pick<Certificate, 'subjectAl
 }
 
 /** Sections 3.1, 4.1, 4.3 and 5.2: who a leaf is. */
-export const svidLeaf: Rule = (certificate, position) => {
+const svidLeaf: Rule = (certificate, position) => {
   if (position !== 'leaf') return undefined;
   const { basicConstraints, keyUsage } = certificate;
   if (basicConstraints?.ca === true) return broken('X509-SVID section 5.2', 'a leaf that is a CA');
@@ -29,7 +29,7 @@ export const svidLeaf: Rule = (certificate, position) => {
 };
 
 /** Sections 3.2 and 4.3: a signing certificate need not be an SVID; one that names a SPIFFE id names a trust domain. */
-export const svidSigner: Rule = (certificate, position) => {
+const svidSigner: Rule = (certificate, position) => {
   if (position === 'leaf') return undefined;
   if (position === 'intermediate' && certificate.keyUsage?.has('keyCertSign') !== true)
     return broken('X509-SVID section 4.3', 'a signing certificate without keyCertSign');
@@ -43,13 +43,13 @@ export const svidSigner: Rule = (certificate, position) => {
 };
 
 /** Section 4.3: the extension is there, and critical. Of what is below the anchor: an anchor may be anything. */
-export const svidKeyUsage: Rule = (certificate, position) =>
+const svidKeyUsage: Rule = (certificate, position) =>
   position === 'anchor' || isCritical(certificate, EXTENSION.keyUsage)
     ? undefined
     : broken('X509-SVID section 4.3', 'no critical keyUsage');
 
 /** Section 3.1, RFC 5280 section 4.1.2.6. */
-export const svidSubject: Rule = (certificate, position) =>
+const svidSubject: Rule = (certificate, position) =>
   position === 'leaf' &&
   certificate.subject.rdns.length === 0 &&
   !isCritical(certificate, EXTENSION.subjectAltName)

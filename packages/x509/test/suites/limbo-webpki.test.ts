@@ -414,6 +414,36 @@ suite('x509-limbo webpki', [
       ),
   ],
   [
+    'a distribution point for some reasons',
+    br('7.1.2.11.2'),
+    () =>
+      direct(
+        {},
+        {
+          more: [
+            cRLDistributionPoints([
+              { fullName: [general.uri('http://host.example/crl')], reasons: ['keyCompromise'] },
+            ]),
+          ],
+        },
+      ),
+  ],
+  [
+    'a distribution point of another issuer',
+    br('7.1.2.11.2'),
+    () =>
+      direct(
+        {},
+        {
+          more: [
+            cRLDistributionPoints([
+              { fullName: [general.uri('http://host.example/crl')], crlIssuer: [general.directory('a')] },
+            ]),
+          ],
+        },
+      ),
+  ],
+  [
     'a distribution point of URIs',
     'valid',
     () =>
