@@ -12,6 +12,8 @@ export type Output = {
   result(value: Readonly<Record<string, unknown>>, text: string): void;
   /** A result that is bytes of somebody else's making: exactly these, nothing added. */
   bytes(value: Uint8Array): void;
+  /** Resolves when standard output takes more: whoever writes much waits for a slow reader, and not in memory. */
+  drained(): Promise<void>;
   /** A remark to a person; silent with `--json`. */
   note(text: string): void;
   /** A line of a log that somebody else wrote, as it is. */
@@ -22,7 +24,12 @@ export type Output = {
   progress(text: string | undefined): void;
 };
 
-type Stream = { write(text: string | Uint8Array): unknown; readonly isTTY?: boolean };
+type Stream = {
+  write(text: string | Uint8Array): unknown;
+  readonly isTTY?: boolean;
+  readonly writableNeedDrain?: boolean;
+  once?(event: 'drain', listener: () => void): unknown;
+};
 
 /** Writes to the given streams (standard output and error in the program, collectors in tests). */
 export function createOutput(options: { json: boolean; out: Stream; err: Stream }): Output {
@@ -40,6 +47,9 @@ export function createOutput(options: { json: boolean; out: Stream; err: Stream 
     bytes(value) {
       clear();
       out.write(value);
+    },
+    async drained() {
+      if (out.writableNeedDrain === true) await new Promise<void>((resolve) => out.once?.('drain', resolve));
     },
     result(value, text) {
       clear();

@@ -56,6 +56,8 @@ describe('help', () => {
       'psk create',
       'psk list',
       'psk revoke',
+      'certs show',
+      'certs verify',
       'doctor',
     ]);
   });

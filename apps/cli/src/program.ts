@@ -4,6 +4,7 @@ import { ConfigError, formatProblems } from '@sallyport/service/config';
 import { SallyportError, type Reason } from '@sallyport/service/errors';
 import type { CommandContext, Run } from './commands/context.ts';
 import { addAuditCommands } from './commands/audit.ts';
+import { addCertsCommands } from './commands/certs.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addKeysCommands } from './commands/keys.ts';
 import { addPolicyCommands } from './commands/policy.ts';
@@ -21,7 +22,7 @@ export type Invocation = {
   /** Without the program's own name. */
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
-  readonly out: { write(text: string | Uint8Array): unknown; readonly isTTY?: boolean };
+  readonly out: Parameters<typeof createOutput>[0]['out'];
   readonly err: { write(text: string): unknown; readonly isTTY?: boolean };
   readonly signal: AbortSignal;
 };
@@ -77,6 +78,7 @@ export function buildProgram(invocation: Invocation, output: Output): Command {
     addSessionsCommands,
     addTokenCommands,
     addPskCommands,
+    addCertsCommands,
     addDoctorCommand,
   ];
   for (const add of register) add(program, runner);
