@@ -7,10 +7,12 @@ import { parseArgs } from 'node:util';
 import { benchChannel, type ChannelBenchOptions, type ChannelBenchResult } from './channel.ts';
 import { benchSpool, spoolText, type SpoolBenchOptions } from './spool/bench-spool.ts';
 import { benchTools, toolsText, type ToolsBenchOptions } from './tools/bench-tools.ts';
+import { benchX509, x509Text, type X509BenchOptions } from './x509/bench-x509.ts';
 
 const USAGE = `pnpm bench channel [--profile embedded|cluster] [--mode single|batch|both] [--sessions n] [--in-flight n] [--seconds n] [--rounds n] [--json] [--save]
 pnpm bench tools [--profile embedded|cluster] [--seconds n] [--rounds n] [--json] [--save]
 pnpm bench spool [--seconds n] [--rounds n] [--json] [--save]
+pnpm bench x509 [--rounds n] [--json] [--save]
 
   --profile    all in one process, or processes of their own on real Redis, NATS and Postgres (default embedded)
   --mode       one message per frame, frames of up to 32, or both one after the other (default both)
@@ -20,7 +22,12 @@ pnpm bench spool [--seconds n] [--rounds n] [--json] [--save]
                spool: of each measurement, four in each round (default 2)
   --rounds     rounds; the median counts (default 5)
   --json       one JSON object per line instead of text
-  --save       also write bench/results/channel-<mode>.json, tools.json, each with -cluster for that profile, spool.json`;
+  --save       also write bench/results/channel-<mode>.json, tools.json, each with -cluster for that profile, spool.json,
+               x509.json`;
+
+const BENCHES = ['channel', 'tools', 'spool', 'x509'] as const;
+const isBench = (name: string | undefined): name is (typeof BENCHES)[number] =>
+  BENCHES.some((bench) => bench === name);
 
 function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -42,8 +49,7 @@ function main(): Promise<number> {
     return Promise.resolve(0);
   }
   const [name, ...more] = positionals;
-  if ((name !== 'channel' && name !== 'tools' && name !== 'spool') || more.length > 0)
-    throw new UsageError('name one bench: channel, tools or spool');
+  if (!isBench(name) || more.length > 0) throw new UsageError(`name one bench: ${BENCHES.join(', ')}`);
   const { profile } = values;
   if (profile !== 'embedded' && profile !== 'cluster')
     throw new UsageError('--profile is embedded or cluster');
@@ -59,6 +65,7 @@ function main(): Promise<number> {
     return runTools({ ...common, seconds: count(values.seconds ?? '2', '--seconds', 600) });
   if (name === 'spool')
     return runSpool({ ...common, seconds: count(values.seconds ?? '2', '--seconds', 600) });
+  if (name === 'x509') return runX509(common);
   const modes =
     values.mode === 'both' ? (['single', 'batch'] as const) : ([values.mode] as ('single' | 'batch')[]);
   return runChannel(modes, {
@@ -106,6 +113,13 @@ async function runSpool({
   const result = await benchSpool({ seconds, rounds });
   process.stdout.write(`${json ? JSON.stringify(result) : spoolText(result)}\n`);
   if (isKept) save('spool', `spool --seconds ${seconds} --rounds ${rounds}`, result);
+  return 0;
+}
+
+async function runX509({ rounds, json, save: isKept }: Output & X509BenchOptions): Promise<number> {
+  const result = await benchX509({ rounds });
+  process.stdout.write(`${json ? JSON.stringify(result) : x509Text(result)}\n`);
+  if (isKept) save('x509', `x509 --rounds ${rounds}`, result);
   return 0;
 }
 
