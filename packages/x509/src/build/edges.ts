@@ -3,26 +3,15 @@
  * fail in section 6.1 as well, which repeats each of these checks on whole paths: nothing here accepts anything.
  */
 import type { Certificate, SubjectPublicKeyInfo } from '../certificate/types.ts';
+import { checkValidity } from '../path/validity.ts';
 import type { Failure } from '../reasons.ts';
 import { isFailure, type SignatureChecker } from '../signature/types.ts';
 
 /** `place` is the issuer's in the path, 0 = leaf. */
 export function checkIssuer(issuer: Certificate, place: number, atMs: number): Failure | undefined {
-  const { validity, basicConstraints, keyUsage } = issuer;
-  if (atMs < validity.notBeforeMs)
-    return {
-      reason: 'not_yet_valid',
-      section: 'RFC 5280 section 6.1.3 (a)(2)',
-      detail: `is valid from ${instant(validity.notBeforeMs)}`,
-      certificate: place,
-    };
-  if (atMs > validity.notAfterMs)
-    return {
-      reason: 'expired',
-      section: 'RFC 5280 section 6.1.3 (a)(2)',
-      detail: `was valid until ${instant(validity.notAfterMs)}`,
-      certificate: place,
-    };
+  const { basicConstraints, keyUsage } = issuer;
+  const untimely = checkValidity(issuer, atMs);
+  if (untimely !== undefined) return { ...untimely, certificate: place };
   if (issuer.version !== 3 || basicConstraints?.ca !== true)
     return {
       reason: 'not_a_ca',
@@ -61,8 +50,4 @@ const NULL_LENGTH = 2;
 /** RFC 5280 section 6.1.4 (e): a DSA key whose parameters are absent or NULL has those of its issuer. */
 function inheritsParameters({ algorithm }: SubjectPublicKeyInfo): boolean {
   return algorithm.oid === ID_DSA && (algorithm.parameters?.length ?? 0) <= NULL_LENGTH;
-}
-
-function instant(timeMs: number): string {
-  return new Date(timeMs).toISOString();
 }
