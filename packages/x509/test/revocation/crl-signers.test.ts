@@ -117,6 +117,27 @@ const by = (name: string): { certificateIssuer: readonly Uint8Array[] } => ({
 const delegatedRow = { ...serialOf(delegated), reason: 'superseded' };
 
 const INDIRECT: readonly Row[] = [
+  [
+    '(b)(1) the point of cRLIssuer, in a list of another',
+    {
+      of: delegated,
+      crls: [
+        list(ca, {
+          extensions: [issuingDistributionPoint({ fullName: indirectName, indirectCRL: true })],
+        }),
+      ],
+    },
+    'unknown: another issuer than cRLIssuer',
+  ],
+  [
+    '(b)(1) a list of cRLIssuer covers its own point alone',
+    {
+      of: withPoints([{ crlIssuer: indirectName, reasons: ['keyCompromise'] }]),
+      intermediates: [indirectIssuer],
+      crls: [list(indirectIssuer, { extensions: [issuingDistributionPoint({ indirectCRL: true })] })],
+    },
+    'unknown: no lists for some of the reasons',
+  ],
   ['(b)(1) an indirect list', indirect(), 'good'],
   ['(b)(1) not indirect', indirect([], false), 'unknown: not an indirect list, as cRLIssuer asks for'],
   [

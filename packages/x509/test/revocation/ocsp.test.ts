@@ -199,6 +199,16 @@ const SIGNERS: readonly Row[] = [
   ),
   one('a delegate, by name', by(delegate), 'good'),
   one('a delegate, by key', by(delegate, { responder: { spki: delegate.key.spki } }), 'good'),
+  one(
+    'a delegate under the name of another',
+    by(delegate, { responder: { name: root.subject } }),
+    'unknown: a responder that is not known',
+  ),
+  one(
+    'a delegate under the key of another',
+    by(delegate, { responder: { spki: root.key.spki } }),
+    'unknown: a responder that is not known',
+  ),
   one('a delegate that revokes', by(delegate, { status: revoked }), 'revoked keyCompromise'),
   one(
     'a delegate that is not sent along',
