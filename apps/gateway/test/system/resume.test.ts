@@ -230,7 +230,9 @@ describe.skipIf(suite.skip)(suite.title('resume'), () => {
     const once = await resumed.resume(await carrierTo(other));
     await once.attach();
     await once.ping();
-    expect(rowsOf(session.id).filter(({ action }) => action === 'session.resume')).toHaveLength(1);
+    const resumes = () => rowsOf(session.id).filter(({ action }) => action === 'session.resume');
+    await until(() => resumes().length > 0); // in the spool before it is answered; its way here may take a moment
+    expect(resumes()).toHaveLength(1);
   });
 
   test('of two that resume at once, one gets it', async () => {
