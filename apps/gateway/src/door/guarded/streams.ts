@@ -73,9 +73,10 @@ type Answer = {
   readonly status: string;
 };
 
-export function createStreams(
-  ports: StreamPorts,
-): (stream: Stream, exchange: Exchange) => AsyncIterable<ServerEvent> {
+/** What leaves of an exchange for a stream. Ends with its response; iterated once. */
+export type Streams = (stream: Stream, exchange: Exchange) => AsyncIterable<ServerEvent>;
+
+export function createStreams(ports: StreamPorts): Streams {
   const { upstream, judge, seals, results, definitions, passages, route, metrics, monotonic, onProblem } =
     ports;
 
