@@ -6,6 +6,7 @@ import type { RunnerOptions } from './case-runner.ts';
 
 const unruly: RunnerOptions = {
   caseTimeMs: 200,
+  maxHeapMib: 64,
   worker: new URL('../../test/support/unruly-worker.ts', import.meta.url),
 };
 

@@ -11,15 +11,16 @@ export type RunnerOptions = {
   /** Of one case, from when the worker takes it up. */
   readonly caseTimeMs: number;
   readonly worker: URL;
+  /** Of the memory of a worker, without the octets of its lines. */
+  readonly maxHeapMib: number;
 };
 
 export const DEFAULT_RUNNER: RunnerOptions = {
   caseTimeMs: 1_000,
   worker: new URL('./batch-worker.ts', import.meta.url),
+  maxHeapMib: 1_024,
 };
 
-/** Of the memory of a worker, without the octets of its lines. */
-const MAX_HEAP_MIB = 1_024;
 const LOOKS_PER_CASE = 20;
 
 type Waiting = WorkerCase & { readonly resolve: (answered: WorkerAnswer) => void };
@@ -66,10 +67,10 @@ export class CaseRunner implements Disposable {
       name: 'sallyport-certs',
       workerData: shared,
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB },
+      resourceLimits: { maxOldGenerationSizeMb: this.#options.maxHeapMib },
     });
     worker.on('message', (answered: WorkerAnswer) => this.#answered(answered));
-    worker.on('error', (error) => this.#giveUp(`the worker failed: ${error.message}`));
+    worker.on('error', (error: unknown) => this.#giveUp(`the worker failed: ${messageOf(error)}`));
     worker.on('exit', () => this.#giveUp('the worker ended'));
     this.#seenTick = 0;
     this.#looks = 0;
@@ -117,3 +118,5 @@ export class CaseRunner implements Disposable {
       this.#worker.postMessage({ number: waiting.number, line: waiting.line } satisfies WorkerCase);
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

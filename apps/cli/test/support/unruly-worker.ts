@@ -13,7 +13,7 @@ parentPort?.on('message', ({ number, line }: WorkerCase) => {
   if (act === 'exit') process.exit();
   if (act === 'exhaust') {
     const kept: string[][] = [];
-    for (;;) kept.push(new Array<string>(100_000).fill(act));
+    for (;;) kept.push(Array.from({ length: 100_000 }, () => act));
   }
   Atomics.add(ticks, TICK, 1);
   const answered: WorkerAnswer = { number, valid: true, json: JSON.stringify({ id, valid: true }) };

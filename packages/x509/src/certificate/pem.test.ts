@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { issue, makeCertificate, toPem } from '../../test/support/pki.ts';
 import { isDer, parseCertificates, readPem } from './pem.ts';
 
+/** Inside of an object a bare pattern would be equal to any value. */
+const like = (pattern: RegExp): string => expect.stringMatching(pattern) as string;
 const block = (body: string, begin = 'A', end = begin): string =>
   `-----BEGIN ${begin}-----\n${body}\n-----END ${end}-----\n`;
 const one = { ok: true, value: [Uint8Array.of(1)] };
@@ -76,7 +78,7 @@ describe('refused, and where', () => {
   it('more blocks than 10,000', () => {
     expect(readPem(block('AQ==').repeat(10_001))).toMatchObject({
       ok: false,
-      failure: { problem: /blocks/u },
+      failure: { problem: like(/blocks/u) },
     });
   });
   it('a whole file that is too long', () => {
@@ -120,7 +122,7 @@ describe('certificates', () => {
       ok: false,
       failure: {
         offset: toPem(first.der).length,
-        problem: /^certificate 2, octet \d+ of its DER: extensions in v2/u,
+        problem: like(/^certificate 2, octet \d+ of its DER: extensions in v2/u),
       },
     });
   });
