@@ -376,7 +376,11 @@ describe.skipIf(suite.skip)(suite.title('resume'), () => {
     let stopped: Promise<void> | undefined;
     for (let index = 0; index < total; index += 1) {
       if (index === 200) stopped = Promise.resolve(other[Symbol.asyncDispose]());
-      if (index === 400) line.reset();
+      if (index === 400) {
+        // However slow the machine is: half of them are done, and the rest is on its way when the line breaks.
+        await Promise.all(answers.slice(0, total / 2));
+        line.reset();
+      }
       const body = new TextEncoder().encode(`{"n":${index}}`);
       answers.push(
         channel.request('orders', body, { timeoutMs: 20_000 }).then(
@@ -394,7 +398,7 @@ describe.skipIf(suite.skip)(suite.title('resume'), () => {
     ends.delete('done');
     // Where Redis could not be asked the caller hears so, and nothing was done.
     for (const end of ends.keys()) expect(end).toContain('the replay guard cannot be asked');
-    expect(done).toBeGreaterThan(total / 2);
+    expect(done).toBeGreaterThanOrEqual(total / 2);
     expect(new Set(upstream.keys).size).toBe(upstream.keys.length);
     expect(upstream.keys).toHaveLength(done);
     const successes = () =>
