@@ -109,6 +109,7 @@ export type UpstreamProblem =
   | 'malformed' /* not the protocol */
   | 'cancelled';
 
+/** Why a server could not be asked or did not answer. The message is for people, and names no caller and no content. */
 export class UpstreamFailure extends Error {
   readonly problem: UpstreamProblem;
   /** Nothing happened; it may be asked for again. */

@@ -25,6 +25,7 @@ export type ChannelDestinations = Disposable & {
   endSession(sessionId: string): void;
 };
 
+/** `mcp/<route>`, `mcp` where all are served as one, `mcp-serve/<route>`. None without servers. */
 export function channelDestinations(servers: (DoorServers & Serving) | undefined): ChannelDestinations {
   const face = createChannelFace(BOUNDS);
   const each = [...(servers?.routes ?? [])].map(

@@ -39,6 +39,10 @@ const NOTHING_YET = 100;
 const NOT_FOUND = 404;
 const TOO_MANY = 429;
 
+/**
+ * Routes answer what they cannot read with status 400 and what a server fails with in a message; they reject only for
+ * a defect.
+ */
 export function createChannelFace(ports: StreamsPorts): ChannelFace {
   const streams = createStreams(ports);
 

@@ -42,6 +42,7 @@ type Attachment = { readonly id: string; readonly mail: Mail; gone: NodeJS.Timeo
 const ID_BYTES = 16;
 const STATUS = { ok: 200, accepted: 202, malformed: 400, foreign: 403, gone: 404 } as const;
 
+/** Nobody is attached yet. Disposing ends the attachment, and with it every session, with `broke_off`. */
 export function createAttachable(ports: AttachablePorts): Attachable {
   let attachment: Attachment | undefined;
   const sessions = servedSessions(ports, () => attachment?.mail);

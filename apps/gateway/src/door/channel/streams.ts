@@ -55,6 +55,7 @@ type Stream = {
 const TOGETHER_MS = 2;
 const ID_BYTES = 16;
 
+/** A stream is aborted by whoever ends it, by disposing, and when nobody asked for it for `keepMs`. */
 export function createStreams(ports: StreamsPorts): Streams {
   const streams = new Map<string, Stream>();
 

@@ -61,6 +61,10 @@ type Known = {
 /** A name that nobody has makes lists be asked for at most so often. */
 const MISS_MS = 1_000;
 
+/**
+ * For one caller: what another is listed is never looked at here. `slow` is shared, as a server is slow for everybody.
+ * Methods reject `UpstreamFailure` only where the call itself is over.
+ */
 export function createDirectory(
   ports: FederatePorts,
   limits: FederateLimits,

@@ -23,6 +23,11 @@ import { together, type Heard } from './streams.ts';
 
 const ACKNOWLEDGED = 'notifications/subscriptions/acknowledged';
 
+/**
+ * The acknowledgement first and once, with what the servers agreed to together, at the latest after `listDeadlineMs`;
+ * then changes, each stamped with the id of `request`; the result when all streams have ended. Servers that fail are
+ * reported and left out.
+ */
 export async function* listened(
   call: MessageCall,
   request: Request,

@@ -36,6 +36,10 @@ type Member = { readonly initialized: JsonObject; readonly sessionId: string | u
 /** `initialize` outlives the request that needs it first; others wait for the same. */
 const OPEN_MS = 30_000;
 
+/**
+ * Opens nothing yet. `servers` by route; `session` is the client's own, whose revision, capabilities and log level
+ * each server is told.
+ */
 export function memberSessions(
   servers: ReadonlyMap<string, ModelContextServer>,
   session: ClientSession,

@@ -35,6 +35,7 @@ export type Members = {
 };
 export type Follow = (route: string, asked: () => Promise<Exchange>) => Promise<Exchange>;
 
+/** `servers` in configured order, which is the order of lists and of who goes first for a name. */
 export function createMembers(
   servers: ReadonlyMap<string, ModelContextServer>,
   ports: FederatePorts,

@@ -28,6 +28,10 @@ const unknown = (reason: FederateRefusal, message: string): Routed => ({
   reason,
 });
 
+/**
+ * The server of one request, under the name that it has there; or the error to answer with. Waits for lists where the
+ * name is not known yet.
+ */
 export async function routed(
   call: Call,
   request: Request,

@@ -31,6 +31,10 @@ const LATEST_SESSION_REVISION: Revision = '2025-11-25';
 
 type Behind = { readonly members: MemberSessions; latest: Call };
 
+/**
+ * Sessions are kept in this process; disposing ends them and those behind them. `send`, `listen` and `end` answer 404
+ * for a session that is none, and reject with `UpstreamFailure` when no server answers.
+ */
 export function sessionDoor(door: Members): ModelContextServer & Disposable {
   const { servers, ports, limits } = door;
   const behind = new WeakMap<ClientSession, Behind>();

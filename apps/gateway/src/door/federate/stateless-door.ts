@@ -19,6 +19,7 @@ import { answeredBy, merged, type Members } from './members.ts';
 import { completeResult } from './merge.ts';
 import { askAll, resultOf, type Reach } from './reach.ts';
 
+/** Takes `send` alone: the revision has no GET and no DELETE. Rejects with `UpstreamFailure` when no server answers. */
 export function statelessDoor(members: Members): (call: MessageCall) => Promise<Exchange> {
   const { servers, ports } = members;
 

@@ -80,6 +80,7 @@ const GONE = 'tasks/result';
 const GONE_THERE: ReadonlySet<string> = new Set(['resources/subscribe', 'resources/unsubscribe']);
 const MAX_SUBSCRIPTIONS = 1_024;
 
+/** For one route and era. Nothing rejects: what goes wrong is a refusal. */
 export function createAdmissions(ports: AdmissionPorts): Admissions {
   const { route, judge, seals, definitions, metrics, onProblem } = ports;
 

@@ -54,6 +54,7 @@ type Known = {
   asking?: Promise<void>;
 };
 
+/** Asks `upstream` itself, as the caller whose call needs it; remembers a minute for each caller, bounded. */
 export function createDefinitions(
   upstream: Pick<ModelContextServer, 'send'>,
   { route, pins, monotonic, onProblem }: Pick<GuardedPorts, 'route' | 'pins' | 'monotonic' | 'onProblem'>,

@@ -21,6 +21,7 @@ export type Passages = (call: Call, asked: Asked, requestDigest: string) => Pass
 
 const CORRELATION_BYTES = 16;
 
+/** Each passage takes the next place in its caller's session; nothing is written before `decided`. */
 export function createPassages({
   route,
   records,

@@ -68,6 +68,7 @@ export type ResultPorts = {
   readonly metrics: Pick<GuardedMetrics, 'hidden' | 'violation'>;
 };
 
+/** For answers of one route, by what `judge` says at that moment. */
 export function createResults({ route, judge, seals, definitions, metrics }: ResultPorts): Results {
   /** Undefined: no list. */
   function filtered(call: Call, list: List, items: JsonValue | undefined): JsonArray | undefined {

@@ -73,6 +73,7 @@ const MAX_REMEMBERED = 8_192;
 /** A longer one is no target that could be asked about again; the stream cannot be resumed then. */
 const MAX_STREAM_TARGET = 2_048;
 
+/** For handles of one route. Sealing rejects with `SallyportError` (`unavailable`) while there is no key. */
 export function createSeals(handles: Handles, route: string): Seals {
   /** Sealed text by what it stands for, so that one id has one sealed form where clients compare them. */
   const given = new Map<string, string>();

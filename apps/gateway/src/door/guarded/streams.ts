@@ -76,6 +76,7 @@ type Answer = {
 /** What leaves of an exchange for a stream. Ends with its response; iterated once. */
 export type Streams = (stream: Stream, exchange: Exchange) => AsyncIterable<ServerEvent>;
 
+/** For one route. What the server sends against the protocol is counted and dropped. */
 export function createStreams(ports: StreamPorts): Streams {
   const { upstream, judge, seals, results, definitions, passages, route, metrics, monotonic, onProblem } =
     ports;

@@ -57,6 +57,10 @@ const HANDLE = /^[\x21-\x7e]{1,4096}$/u;
 /** What was begun with a token that was good may still be answered; it is not a stream that waits. */
 const GRACE_MS = 60_000;
 
+/**
+ * Resolves when the request is answered or its client gone, never rejects: a defect is told to `onDefect` and answered
+ * with 500.
+ */
 export function createExchanges(ports: ExchangePorts): (incoming: Incoming) => Promise<void> {
   const { metrics, servers } = ports;
 

@@ -66,6 +66,10 @@ const IDLE_CONNECTIONS = 4_096;
 /** For what is under way at shutdown. */
 const DRAIN_MS = 5_000;
 
+/**
+ * To be mounted; listens nowhere itself. Disposing refuses what comes, ends streams that wait, and gives the rest five
+ * seconds.
+ */
 export function createDoorHttp(ports: DoorHttpPorts): DoorHttp {
   const { publicOrigin, issuer, allowsBearer, maxConcurrent, now, forward } = ports;
   const hosts = hostRules(ports);

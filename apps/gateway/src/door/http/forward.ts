@@ -55,6 +55,10 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set([
 /** Only we say where a request came from. */
 const FORWARDING = /^(?:x-forwarded-.*|x-real-ip|x-original-.*|x-rewrite-.*|forwarded|via|true-client-ip)$/u;
 
+/**
+ * Connects when first needed. `forward` always answers: 400, 404, 408, 413 or 503 of its own, else what auth-service
+ * says. Rejects for nothing that the other end does.
+ */
 export function forwarder(options: ForwardOptions): { readonly forward: Forward } & Disposable {
   const { identity, trust, log, onForwarded } = options;
   const { host: publicHost, protocol } = new URL(options.publicOrigin);

@@ -24,6 +24,7 @@ type Entry = { readonly abort: AbortController; readonly isWaiting: boolean };
 
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
+/** `now`: milliseconds since 1970, as `notAfterMs` is. */
 export function liveExchanges(now: () => number): LiveExchanges {
   const bySession = new Map<string, Set<Entry>>();
 

@@ -40,6 +40,7 @@ export function kindOf(message: Message): RequestKind {
 const SECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10] as const;
 const MS_PER_SECOND = 1_000;
 
+/** Once for a gateway: registers its families with `metrics`. Times are given in milliseconds. */
 export function doorMetrics(metrics: Metrics, gauges: { readonly underWay: () => number }): DoorMetrics {
   const requests = metrics.counter({
     name: 'door_requests_total',

@@ -31,6 +31,10 @@ export type RefusedMessage = {
   readonly data?: JsonValue;
 };
 
+/**
+ * `headers` with lower-case names; `body` is the whole of it, kept by nobody. Total: whatever it is, a message or a
+ * refusal.
+ */
 export function receive(headers: IncomingHttpHeaders, body: Uint8Array): Received | RefusedMessage {
   const parsed = parseMessage(body);
   if (!parsed.ok)

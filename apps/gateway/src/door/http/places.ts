@@ -29,6 +29,7 @@ export type Places = {
   idle(): Promise<void>;
 };
 
+/** None is taken yet. */
 export function createPlaces(limits: PlaceLimits): Places {
   const ofPrincipal = new Map<string, { places: number; bytes: number }>();
   let waiting: (() => void)[] = [];

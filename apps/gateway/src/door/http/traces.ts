@@ -27,6 +27,10 @@ export type RequestTraces = (
   startedAtMs: number,
 ) => RequestTrace;
 
+/**
+ * Begins at most 200 spans a second; without one, `end` does nothing and the caller's own `traceparent`, if it is one,
+ * goes on.
+ */
 export function requestTraces(tracer: Tracer, monotonic: () => number): RequestTraces {
   const bucket = tokenBucket(LIMITS, monotonic);
   return ({ header, message }, attributes, startedAtMs) => {

@@ -69,6 +69,10 @@ const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]{1,64}(?: [\x21\x23-\x5b\x5d-\x7e]{1,64}
 const THUMBPRINT = /^[A-Za-z0-9_-]{43}$/u;
 const METHODS: ReadonlySet<string> = new Set(['certificate', 'psk', 'oauth']);
 
+/**
+ * `issuer` is compared exactly; times may be off by `SKEW_MS`. A token found good is remembered by its SHA-256 until
+ * it ends.
+ */
 export function tokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const { keys, issuer, now, maxRemembered = MAX_REMEMBERED } = options;
   const remembered = new Map<string, AccessToken>();

@@ -87,6 +87,7 @@ const DESCRIPTIONS: Partial<Record<TokenRefusal, string>> = {
   unavailable: 'Nobody can say now whether this access token is good. Try again.',
 };
 
+/** Never rejects: a refusal is a value. A proof that was good is used up, whatever follows. */
 export function authenticator(ports: AuthenticatePorts): Authenticate {
   const { tokens, keys, proofs, nonces, now } = ports;
 

@@ -19,6 +19,10 @@ type Held = {
   readonly timer: Disposable;
 };
 
+/**
+ * Bounds and times are those of `ports.limits`. A call nobody comes for is cancelled when its time is over, all of
+ * them by disposing.
+ */
 export function heldCalls(ports: TranslatePorts): HeldCalls {
   const limits = { ...TRANSLATE_LIMITS, ...ports.limits };
   const held = new Map<string, Held>();

@@ -57,6 +57,7 @@ export function statelessStatus(response: Response): number {
   return response.error.code === MISSING_CLIENT_CAPABILITY ? 400 : 200;
 }
 
+/** A result of 2026-07-28 without what earlier revisions do not have. The given one is not changed. */
 export function resultForSession(method: string, result: JsonObject): JsonObject {
   const meta = objectMember(result, '_meta');
   const keptMeta = meta === undefined ? undefined : without(meta, META.serverInfo);
@@ -77,6 +78,7 @@ function withObjectStructure(result: JsonObject): JsonObject {
     : { ...rest, content: [{ type: 'text', text: JSON.stringify(structured) }] };
 }
 
+/** An error of 2026-07-28 in the codes of earlier revisions; most stay the same object. */
 export function errorForSession(method: string, error: ErrorResponse['error']): ErrorResponse['error'] {
   // 2026-07-28 tells a resource that is not there from other bad parameters by `data.uri` alone.
   if (

@@ -53,6 +53,7 @@ const GATHER_MS = 10;
 const CAPACITY = 4_096;
 const COMFORTABLE = 64;
 
+/** Reads `exchange` at once. `ended` is its signal: aborted here when the call is cancelled, once the server was told. */
 export function runningCall(options: {
   readonly session: UpstreamSession;
   readonly capabilities: JsonObject;

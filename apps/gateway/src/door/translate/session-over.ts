@@ -47,6 +47,10 @@ const LATEST_SESSION_REVISION: Revision = '2025-11-25';
 /** Methods of 2026-07-28 that earlier revisions do not have. */
 const NOT_YET: ReadonlySet<string> = new Set(['server/discover', 'subscriptions/listen']);
 
+/**
+ * `server` speaks 2026-07-28; what comes out speaks the session revisions. Session ids are not sealed yet. Disposing
+ * ends the sessions.
+ */
 export function sessionOver(server: ModelContextServer, ports: TranslatePorts): Facing {
   const limits = { ...TRANSLATE_LIMITS, ...ports.limits };
   const sessions = clientSessions(ports);

@@ -25,6 +25,7 @@ const OPEN_MS = 30_000;
 /** Tenant and principal as one text, without collisions. */
 export const ownerOf = ({ principal }: Caller): string => JSON.stringify([principal.tenant, principal.id]);
 
+/** Opens nothing yet. Idle sessions are ended after `sessionIdleMs`; disposing ends all of them, and waits for that. */
 export function sessionPool(server: ModelContextServer, ports: TranslatePorts): SessionPool {
   const limits = { ...TRANSLATE_LIMITS, ...ports.limits };
   const entries = new Map<string, Entry>();

@@ -61,6 +61,10 @@ const GONE: ReadonlySet<string> = new Set([
 const START_AGAIN =
   'No call waits for this input here any more (too late, or another replica): start the request again.';
 
+/**
+ * `server` speaks session revisions; what comes out speaks 2026-07-28. Disposing cancels calls that wait and ends the
+ * sessions.
+ */
 export function statelessOver(server: ModelContextServer, ports: TranslatePorts): Facing {
   const limits = { ...TRANSLATE_LIMITS, ...ports.limits };
   const sessions = sessionPool(server, ports);

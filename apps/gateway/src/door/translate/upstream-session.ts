@@ -68,6 +68,10 @@ const RETRY_FIRST_MS = 1_000;
 const RETRY_MAX_MS = 30_000;
 const CLOSE_MS = 2_000;
 
+/**
+ * `initialize` and `initialized` by `first`, then the session's own stream, if it has one. Rejects with
+ * `UpstreamFailure`: `malformed` when the server refuses.
+ */
 export async function openUpstreamSession(
   server: ModelContextServer,
   first: Call,

@@ -26,6 +26,7 @@ export type UpstreamMeters = {
 
 const STATE = { closed: 0, half_open: 1, open: 2 } as const satisfies Record<BreakerState, number>;
 
+/** Once for a gateway: one family for all routes. */
 export function upstreamMeters(metrics: Metrics): UpstreamMeters {
   const states = new Map<string, () => BreakerState>();
   const exchanges = metrics.counter({

@@ -108,6 +108,7 @@ export const serversSchema = record(serverSchema, { keyPattern: ROUTE_NAME });
 
 export type WrittenServer = Infer<typeof kinds>;
 
+/** As the upstreams take it: units in the names, a ratio for a percentage; what was not written stays absent. Total. */
 export function serverConfigOf(written: WrittenServer): UpstreamConfig | ChannelUpstreamConfig {
   if (written.kind === 'channel') return { kind: 'channel', principal: written.principal };
   const shared = {

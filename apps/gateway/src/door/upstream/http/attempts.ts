@@ -36,6 +36,7 @@ const HEALTH: Readonly<Record<UpstreamProblem, boolean | undefined>> = {
   cancelled: undefined,
 };
 
+/** `exchange` and `short` have the same bounds and separate counts. Disposing aborts what is under way. */
 export function httpAttempts(
   config: HttpUpstreamConfig,
   { monotonic, meter }: UpstreamPorts,

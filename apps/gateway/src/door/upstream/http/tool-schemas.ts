@@ -20,6 +20,7 @@ const MAX_PAGES = 16;
 /** Said of a tool that mirrors nothing, in place of a schema that may be long. */
 const NOTHING: JsonValue = {};
 
+/** Of 4,096 tools, those that were used last. `of`: undefined where none was learnt, or the message is no call. */
 export class ToolSchemas {
   readonly #known = new Recent<string, JsonValue>(MAX_TOOLS);
 

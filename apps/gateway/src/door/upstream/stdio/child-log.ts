@@ -7,6 +7,7 @@ const WINDOW_MS = 10_000;
 /** C0, DEL, C1, and what turns the direction of text: a terminal or a reader must not be steered by a log. */
 const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu;
 
+/** At most 200 lines in ten seconds; how many more there were is told once they are over, or by `flush`. */
 export class ChildLog {
   readonly #log: Log;
   readonly #route: string;

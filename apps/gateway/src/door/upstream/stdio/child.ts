@@ -51,6 +51,7 @@ const MAX_ERROR_BYTES = 256 * 1024;
 const ERROR_WINDOW_MS = 1_000;
 const LAST_LINES = 8;
 
+/** Running, or not to be started: `onEnd` tells either end, once. Throws for a command that no process can have. */
 export function startChild(launch: Launch, options: ChildOptions): Child {
   const { onLine, onEnd, log, graceMs } = options;
   const gone = Promise.withResolvers<void>();

@@ -42,6 +42,10 @@ export type Children = AsyncDisposable & {
   trouble(): string | undefined;
 };
 
+/**
+ * None is started yet. `onEnd`: of each, after it was taken off the list. Disposing starts no more and waits until
+ * nothing is left of any.
+ */
 export function startedChildren(
   config: StdioUpstreamConfig,
   ports: UpstreamPorts,

@@ -70,6 +70,7 @@ type Open = Pending & {
 /** Whom it is held with. */
 export type Peer = Pick<Child, 'write' | 'pause' | 'resume'>;
 
+/** Everything that is said with one child. Whoever holds it feeds it with `hear` and tells it the `end`. */
 export class Conversation {
   readonly #options: ConversationOptions;
   readonly #child: Peer;

@@ -9,6 +9,7 @@ const LOW_BYTES = 256 * 1024;
 /** Of a client that reads nothing while others wait behind it. */
 const STALL_MS = 30_000;
 
+/** `look` after each change. A stream that held up the others for 30 s is given to `giveUp` with its failure. */
 export class Flow {
   readonly #child: Pick<Child, 'pause' | 'resume'>;
   readonly #streams: () => readonly Outlet[];

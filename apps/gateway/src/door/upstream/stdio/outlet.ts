@@ -3,6 +3,7 @@ import type { UpstreamFailure, ServerEvent } from '../../ports.ts';
 
 type Held = { readonly event: ServerEvent; readonly bytes: number };
 
+/** Unbounded itself: whoever fills it looks at `bytes`. */
 export class Outlet {
   /** Of what was not taken yet. */
   bytes = 0;

@@ -6,6 +6,7 @@ const MAX_BYTES = 256 * 1024;
 
 type Held = { readonly message: Message; readonly bytes: number };
 
+/** At most 64 messages and 256 KiB. */
 export class Waiting {
   /** Of a request that waits no longer: the server is to be told. */
   readonly #onRefused: (id: RequestId) => void;
