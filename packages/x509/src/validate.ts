@@ -54,17 +54,33 @@ interface Held {
   readonly cache: Cache;
 }
 
+/** Throws a RangeError for a profile or a limit that is none: a mistake of the caller, found when the validator is made. */
 export function createValidator(options: ValidatorOptions): Validator {
   const { profile = 'rfc5280' } = options;
   const held: Held = {
     anchors: indexAnchors(options.anchors),
     pool: createPool(options.intermediates ?? []),
-    profile: typeof profile === 'string' ? PROFILES[profile] : profile,
+    profile: typeof profile === 'string' ? profileNamed(profile) : profile,
     algorithms: options.algorithms ?? DEFAULT_ALGORITHMS,
-    limits: { ...DEFAULT_LIMITS, ...options.limits },
+    limits: limitsWith(options.limits),
     cache: options.cache ?? createCache(),
   };
   return { validate: (leaf, input) => validate(leaf, input, held) };
+}
+
+function profileNamed(name: string): Profile {
+  const found = Object.entries(PROFILES).find(([known]) => known === name);
+  if (found === undefined) throw new RangeError(`no profile "${name}"`);
+  return found[1];
+}
+
+/** A limit that is no number would be none at all. */
+function limitsWith(own: Partial<Limits> = {}): Limits {
+  const limits = { ...DEFAULT_LIMITS, ...own };
+  for (const [name, limit] of Object.entries(limits))
+    if (!Number.isSafeInteger(limit) || limit < 0)
+      throw new RangeError(`${name} is no limit: ${String(limit)}`);
+  return limits;
 }
 
 function validate(leaf: Certificate, input: ValidationInput, held: Held): ValidationResult {

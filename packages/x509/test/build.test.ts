@@ -1,6 +1,7 @@
 /** Path building (RFC 4158): which path is found, and that one is found wherever one is. */
 import { describe, expect, test } from 'vitest';
 import { anchorFrom, anchorFromKey } from '../src/build/anchors.ts';
+import { createValidator } from '../src/validate.ts';
 import {
   AT,
   authorityKeyIdentifier,
@@ -278,6 +279,19 @@ describe('limits', () => {
   ])('of %s', (_, limits) => {
     const result = run({ anchors: [root], intermediates: [ca, root], leaf, limits });
     expect(outcome(result, {})).toBe('limit');
+  });
+});
+
+describe('options that are a mistake', () => {
+  test.each([
+    ['a limit that is no number', { limits: { buildSteps: Number.NaN } }],
+    ['a limit without end', { limits: { signatureChecks: Number.POSITIVE_INFINITY } }],
+    ['a limit that is not given', { limits: { policyNodes: undefined as unknown as number } }],
+    ['a negative limit', { limits: { candidatePaths: -1 } }],
+    ['a profile that nobody knows', { profile: 'webPKI' as 'webpki' }],
+    ['a profile that is a property of every object', { profile: 'constructor' as 'webpki' }],
+  ])('%s', (_, options) => {
+    expect(() => createValidator({ anchors: [], ...options })).toThrow(RangeError);
   });
 });
 

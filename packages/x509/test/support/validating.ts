@@ -38,9 +38,3 @@ function labelOf(fingerprint: string, names: Readonly<Record<string, Issued>>): 
   const found = Object.entries(names).find(([, issued]) => issued.certificate.fingerprint === fingerprint);
   return found?.[0] ?? 'unknown';
 }
-
-/** A certificate for the name and key of another, by a different issuer: what crosses between hierarchies. */
-export interface Crossing {
-  readonly of: Issued;
-  readonly by: Issued;
-}
