@@ -1,6 +1,5 @@
 /** RFC 5280 section 6.1.5, with (g) after RFC 9618: what remains for certificate n, the leaf. */
 import type { Certificate } from '../certificate/types.ts';
-import { sameName } from '../names/name-key.ts';
 import type { Failure } from '../reasons.ts';
 import type { ValidPolicies } from '../result.ts';
 import { checkCriticalExtensions } from './critical-extensions.ts';
@@ -14,8 +13,7 @@ export function wrapUp(
   certificate: Certificate,
   context: PathContext,
 ): ValidPolicies | Failure {
-  if (!sameName(certificate.subject, certificate.issuer))
-    state.explicitPolicy = Math.max(0, state.explicitPolicy - 1); // (a)
+  state.explicitPolicy = Math.max(0, state.explicitPolicy - 1); // (a), self-issued or not
   if (certificate.policyConstraints?.requireExplicitPolicy === 0) state.explicitPolicy = 0; // (b)
   // (c), (d), (e): the leaf's key will verify nothing here; it is held against the policy without being loaded
   const refusal =
