@@ -4,7 +4,7 @@ import type { KeyKind, SignatureName } from './types.ts';
 export interface AlgorithmPolicy {
   readonly signatures: ReadonlySet<SignatureName>;
   readonly keys: ReadonlySet<KeyKind>;
-  /** Of every RSA key in a path, the leaf's and the anchor's included. */
+  /** Of every RSA key in a path, the leaf's and the anchor's included. The most bounds what 128 signature checks can cost. */
   readonly rsaModulusBits: { readonly min: number; readonly max: number };
   /** The least public exponent; it is odd in any case, and below 2^33, which keeps a check cheap. */
   readonly rsaMinExponent: number;
@@ -39,7 +39,7 @@ export const DEFAULT_ALGORITHMS: AlgorithmPolicy = {
     'ml-dsa-65',
     'ml-dsa-87',
   ]),
-  rsaModulusBits: { min: 2_048, max: 16_384 },
+  rsaModulusBits: { min: 2_048, max: 8_192 },
   rsaMinExponent: 3, // RFC 8017 section 3.1
 };
 
