@@ -21,6 +21,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 
 process.exitCode = await run({
   args: process.argv.slice(2),
+  openInput: () => process.stdin,
   env: process.env,
   out: process.stdout,
   err: process.stderr,

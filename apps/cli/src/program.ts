@@ -1,4 +1,5 @@
 /** The command line: parses, finds the command, runs it, and turns what happened into an exit code. */
+import type { Readable } from 'node:stream';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ConfigError, formatProblems } from '@sallyport/service/config';
 import { SallyportError, type Reason } from '@sallyport/service/errors';
@@ -21,6 +22,8 @@ import { locateHome } from './state/home.ts';
 export type Invocation = {
   /** Without the program's own name. */
   readonly args: readonly string[];
+  /** Standard input, for whoever reads it. Absent: nothing comes. */
+  readonly openInput?: () => Readable;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly out: Parameters<typeof createOutput>[0]['out'];
   readonly err: { write(text: string): unknown; readonly isTTY?: boolean };
@@ -64,6 +67,7 @@ export function buildProgram(invocation: Invocation, output: Output): Command {
         as: options.as ?? invocation.env['SALLYPORT_IDENTITY'] ?? 'admin',
         output,
         env: invocation.env,
+        ...(invocation.openInput === undefined ? {} : { openInput: invocation.openInput }),
         signal: invocation.signal,
       };
       await work(context, options as never, ...args);

@@ -2,6 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { isIP } from 'node:net';
+import { Readable } from 'node:stream';
 import {
   createCache,
   type ExpectedName,
@@ -38,8 +39,6 @@ export type VerifyOptions = {
   readonly batch?: string;
 };
 
-const STANDARD_INPUT = 0;
-
 /** Throws `CommandFailed` when the certificate is not valid, `UsageError` when the question cannot be asked. */
 export async function verifyCertificate(context: CommandContext, options: VerifyOptions): Promise<void> {
   if (options.batch !== undefined) return verifyBatch(context, options, options.batch);
@@ -57,7 +56,7 @@ async function verifyBatch(context: CommandContext, options: VerifyOptions, path
   if (others.length > 0)
     throw new UsageError('--batch takes everything from its lines: give no other option but --json with it.');
   const { output, signal } = context;
-  const source = await openFile(path);
+  const source = path === '-' ? (context.openInput?.() ?? Readable.from([])) : await openFile(path);
   signal.addEventListener('abort', () => source.destroy(new CommandFailed('Interrupted.')), { once: true });
   const { cases, valid } = await runBatch({
     source,
@@ -70,7 +69,6 @@ async function verifyBatch(context: CommandContext, options: VerifyOptions, path
 }
 
 async function openFile(path: string): Promise<ReturnType<typeof createReadStream>> {
-  if (path === '-') return createReadStream('', { fd: STANDARD_INPUT, autoClose: false });
   const found = await stat(path).catch((error: unknown) => {
     throw new UsageError(`Cannot read ${path}: ${(error as Error).message}`);
   });

@@ -1,4 +1,5 @@
 /** What every command gets: where the state is, who is asking, and how to speak. */
+import type { Readable } from 'node:stream';
 import type { Home } from '../state/home.ts';
 import type { Output } from '../output.ts';
 
@@ -8,6 +9,8 @@ export type CommandContext = {
   readonly as: string;
   readonly output: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Standard input. A worker makes its descriptor one that does not wait: this stream can be read beside workers. */
+  readonly openInput?: () => Readable;
   /** Aborts when the user interrupts. */
   readonly signal: AbortSignal;
 };

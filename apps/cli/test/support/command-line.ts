@@ -1,4 +1,5 @@
 /** Runs the command line inside the test, with collectors for its streams: everything but `main.ts`. */
+import { Readable } from 'node:stream';
 import { run } from '../../src/program.ts';
 
 export type Ran = {
@@ -10,6 +11,8 @@ export type Ran = {
 };
 
 export type RunOptions = {
+  /** Standard input. */
+  readonly input?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly signal?: AbortSignal;
   readonly isTty?: boolean;
@@ -23,6 +26,7 @@ export async function runCommand(args: readonly string[], options: RunOptions = 
   let err = '';
   const code = await run({
     args,
+    openInput: () => Readable.from(options.input === undefined ? [] : [Buffer.from(options.input)]),
     env: options.env ?? {},
     out: {
       write(given: string | Uint8Array) {
