@@ -66,7 +66,7 @@ export function answerText({ result, leftOut }: Answer, { at }: Question): strin
     return [
       `Valid at ${timeText(at.getTime())}, until ${timeText(result.notAfterMs)} at most`,
       ...pathLines(subjects(result.path, result.anchor)),
-      `Policies: ${userConstrained === 'any' ? 'any' : userConstrained.join(', ') || 'none'}`,
+      ...policyLines(userConstrained),
       ...result.revocation.flatMap((report) => revocationLines(report, result.path)),
       ...notes,
     ].join('\n');
@@ -86,6 +86,11 @@ export function answerText({ result, leftOut }: Answer, { at }: Question): strin
       : []),
     ...notes,
   ].join('\n');
+}
+
+function policyLines(policies: 'any' | readonly string[]): string[] {
+  if (policies === 'any') return ['Policies: any'];
+  return policies.length === 0 ? [] : [`Policies: ${policies.join(', ')}`];
 }
 
 function pathLines(names: readonly string[]): string[] {

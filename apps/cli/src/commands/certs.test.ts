@@ -30,7 +30,6 @@ describe('verify', () => {
       '  leaf    CN=leaf',
       '  issuer  CN=sub',
       String.raw`  anchor  CN=root,O=Example\, Inc.`,
-      'Policies: none',
       '',
     ]);
   });

@@ -14,7 +14,8 @@ A line of --batch is one JSON object, and so is its answer, in order:
   {"id", "valid", "reason"?, "section"?, "detail"?, "path"?: [subject]}
 A case that takes more than a second is answered with the reason "limit".
 
-Exit codes: 0 valid (--batch: every line was answered), 1 not valid, 2 wrong command line or unreadable file.`;
+Exit codes: 0 valid (--batch: every line was answered), 1 not valid, 2 wrong command line or unreadable file.
+`;
 
 export function addCertsCommands(program: Command, run: Run): void {
   const certs = program
