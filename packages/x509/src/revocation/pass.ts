@@ -37,7 +37,9 @@ type Status = Finding['status'];
 /**
  * RFC 5280 section 6.3.3 (f) wants a valid path for who signs, and a path with a revoked certificate is none. Here that is
  * worked out certificate by certificate, each once; those that are being worked out do not count for each other, with one
- * exception that PKITS 4.14.30 asks for: an indirect list may be about its own signer.
+ * exception that PKITS 4.14.30 asks for: an indirect list may be about its own signer. What is above the certificate that
+ * is asked about was looked at before it; a signer below that certificate is no evidence for it, or a revoked CA could
+ * certify a signer of lists in the name of its own issuer.
  */
 class Signers {
   private readonly known = new Map<string, Status>();
@@ -47,8 +49,8 @@ class Signers {
     let status: Status = 'good';
     for (let index = path.certificates.length - 1; index >= 0; index -= 1) {
       const target = targetAt(path, index);
-      if (isAboveOrSame(target, asking)) continue;
-      const found = this.statusOf(target, pass);
+      if (isAbove(target, asking) || (index === 0 && isSame(target, asking))) continue;
+      const found = isSame(target, asking) ? 'unknown' : this.statusOf(target, pass);
       if (found === 'revoked') return found;
       if (found === 'unknown') status = found;
     }
@@ -68,10 +70,13 @@ class Signers {
   }
 }
 
-/** What is above the certificate that is asked about was looked at before it. */
-function isAboveOrSame(target: Target, asking: Target): boolean {
+function isAbove(target: Target, asking: Target): boolean {
   const { certificates } = asking.path;
-  for (let index = asking.index; index < certificates.length; index += 1)
+  for (let index = asking.index + 1; index < certificates.length; index += 1)
     if (certificates[index]?.fingerprint === target.certificate.fingerprint) return true;
   return false;
+}
+
+function isSame(target: Target, asking: Target): boolean {
+  return target.certificate.fingerprint === asking.certificate.fingerprint;
 }

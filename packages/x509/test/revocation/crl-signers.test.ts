@@ -6,6 +6,7 @@ import {
   issuingDistributionPoint,
   makeKey,
   THIS_UPDATE,
+  type Issued,
 } from '../support/pki.ts';
 import {
   ask,
@@ -263,6 +264,35 @@ describe("CRL: the status of a list's signer", () => {
     });
     expect(result.valid).toBe(false);
   });
+  it.each([
+    ['in the name of its issuer', 'root', ca, []],
+    [
+      'of indirect lists',
+      'aside',
+      withPointsOfCa('aside'),
+      [issuingDistributionPoint({ indirectCRL: true })],
+    ],
+  ] as const)(
+    'is not proved by whom the certificate itself certified, %s',
+    (_what, subject, own, extensions) => {
+      const signer = issue({
+        subject,
+        issuer: own,
+        key: makeKey('P-256', 'subject to ca'),
+        usages: ['cRLSign'],
+      });
+      const forged = list(signer, { extensions });
+      const result = run({
+        anchors: [root],
+        intermediates: [own, signer],
+        leaf: issue({ subject: 'leaf', issuer: own }),
+        revocation: { mode: 'crl', crls: [list(own), forged] },
+      });
+      expect(result.valid ? 'valid' : `${result.failure.reason} of ${result.failure.certificate}`).toBe(
+        'revocation_unknown of 1',
+      );
+    },
+  );
   it('may be in the list itself, as PKITS 4.14.30 has it', () => {
     const self = issue({
       subject: 'self',
@@ -280,3 +310,13 @@ describe("CRL: the status of a list's signer", () => {
     expect(verdict(rows([revoking]))).toBe('unknown: a signer that is revoked');
   });
 });
+
+/** The CA, whose status a list of `issuer` tells. */
+function withPointsOfCa(issuer: string): Issued {
+  return issue({
+    subject: 'ca',
+    issuer: root,
+    ca: true,
+    extensions: [cRLDistributionPoints([{ crlIssuer: [general.directory(issuer)] }])],
+  });
+}
