@@ -8,10 +8,17 @@ export interface Limits {
   readonly intermediatesInPath: number;
   /** Whole candidate paths validated. */
   readonly candidatePaths: number;
-  /** Signatures verified that the cache does not know: of certificates, CRLs and OCSP responses. */
+  /** Octets of the certificates of whole candidate paths, each time that one is validated. */
+  readonly pathBytes: number;
+  /**
+   * Signatures verified that the cache does not know: of certificates, CRLs and OCSP responses. A costly one counts as
+   * several: P-521 as two, RSA of more than 4,096 bits by the square of the modulus.
+   */
   readonly signatureChecks: number;
   /** Comparisons of a name with a subtree. */
   readonly nameComparisons: number;
+  /** Octets of names prepared for comparison: subjects and issuers that an input brings, directory names under constraints. */
+  readonly nameBytes: number;
   /** Nodes of the policy graph (CVE-2023-0464 was a tree without bound). */
   readonly policyNodes: number;
   /** Octets of one certificate. */
@@ -27,8 +34,10 @@ export const DEFAULT_LIMITS: Limits = {
   buildSteps: 10_000,
   intermediatesInPath: 15,
   candidatePaths: 64,
+  pathBytes: 2_097_152,
   signatureChecks: 128,
   nameComparisons: 100_000,
+  nameBytes: 524_288,
   policyNodes: 1_024,
   certificateBytes: 65_536,
   crlBytes: 67_108_864,

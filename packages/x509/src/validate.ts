@@ -88,7 +88,7 @@ function validate(leaf: Certificate, input: ValidationInput, held: Held): Valida
   const work = startWork(held.limits);
   if (!Number.isFinite(input.at.getTime())) return invalid(NO_TIME, refusals, work);
   try {
-    work.spend('certificates', input.intermediates?.length ?? 0);
+    countInput(leaf, input.intermediates ?? [], work);
     const found = findPath(leaf, searchFor(input, held, work, refusals));
     if (found !== undefined) return { ...found, work: work.done };
   } catch (error) {
@@ -96,6 +96,14 @@ function validate(leaf: Certificate, input: ValidationInput, held: Held): Valida
     throw error;
   }
   return invalid(refusals.furthest()?.failure ?? NOTHING_TRIED, refusals, work);
+}
+
+/** Before anything of it is looked at. */
+function countInput(leaf: Certificate, intermediates: readonly Certificate[], work: Work): void {
+  work.spend('certificates', intermediates.length);
+  work.spend('nameBytes', leaf.subject.der.length + leaf.issuer.der.length);
+  for (const { subject, issuer } of intermediates)
+    work.spend('nameBytes', subject.der.length + issuer.der.length);
 }
 
 function searchFor(input: ValidationInput, held: Held, work: Work, refusals: Refusals): Search<Accepted> {

@@ -3,7 +3,14 @@ import type { Limits } from './limits.ts';
 
 /** The counted kinds of work. */
 export type Effort =
-  'certificates' | 'buildSteps' | 'candidatePaths' | 'signatureChecks' | 'nameComparisons' | 'policyNodes';
+  | 'certificates'
+  | 'buildSteps'
+  | 'candidatePaths'
+  | 'pathBytes'
+  | 'signatureChecks'
+  | 'nameComparisons'
+  | 'nameBytes'
+  | 'policyNodes';
 
 /** Caught by `validate` alone, which answers `limit`. */
 export class WorkLimitExceeded extends Error {
@@ -29,8 +36,10 @@ export function startWork(limits: Limits): Work {
     certificates: 0,
     buildSteps: 0,
     candidatePaths: 0,
+    pathBytes: 0,
     signatureChecks: 0,
     nameComparisons: 0,
+    nameBytes: 0,
     policyNodes: 0,
   };
   return {

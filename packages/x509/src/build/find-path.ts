@@ -118,6 +118,7 @@ function tryAnchor<T>(path: readonly Node[], { anchor }: AnchorNode, search: Sea
   }
   search.work.spend('candidatePaths');
   const certificates = path.map((node) => node.certificate);
+  for (const { der } of certificates) search.work.spend('pathBytes', der.length);
   const judgement = search.judge({ certificates, anchor });
   if (judgement.accepted) return { kind: 'accepted', value: judgement.value };
   const { stage, revocation } = judgement;

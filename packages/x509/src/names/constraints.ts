@@ -47,6 +47,8 @@ export function intersect(
     return refusal('RFC 5280 section 4.2.1.10', 'name constraints without a subtree');
   }
   work.spend('nameComparisons', subtrees);
+  for (const { base } of [...(constraints.permitted ?? []), ...(constraints.excluded ?? [])])
+    if (base.kind === 'directory') work.spend('nameBytes', base.value.der.length);
   return { levels: [...state.levels, readSubtrees(constraints)] };
 }
 
@@ -101,12 +103,17 @@ function checkAlternativeName(level: Subtrees, name: GeneralName, work: Work): F
       // Section 4.2.1.10: a URI without a host name MUST be refused where URIs are constrained.
       return level.uri && checkName(level.uri, 'uniformResourceIdentifier', uriHost(name.value), URI, work);
     case 'directory':
-      return level.directory && checkName(level.directory, 'directoryName', name.value, DIRECTORY, work);
+      return level.directory && checkDirectory(level.directory, name.value, work);
     default:
       // RFC 9598 section 6: constraints on rfc822Name bind SmtpUTF8Mailbox too.
       if (level.email === undefined || !isMailboxName(name)) return undefined;
       return checkName(level.email, 'mailbox', presentedMailbox(name), EMAIL, work);
   }
+}
+
+function checkDirectory(bases: Bases<Name>, name: Name, work: Work): Failure | undefined {
+  work.spend('nameBytes', name.der.length);
+  return checkName(bases, 'directoryName', name, DIRECTORY, work);
 }
 
 /** PKCS #9 emailAddress. */

@@ -1,4 +1,5 @@
 /** Distinguished names compared after RFC 5280 section 7.1. */
+import { hash } from 'node:crypto';
 import type { AttributeTypeAndValue, Name } from '../certificate/types.ts';
 import { prepare } from './prepare.ts';
 
@@ -6,17 +7,32 @@ import { prepare } from './prepare.ts';
 const END_OF_ATTRIBUTE = '\u0001';
 const END_OF_RDN = '\u0002';
 
-const keys = new WeakMap<Name, string>();
+const prepared = new WeakMap<Name, string>();
+const digests = new WeakMap<Name, string>();
+
+/** V8 tells strings beyond 16,383 characters apart by their length alone where it looks them up. */
+const LONG = 4_096;
 
 /** Two names are the same, after section 7.1, exactly when their keys are. Memoised per `Name`. */
 export function nameKey(name: Name): string {
-  let key = keys.get(name);
-  if (key === undefined) {
-    key = '';
-    for (const rdn of name.rdns) key += rdnKey(rdn) + END_OF_RDN;
-    keys.set(name, key);
+  const text = preparedName(name);
+  if (text.length <= LONG) return text;
+  let digest = digests.get(name);
+  if (digest === undefined) {
+    digest = `#${hash('sha256', text, 'hex')}`; // no prepared name begins so
+    digests.set(name, digest);
   }
-  return key;
+  return digest;
+}
+
+function preparedName(name: Name): string {
+  let text = prepared.get(name);
+  if (text === undefined) {
+    text = '';
+    for (const rdn of name.rdns) text += rdnKey(rdn) + END_OF_RDN;
+    prepared.set(name, text);
+  }
+  return text;
 }
 
 export function sameName(a: Name, b: Name): boolean {
@@ -25,8 +41,8 @@ export function sameName(a: Name, b: Name): boolean {
 
 /** Section 7.1: `name` is in the subtree of `base` when its first RDNs are those of `base`. A base without RDNs holds all. */
 export function isWithin(name: Name, base: Name): boolean {
-  // Each RDN ends with its own sign, so a prefix of the key is a prefix of whole RDNs.
-  return nameKey(name).startsWith(nameKey(base));
+  // Each RDN ends with its own sign, so a prefix of the text is a prefix of whole RDNs.
+  return preparedName(name).startsWith(preparedName(base));
 }
 
 /** Attributes of one RDN are a set: their order says nothing. */
@@ -39,8 +55,8 @@ function rdnKey(rdn: readonly AttributeTypeAndValue[]): string {
 /** `s` before prepared text, which is compared whatever its string type was; `x` before a tag and octets, which are compared as they are. */
 function attributeKey(attribute: AttributeTypeAndValue): string {
   const text = decodeText(attribute.tag, attribute.value);
-  const prepared = text === undefined ? undefined : prepare(text);
-  const value = prepared === undefined ? `x${attribute.tag}:${toHex(attribute.value)}` : `s${prepared}`;
+  const comparable = text === undefined ? undefined : prepare(text);
+  const value = comparable === undefined ? `x${attribute.tag}:${toHex(attribute.value)}` : `s${comparable}`;
   return `${attribute.type}=${value}${END_OF_ATTRIBUTE}`;
 }
 

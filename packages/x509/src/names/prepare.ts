@@ -8,11 +8,12 @@ const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
 /** Undefined when the text has a code point that RFC 4518 section 2.4 prohibits: such a value equals only its own octets. */
 export function prepare(text: string): string | undefined {
   if (PRINTABLE_ASCII.test(text)) return compressSpace(text.toLowerCase());
+  const mapped = map(text);
+  // Before normalising, which may make 18 code points of one: it neither brings nor removes any that is prohibited.
+  if (PROHIBITED.test(mapped)) return undefined;
   // Folding and normalising twice: a compatibility decomposition may bring upper case (RFC 3454 appendix B.2).
-  const mapped = fold(map(text)).normalize('NFKC');
-  const normalised = fold(mapped).normalize('NFKC');
-  if (PROHIBITED.test(normalised)) return undefined;
-  return compressSpace(normalised);
+  const folded = fold(mapped).normalize('NFKC');
+  return compressSpace(fold(folded).normalize('NFKC'));
 }
 
 // RFC 4518 section 2.2, in its order: what becomes a space, and what becomes nothing.
@@ -29,14 +30,13 @@ function map(text: string): string {
 /** Section 2.4: unassigned, private use, surrogates, non-characters, the replacement character. */
 const PROHIBITED = /[\p{Cn}\p{Co}\p{Cs}\ufffd]/u;
 
-/** Case folding one code point at a time: lower case in context (a final sigma) is no folding. */
+/** Case folding without regard to context: the sigma at the end of a word, which lower case brings, is any other sigma. */
 function fold(text: string): string {
-  let folded = '';
-  for (const character of text) {
-    // The dotless i folds to itself: its upper case is that of another letter.
-    folded += character === '\u0131' ? character : character.toLowerCase().toUpperCase().toLowerCase();
-  }
-  return folded;
+  // The dotless i folds to itself: its upper case is that of another letter.
+  return text
+    .split('\u0131')
+    .map((part) => part.toLowerCase().toUpperCase().toLowerCase().replaceAll('\u03c2', '\u03c3'))
+    .join('\u0131');
 }
 
 /** Section 2.6.1: spaces outside are insignificant, and several inside are one. A space that bears a mark is a letter. */

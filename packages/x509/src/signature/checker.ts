@@ -44,7 +44,7 @@ export function createSignatureChecker(
       const known = cacheKey === undefined ? undefined : cache.signatures.get(cacheKey);
       if (known !== undefined) return known ? undefined : invalid('the signature does not verify');
 
-      work.spend('signatureChecks');
+      work.spend('signatureChecks', costOf(key));
       if (key.keyObject() === undefined)
         return { reason: 'key_refused', section: 'RFC 5280 section 4.1.2.7', detail: `no ${key.kind} key` };
       const isGood = isWellFormed(algorithm, key, signed.signatureValue) && verifies(algorithm, key, signed);
@@ -113,6 +113,12 @@ function suits(algorithm: SignatureAlgorithm, key: PublicKey): boolean {
   if (key.pss === undefined || algorithm.pss === undefined) return true;
   // RFC 4055 section 3.3: the same hash as the key says, and at least as much salt.
   return algorithm.pss.hash === key.pss.hash && algorithm.pss.saltLength >= key.pss.saltLength;
+}
+
+/** In the slowest of common keys, so that the count bounds the time as well. */
+function costOf({ kind, modulusBits = 0 }: PublicKey): number {
+  if (kind === 'ec-p521') return 2;
+  return modulusBits <= 4_096 ? 1 : Math.ceil((modulusBits / 4_096) ** 2);
 }
 
 /** What node:crypto might be lenient about. */

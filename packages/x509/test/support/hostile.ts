@@ -58,6 +58,10 @@ export const HOSTILE: readonly (readonly [string, () => Hostile])[] = [
   ['subtrees times names', subtrees],
   ['directory subtrees times names', directorySubtrees],
   ['policies that are mapped to all others at each level', mappedPolicies],
+  ['names that take long to prepare', longNames],
+  ['long names as subtrees', longSubtrees],
+  ['long certificates in all of many paths', longCertificates],
+  ['costly keys of one name', costlyKeys],
 ];
 
 function ends(top: readonly Issued[], reason: string, layers = 5, width = 4): Hostile {
@@ -83,6 +87,75 @@ function clique(reason: string, forgers: readonly Issued[] = []): Hostile {
   const forged = forgers.map((forger) => certify(members[1] as Issued, forger));
   const leaf = issue({ subject: 'leaf', issuer: members[0] as Issued });
   return { anchors: [root], intermediates: [...pool, ...forged], leaf, reason };
+}
+
+/** One code point that is normalised to 18. */
+const LIGATURE = '\ufdfa';
+
+function longNames(): Hostile {
+  const pool = Array.from({ length: 20 }, (_, index) =>
+    issue({ subject: LIGATURE.repeat(10_000) + index, ca: true, issuer: root }),
+  );
+  return {
+    anchors: [root],
+    intermediates: pool,
+    leaf: issue({ subject: 'leaf', issuer: root }),
+    reason: 'limit',
+  };
+}
+
+/** Of which a validator's own pool knows nothing before they are compared. */
+function longSubtrees(): Hostile {
+  const pool: Issued[] = [];
+  for (let depth = 0; depth < 12; depth++) {
+    const excluded = [general.directory(LIGATURE.repeat(20_000) + depth)];
+    pool.push(
+      issue({
+        subject: `level ${depth}`,
+        ca: true,
+        issuer: pool[depth - 1] ?? root,
+        extensions: [nameConstraints({ excluded })],
+      }),
+    );
+  }
+  return {
+    anchors: [root],
+    intermediates: pool,
+    leaf: issue({ subject: 'leaf', issuer: pool.at(-1) as Issued }),
+    reason: 'limit',
+  };
+}
+
+function longCertificates(): Hostile {
+  const top = authority('top');
+  const tops = Array.from({ length: 60 }, () => certify(top, root));
+  const names = Array.from({ length: 12_000 }, () => general.dns('a'));
+  const pool: Issued[] = [];
+  for (let depth = 0; depth < 10; depth++)
+    pool.push(
+      issue({
+        subject: `level ${depth}`,
+        ca: true,
+        issuer: pool[depth - 1] ?? top,
+        names,
+        extensions: [nameConstraints({ excluded: [general.ip(192, 0, 2, 1, 255, 255, 255, 255)] })],
+      }),
+    );
+  const leaf = issue({ issuer: pool.at(-1) as Issued, extendedKeyUsage: ['1.3.6.1.5.5.7.3.4'] });
+  return { anchors: [root], intermediates: [...tops, ...pool], leaf, purpose: 'server', reason: 'limit' };
+}
+
+function costlyKeys(): Hostile {
+  const pool = Array.from({ length: 70 }, (_, index) =>
+    issue({ subject: 'ca', ca: true, issuer: root, key: makeKey('P-521', `costly ${index}`) }),
+  );
+  const real = issue({ subject: 'ca', ca: true, issuer: root, key: makeKey('P-521', 'real') });
+  return {
+    anchors: [root],
+    intermediates: pool,
+    leaf: issue({ subject: 'leaf', issuer: real }),
+    reason: 'limit',
+  };
 }
 
 function namesakes(): Hostile {
