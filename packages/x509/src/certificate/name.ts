@@ -39,7 +39,8 @@ function decodeAttribute(reader: DerReader): AttributeTypeAndValue {
   const identifier = reader.bytes[start] ?? 0;
   const element = reader.element();
   reader.close(outer);
-  return { type, tag: identifier & 0x1f, value: contentsOf(element) };
+  const tag = (identifier & 0xc0) === 0 ? identifier & 0x1f : identifier;
+  return { type, tag, value: contentsOf(element) };
 }
 
 /** The inside of an element that was checked. */

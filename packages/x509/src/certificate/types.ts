@@ -14,7 +14,10 @@ export interface AlgorithmIdentifier {
   readonly der: Uint8Array;
 }
 
-/** `tag` is the universal tag number of the value's string type (12 = UTF8String, 19 = PrintableString …). */
+/**
+ * `tag` is the universal tag number of the value's string type (12 = UTF8String, 19 = PrintableString …), and the identifier
+ * octet of what is not of the universal class.
+ */
 export interface AttributeTypeAndValue {
   readonly type: Oid;
   readonly tag: number;

@@ -104,6 +104,11 @@ describe('names that are not the same', () => {
       [['CN', writeElement(4, fromHex('61'))]],
       [['CN', writeElement(3, fromHex('0061'))]],
     ],
+    [
+      'text against the same octets under a tag of another class',
+      [['CN', utf8String('a')]],
+      [['CN', writeElement(0x8c, fromHex('61'))]],
+    ],
     ['text that spells a fallback', 'x4:61', [['CN', writeElement(4, fromHex('61'))]]],
     ['private use is compared by octets: case', '\ue000A', '\ue000a'],
     [
