@@ -58,12 +58,12 @@ export default {
     {
       name: 'config-to-declarations-only',
       comment:
-        'One file describes a whole deployment: what a route or a server is, and what the guard needs of Redis, the gateway says; whose metadata documents are fetched, auth-service.',
+        'One file describes a whole deployment: what a route or a server is, and what the guard needs of Redis, the gateway says; whose metadata documents are fetched and whose certificates are believed, auth-service.',
       severity: 'error',
       from: { path: String.raw`^apps/cli/src/(?:config|model-context)\.ts$` },
       to: {
         path: '^apps/(?!cli/)',
-        pathNot: String.raw`^apps/(?:gateway/src/(?:bounds|routes/schema|door/upstream/schema|guard/redis-acl)|auth-service/src/oauth/metadata-documents)\.ts$`,
+        pathNot: String.raw`^apps/(?:gateway/src/(?:bounds|routes/schema|door/upstream/schema|guard/redis-acl)|auth-service/src/(?:certificates-config|oauth/metadata-documents))\.ts$`,
       },
     },
     {
