@@ -3,10 +3,14 @@ import type { DerReader } from '../der/reader.ts';
 import { SEQUENCE, SET } from '../der/tags.ts';
 import type { AlgorithmIdentifier, AttributeTypeAndValue, Name } from './types.ts';
 
+/** As a whole certificate may have: a list has a thousand times that, and its issuer is compared before its signature. */
+const MAX_NAME_BYTES = 65_536;
+
 /** An empty name is one: whether it may be is for its place to say. */
 export function decodeName(reader: DerReader): Name {
   const start = reader.offset;
   const outer = reader.open(SEQUENCE);
+  if (reader.end - start > MAX_NAME_BYTES) reader.fail(`a name of more than ${MAX_NAME_BYTES} octets`, start);
   const rdns: AttributeTypeAndValue[][] = [];
   while (reader.hasMore) rdns.push(decodeRdn(reader));
   reader.close(outer);

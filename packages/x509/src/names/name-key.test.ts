@@ -25,6 +25,11 @@ const universalString = (text: string): Uint8Array =>
     new Uint8Array(Buffer.concat(Array.from(text, (c) => Buffer.from([0, 0, 0, c.codePointAt(0) ?? 0])))),
   );
 
+test('a name that is longer than any certificate is none, before it is prepared', () => {
+  expect(read('a'.repeat(65_500)).rdns).toHaveLength(1);
+  expect(() => read('a'.repeat(65_536))).toThrow('a name of more than 65536 octets');
+});
+
 describe('names that are the same (RFC 5280 section 7.1)', () => {
   test.each<[string, NameInput, NameInput]>([
     ['octet for octet', 'Example', 'Example'],
