@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { KeyUsage } from '../certificate/types.ts';
 import { pathVerdict } from '../../test/support/path.ts';
 import { OID, issue, type Issued } from '../../test/support/pki.ts';
 
@@ -12,6 +13,7 @@ function chain(ofCa: readonly string[] | undefined, ofLeaf: readonly string[] | 
   const ca = issue({ subject: 'ca', issuer: root, ca: true, ...(ofCa && { extendedKeyUsage: ofCa }) });
   return [root, ca, issue({ issuer: ca, ...(ofLeaf && { extendedKeyUsage: ofLeaf }) })];
 }
+const inconsistentUsage = 'key_usage | 4.2.1.12 | 0';
 const atLeaf = 'extended_key_usage | 4.2.1.12 | 0';
 const atCa = 'extended_key_usage | 4.2.1.12 | 1';
 
@@ -33,5 +35,25 @@ describe('extended key usage along the path', () => {
     ['no responder', [SERVER], [SERVER], [OCSP], atLeaf],
   ])('%s', (_title, ofCa, ofLeaf, extendedKeyUsage, verdict) => {
     expect(pathVerdict(chain(ofCa, ofLeaf), { extendedKeyUsage })).toBe(verdict);
+  });
+});
+
+describe('key usage and extended key usage of a leaf, both of them', () => {
+  it.each<[string, readonly KeyUsage[], readonly string[] | undefined, readonly string[], string]>([
+    ['digitalSignature, for servers', ['digitalSignature'], [SERVER], [SERVER], 'valid'],
+    ['keyEncipherment, for servers', ['keyEncipherment'], [SERVER], [SERVER], 'valid'],
+    ['keyAgreement, for clients', ['keyAgreement'], [CLIENT], [CLIENT], 'valid'],
+    ['keyEncipherment, for clients', ['keyEncipherment'], [CLIENT], [CLIENT], inconsistentUsage],
+    ['cRLSign, for servers', ['cRLSign'], [SERVER], [SERVER], inconsistentUsage],
+    ['cRLSign, for any, asked for servers', ['cRLSign'], [ANY], [SERVER], inconsistentUsage],
+    ['nonRepudiation, for responders', ['nonRepudiation'], [OCSP], [OCSP], 'valid'],
+    ['nonRepudiation, for both', ['nonRepudiation'], [OCSP, SERVER], [OCSP, SERVER], inconsistentUsage],
+    ['no extended key usage', ['cRLSign'], undefined, [SERVER], 'valid'],
+    ['nothing is asked', ['cRLSign'], [SERVER], [], 'valid'],
+    ['no key usage', [], [SERVER], [SERVER], 'valid'],
+    ['a usage that the RFC does not know', ['cRLSign'], ['1.2.3.4'], ['1.2.3.4'], 'valid'],
+  ])('%s', (_title, usages, allowed, extendedKeyUsage, verdict) => {
+    const leaf = issue({ issuer: root, usages, ...(allowed && { extendedKeyUsage: allowed }) });
+    expect(pathVerdict([root, leaf], { extendedKeyUsage })).toBe(verdict);
   });
 });
