@@ -50,6 +50,28 @@ const foreignSigner = issue({
   key: makeKey('P-256', 'foreign'),
   usages: ['cRLSign'],
 });
+const sibling = issue({ subject: 'sibling', issuer: root, ca: true });
+const namesake = issue({
+  subject: 'ca',
+  issuer: sibling,
+  key: makeKey('P-256', 'namesake'),
+  usages: ['cRLSign'],
+});
+/** A name and a key of the root, certified by a sibling of the CA. */
+const falseRoot = issue({
+  subject: 'root',
+  issuer: sibling,
+  ca: true,
+  key: makeKey('P-256', 'false root'),
+});
+const deeperNamesake = issue({
+  subject: 'ca',
+  issuer: falseRoot,
+  key: makeKey('P-256', 'deeper namesake'),
+  usages: ['cRLSign'],
+});
+/** The CA's next key, certified by the one that issued. */
+const nextKey = issue({ subject: 'ca', issuer: ca, ca: true, key: makeKey('P-256', 'next key') });
 const mute = issue({ subject: 'mute', issuer: root, ca: true, usages: ['keyCertSign'] });
 const plain = issue({ subject: 'plain', issuer: root, ca: true, usages: [] });
 const signedBy = (signer: ReturnType<typeof issue>, question: Question = {}): Question => ({
@@ -58,6 +80,11 @@ const signedBy = (signer: ReturnType<typeof issue>, question: Question = {}): Qu
   ...question,
 });
 
+const BELOW_ANOTHER = 'unknown: a signer of this name below another CA than the certificate';
+const forged = (signer: Issued): NonNullable<Question['crls']> => [
+  list(ca, { signer: signer.key }),
+  list(sibling),
+];
 const NO_PATH = expect.stringMatching(/^unknown: a signer without a valid path/u) as unknown as string;
 const SIGNERS: readonly Row[] = [
   ['(f) a key for lists beside the path', signedBy(listSigner), 'good'],
@@ -77,6 +104,32 @@ const SIGNERS: readonly Row[] = [
     '(f) below another anchor',
     signedBy(foreignSigner, { intermediates: [foreignSigner, otherRoot] }),
     NO_PATH,
+  ],
+  [
+    '(f) the next key of the CA',
+    signedBy(nextKey, { crls: [list(ca, { signer: nextKey.key }), list(ca)] }),
+    'good',
+  ],
+  [
+    '8 a namesake below another CA of the anchor',
+    signedBy(namesake, { intermediates: [sibling, namesake], crls: forged(namesake) }),
+    BELOW_ANOTHER,
+  ],
+  [
+    '8 a namesake below a namesake of the root',
+    signedBy(deeperNamesake, {
+      intermediates: [sibling, falseRoot, deeperNamesake],
+      crls: [...forged(deeperNamesake), list(falseRoot)],
+    }),
+    BELOW_ANOTHER,
+  ],
+  [
+    '8 a namesake that revokes',
+    signedBy(namesake, {
+      intermediates: [sibling, namesake],
+      crls: [list(ca), list(ca, { signer: namesake.key, revoked: [revoked] }), list(sibling)],
+    }),
+    'good',
   ],
   [
     '(f) revoked',

@@ -68,6 +68,22 @@ function candidates(list: CertificateList, path: ValidatedPath, pass: Pass): rea
   return [...own, ...others].sort((a, b) => rank(a) - rank(b));
 }
 
+/**
+ * Section 8: unrelated CAs below one anchor may have one name, of which none speaks for another. Who signs in the name of
+ * the certificate's own issuer is certified by CAs above the certificate, whatever key of theirs it was; where the issuer
+ * of an indirect list stands, the certificate does not say.
+ */
+function isOfTheIssuer(
+  list: CertificateList,
+  signer: ValidatedPath,
+  { path, index, certificate }: Target,
+): boolean {
+  if (!sameName(list.issuer, certificate.issuer)) return true;
+  const above = path.certificates.slice(index + 1).map(({ subject }) => nameKey(subject));
+  const names = new Set([...above, nameKey(path.anchor.name)]);
+  return signer.certificates.every(({ issuer }) => names.has(nameKey(issuer)));
+}
+
 /** A certificate for signing lists beside the path, or the target's own, when it issues the list that it is looked for in. */
 function signerBeside(list: CertificateList, certificate: Certificate, target: Target, pass: Pass): Found {
   const { signatures } = pass.context;
@@ -79,6 +95,8 @@ function signerBeside(list: CertificateList, certificate: Certificate, target: T
   if (!maySignLists(certificate)) return { problem: NO_CRL_SIGN };
   const outcome = pass.context.validateSigner(certificate, target.path.anchor); // (f)
   if (!outcome.ok) return { problem: `a signer without a valid path: ${outcome.failure.detail}` };
+  if (!isOfTheIssuer(list, outcome.path, target))
+    return { problem: 'a signer of this name below another CA than the certificate' };
   const key = signatures.loadKey(certificate.subjectPublicKeyInfo, outcome.path.issuerKeys[0]);
   if (isFailure(key)) return { problem: key.detail };
   const failure = signatures.check(list, key); // (g)
