@@ -42,7 +42,7 @@ export interface RevocationInput {
   readonly ocspNonce?: Uint8Array;
   /** How old an answer without `nextUpdate` may be, in milliseconds. Default: 24 hours. */
   readonly maxAgeMs?: number;
-  /** Clock difference that is tolerated in `thisUpdate` and `producedAt`, in milliseconds. Default: 5 minutes. */
+  /** Clock difference that is tolerated in `thisUpdate`, in milliseconds. Default: 5 minutes. */
   readonly clockSkewMs?: number;
 }
 

@@ -66,7 +66,7 @@ function failureOf(
   { subject }: Certificate,
   certificate: number,
   finding: Finding,
-  { mode, onUnknown }: RevocationInput,
+  { mode, onUnknown, crls = [], ocsp = [] }: RevocationInput,
 ): Failure | undefined {
   if (finding.status === 'good' || mode === 'none') return undefined;
   if (finding.status === 'revoked') {
@@ -77,7 +77,8 @@ function failureOf(
   }
   if (onUnknown === 'soft') return undefined;
   const problems = finding.unused.slice(0, 3).map(({ problem }) => problem);
-  const why = problems.length === 0 ? 'no evidence is at hand' : problems.join('; ');
+  const none = crls.length + ocsp.length === 0 ? 'no evidence is at hand' : 'no evidence at hand is about it';
+  const why = problems.length === 0 ? none : problems.join('; ');
   const detail = `whether ${nameText(subject)} is revoked is not known: ${why}`;
   return { reason: 'revocation_unknown', section: SECTIONS[mode], detail, certificate };
 }

@@ -108,7 +108,7 @@ describe('what the failure says', () => {
     expect(failure({})).toEqual({
       reason: 'revocation_unknown',
       section: 'RFC 5280 section 6.3.3',
-      detail: 'whether CN=leaf is revoked is not known: no evidence is at hand',
+      detail: 'whether CN=leaf is revoked is not known: no evidence at hand is about it',
       certificate: 0,
     });
   });

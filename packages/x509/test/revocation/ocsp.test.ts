@@ -1,5 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { extension, issue, makeKey, NEXT_UPDATE, OID, THIS_UPDATE, AT } from '../support/pki.ts';
+import {
+  extension,
+  issue,
+  makeKey,
+  NEXT_UPDATE,
+  NOT_AFTER,
+  NOT_BEFORE,
+  OID,
+  THIS_UPDATE,
+  AT,
+} from '../support/pki.ts';
 import {
   after,
   answer,
@@ -96,6 +106,7 @@ const CERT_IDS: readonly Row[] = [
   ),
 ];
 
+const PRODUCED_OUTSIDE = 'unknown: produced outside of the validity of the certificate';
 const TIMES: readonly Row[] = [
   one('at thisUpdate', {}, 'good', { at: THIS_UPDATE }),
   one('five minutes before thisUpdate', {}, 'good', { at: before(THIS_UPDATE, 300_000) }),
@@ -111,8 +122,14 @@ const TIMES: readonly Row[] = [
     'unknown: thisUpdate in the future',
     { ...leafOnly, at: before(THIS_UPDATE, 1_000), clockSkewMs: 0 },
   ),
-  one('producedAt in the future', { producedAt: after(AT, 301_000) }, 'unknown: produced in the future'),
-  one('at nextUpdate', {}, 'good', { at: NEXT_UPDATE }),
+  one('producedAt in the future', { producedAt: after(AT, DAY_MS) }, 'good'),
+  one('producedAt at notBefore', { producedAt: NOT_BEFORE }, 'good'),
+  one('producedAt a minute before notBefore', { producedAt: before(NOT_BEFORE, 60_000) }, 'good'),
+  one('producedAt a day before notBefore', { producedAt: before(NOT_BEFORE, DAY_MS) }, PRODUCED_OUTSIDE),
+  one('producedAt at notAfter', { producedAt: NOT_AFTER }, 'good'),
+  one('producedAt behind notAfter', { producedAt: after(NOT_AFTER, 1_000) }, PRODUCED_OUTSIDE),
+  one('a second before nextUpdate', {}, 'good', { at: before(NEXT_UPDATE, 1_000) }),
+  one('at nextUpdate', {}, 'unknown: nextUpdate has passed', { ...leafOnly, at: NEXT_UPDATE }),
   one('a second behind nextUpdate', {}, 'unknown: nextUpdate has passed', {
     ...leafOnly,
     at: after(NEXT_UPDATE, 1_000),
@@ -240,9 +257,16 @@ const SIGNERS: readonly Row[] = [
     by(issue({ subject: 'responder', issuer: ca, key: makeKey('P-256', 'no usages') })),
     'unknown: a responder without id-kp-OCSPSigning',
   ),
-  refused('a delegate without digitalSignature', 'a responder without the key usage digitalSignature', {
-    usages: ['keyEncipherment'],
-  }),
+  refused(
+    'a delegate without digitalSignature',
+    'a responder without the key usage digitalSignature or nonRepudiation',
+    { usages: ['keyEncipherment'] },
+  ),
+  one(
+    'a delegate of nonRepudiation',
+    by(responder('non-repudiation', { usages: ['nonRepudiation'] })),
+    'good',
+  ),
   one('a delegate without key usage', by(responder('no key usage', { usages: [] })), 'good'),
   refused('a delegate of the root', 'a responder with another issuer than the certificate', { issuer: root }),
   refused(

@@ -45,13 +45,18 @@ function candidates(response: BasicOcspResponse, pass: Pass): readonly Certifica
   return id.kind === 'key' ? certificates : [...certificates, ...pass.context.candidates(nameKey(id.name))];
 }
 
+/** RFC 5280 section 4.2.1.12: the key usages that are consistent with id-kp-OCSPSigning. */
+function maySignAnswers({ keyUsage }: Certificate): boolean {
+  return keyUsage === undefined || keyUsage.has('digitalSignature') || keyUsage.has('nonRepudiation');
+}
+
 /** Section 4.2.2.2: a responder to whom the issuer of the certificate in question has delegated. */
 function delegate(response: BasicOcspResponse, certificate: Certificate, target: Target, pass: Pass): Found {
   const { signatures } = pass.context;
   if (certificate.extendedKeyUsage?.includes(OCSP_SIGNING) !== true)
     return { problem: 'a responder without id-kp-OCSPSigning' }; // anyExtendedKeyUsage is not enough
-  if (certificate.keyUsage?.has('digitalSignature') === false)
-    return { problem: 'a responder without the key usage digitalSignature' }; // RFC 5280 section 4.2.1.3
+  if (!maySignAnswers(certificate))
+    return { problem: 'a responder without the key usage digitalSignature or nonRepudiation' };
   // Both certificates are issued under one name and signed by one key
   if (!sameName(certificate.issuer, target.issuer.name))
     return { problem: 'a responder with another issuer than the certificate' };

@@ -9,6 +9,8 @@ import { responderOf, type Responder } from './signer.ts';
 import type { BasicOcspResponse, CertId, SingleResponse } from './types.ts';
 
 const DEFAULT_MAX_AGE_MS = 24 * 60 * 60 * 1_000;
+/** Responders round producedAt down, to the minute for one, and certificates may be asked about as soon as they are issued. */
+const ROUNDING_MS = 5 * 60 * 1_000;
 
 /** Section 4.4; those of CRL entries may be in single responses (section 4.4.5). */
 const KNOWN: ReadonlySet<Oid> = new Set([
@@ -59,7 +61,7 @@ function readResponse(
 ): { readonly answers: readonly Answer[]; readonly problems: readonly string[] } {
   const singles = response.responses.filter(({ certId }) => isAbout(certId, target)); // section 3.2 (1)
   if (singles.length === 0) return { answers: [], problems: [] };
-  const problem = responseProblem(response, pass);
+  const problem = responseProblem(response, target, pass);
   if (problem !== undefined) return { answers: [], problems: [problem] };
   const responder = responderOf(response, target, pass); // section 3.2 (2) to (4)
   if ('problem' in responder) return { answers: [], problems: [responder.problem] };
@@ -84,7 +86,11 @@ function isAbout(certId: CertId, { certificate, issuer }: Target): boolean {
   );
 }
 
-function responseProblem(response: BasicOcspResponse, pass: Pass): string | undefined {
+function responseProblem(
+  response: BasicOcspResponse,
+  { certificate: { validity } }: Target,
+  pass: Pass,
+): string | undefined {
   const unknown = unknownCritical(response.extensions);
   if (unknown !== undefined) return unknown;
   const { ocspNonce: sent } = pass.input;
@@ -92,15 +98,20 @@ function responseProblem(response: BasicOcspResponse, pass: Pass): string | unde
     if (response.nonce === undefined) return 'no nonce, and one was sent'; // RFC 9654 section 2.1
     if (Buffer.compare(sent, response.nonce) !== 0) return 'another nonce than was sent';
   }
-  return response.producedAtMs > pass.latestMs ? 'produced in the future' : undefined; // section 2.4
+  const { producedAtMs } = response;
+  // RFC 5280 section 4.1.2.5: for so long a CA warrants to maintain the status. No section compares producedAt with now: of a
+  // time that has passed, answers are signed later.
+  return producedAtMs < validity.notBeforeMs - ROUNDING_MS || producedAtMs > validity.notAfterMs
+    ? 'produced outside of the validity of the certificate'
+    : undefined;
 }
 
-/** Section 4.2.2.1. */
+/** Sections 3.2 (5), (6) and 4.2.2.1. */
 function singleProblem(single: SingleResponse, pass: Pass): string | undefined {
   const { thisUpdateMs, nextUpdateMs } = single;
   const { atMs } = pass.context;
   if (thisUpdateMs > pass.latestMs) return 'thisUpdate in the future';
-  if (nextUpdateMs !== undefined && atMs > nextUpdateMs) return 'nextUpdate has passed';
+  if (nextUpdateMs !== undefined && atMs >= nextUpdateMs) return 'nextUpdate has passed'; // (6): "greater than"
   if (nextUpdateMs === undefined && atMs - thisUpdateMs > (pass.input.maxAgeMs ?? DEFAULT_MAX_AGE_MS))
     return 'too old, without nextUpdate';
   return unknownCritical(single.extensions);
