@@ -384,7 +384,11 @@ suite('x509-limbo webpki', [
       return {
         profile: 'webpki',
         anchors: [anchor],
-        leaf: intermediate(anchor, { eku: [OID.serverAuth], san: [general.dns('ca.example')] }),
+        leaf: intermediate(anchor, {
+          eku: [OID.serverAuth],
+          usage: ['keyCertSign', 'digitalSignature'],
+          san: [general.dns('ca.example')],
+        }),
         names: [dns('ca.example')],
       };
     },
