@@ -50,24 +50,31 @@ export async function routed(
         'prompts/list',
         unknown('prompt_unknown', 'Unknown prompt'),
       );
-    case 'resources/read':
     case 'resources/subscribe':
-    case 'resources/unsubscribe': {
-      const uri = stringMember(request.params, 'uri');
-      const route = uri === undefined ? undefined : await directory.located(call, reach, uri);
-      return route === undefined ? unknown('resource_unknown', 'Resource not found') : { route, request };
-    }
+    case 'resources/unsubscribe':
+      // 2026-07-28 has `subscriptions/listen` instead.
+      return reach.isStateless ? methodUnknown(reach) : located(call, request, reach, directory);
+    case 'resources/read':
+      return located(call, request, reach, directory);
     case 'completion/complete':
       return completed(call, request, reach, directory);
     default:
-      // 2026-07-28 "Streamable HTTP": 404 for a method that is not there.
-      return {
-        code: METHOD_NOT_FOUND,
-        message: 'Method not found',
-        status: reach.isStateless ? 404 : 200,
-        reason: 'method_unknown',
-      };
+      return methodUnknown(reach);
   }
+}
+
+/** 2026-07-28 "Streamable HTTP": 404 for a method that is not there. */
+const methodUnknown = ({ isStateless }: Reach): Routed => ({
+  code: METHOD_NOT_FOUND,
+  message: 'Method not found',
+  status: isStateless ? 404 : 200,
+  reason: 'method_unknown',
+});
+
+async function located(call: Call, request: Request, reach: Reach, directory: Directory): Promise<Routed> {
+  const uri = stringMember(request.params, 'uri');
+  const route = uri === undefined ? undefined : await directory.located(call, reach, uri);
+  return route === undefined ? unknown('resource_unknown', 'Resource not found') : { route, request };
 }
 
 async function named(

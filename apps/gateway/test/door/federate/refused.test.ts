@@ -92,12 +92,31 @@ describe('refused before any server', () => {
     ['resources/read', { uri: 'file:///a' }, 'context.resources.read', 'file:///a', 'resource_unknown'],
     ['tools/list', { cursor: 'x' }, 'context.tools.list', undefined, 'cursor_invalid'],
     ['tasks/get', { taskId: 'x' }, 'context.tasks.get', undefined, 'method_unknown'],
+    [
+      'resources/subscribe',
+      { uri: 'file:///a' },
+      'context.resources.subscribe',
+      'file:///a',
+      'method_unknown',
+    ],
   ])('%s of who may nothing', async (method, params, action, target, reason) => {
     const { door, denials } = stage();
     const answer = await ask(door, callOf(request(method, params), { caller: GUEST }));
     expect(errorOf(answer)).toBeDefined();
     expect(denials()).toStrictEqual([{ who: 'user:guest', route: '*', action, target, reason }]);
   });
+
+  it.each(['resources/subscribe', 'resources/unsubscribe'])(
+    '%s, which 2026-07-28 does not have',
+    async (method) => {
+      const { door } = stage();
+      const answer = await ask(door, callOf(request(method, { uri: 'test://a' })));
+      expect({ status: answer.status, code: errorOf(answer)?.code }).toStrictEqual({
+        status: 404,
+        code: -32601,
+      });
+    },
+  );
 
   it('a tool that is hidden from who may use others', async () => {
     const { door, denials } = stage();
