@@ -73,3 +73,25 @@ export function linesOf(findings: Findings): string[] {
 export function problemsOf(findings: Findings): string[] {
   return linesOf(findings).filter((line) => !line.endsWith(': SUCCESS') && !line.endsWith(': SKIPPED'));
 }
+
+/** One line for each check that is not the same, `<scenario>: <check>: <alone> → <behind>`, in order; `nothing`: it was not made. */
+export function differencesOf(alone: Findings, behind: Findings): string[] {
+  const [before, after] = [tally(alone), tally(behind)];
+  const names = new Set([...before.keys(), ...after.keys()]);
+  return [...names]
+    .filter((name) => before.get(name) !== after.get(name))
+    .map((name) => `${name}: ${before.get(name) ?? 'nothing'} → ${after.get(name) ?? 'nothing'}`)
+    .toSorted();
+}
+
+/** What each check of each scenario said, in order where there are several of one name. */
+function tally(findings: Findings): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const [scenario, checks] of findings)
+    for (const { id, status } of checks) {
+      const name = `${scenario}: ${id}`;
+      const said = found.get(name);
+      found.set(name, said === undefined ? status : `${said}, ${status}`);
+    }
+  return found;
+}

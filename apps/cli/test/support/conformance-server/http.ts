@@ -15,8 +15,10 @@ import {
   isLegacyRequest,
   type EventStore,
   type JSONRPCMessage,
+  type McpServer,
 } from '@modelcontextprotocol/server';
 import { conformanceServer } from './server.ts';
+import type { Changes } from './tools.ts';
 
 export type ConformanceServer = AsyncDisposable & { readonly url: string };
 
@@ -26,12 +28,16 @@ type Received = IncomingMessage & { readonly method: string; readonly url: strin
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
 const RETRY_MS = 500;
 
-export async function startConformanceServer(port = 0): Promise<ConformanceServer> {
+/** `create`: one for each session, or each request where there are none. */
+export async function startConformanceServer(
+  port = 0,
+  create: (changes?: Changes) => McpServer = conformanceServer,
+): Promise<ConformanceServer> {
   const isHostAllowed = localhostHostValidation();
   const isOriginAllowed = localhostOriginValidation();
   const stateless = createMcpHandler(
     () =>
-      conformanceServer({
+      create({
         toolsChanged: () => stateless.notify.toolsChanged(),
         promptsChanged: () => stateless.notify.promptsChanged(),
       }),
@@ -66,7 +72,7 @@ export async function startConformanceServer(port = 0): Promise<ConformanceServe
       onsessioninitialized: (id) => void sessions.set(id, transport),
       onsessionclosed: (id) => void sessions.delete(id),
     });
-    await conformanceServer().connect(transport);
+    await create().connect(transport);
     await transport.handleRequest(request, response, body);
   }
 
