@@ -10,6 +10,7 @@ import { BIT_STRING, SEQUENCE } from '../der/tags.ts';
 import { writeElement, writeOid, writeSequence } from '../der/writer.ts';
 import type { Failure } from '../reasons.ts';
 import { isNull } from './algorithms.ts';
+import { isOnCurve, mayBeEd25519Key, P256, P384, P521, type Curve } from './points.ts';
 import { readPssParameters } from './pss-parameters.ts';
 import type { KeyKind, PssParameters, PublicKey, SubjectKey } from './types.ts';
 
@@ -23,10 +24,11 @@ const CURVES: readonly {
   readonly kind: KeyKind;
   readonly parameters: Uint8Array;
   readonly length: number;
+  readonly curve: Curve;
 }[] = [
-  { kind: 'ec-p256', parameters: writeOid('1.2.840.10045.3.1.7'), length: 65 },
-  { kind: 'ec-p384', parameters: writeOid('1.3.132.0.34'), length: 97 },
-  { kind: 'ec-p521', parameters: writeOid('1.3.132.0.35'), length: 133 },
+  { kind: 'ec-p256', parameters: writeOid('1.2.840.10045.3.1.7'), length: 65, curve: P256 },
+  { kind: 'ec-p384', parameters: writeOid('1.3.132.0.34'), length: 97, curve: P384 },
+  { kind: 'ec-p521', parameters: writeOid('1.3.132.0.35'), length: 133, curve: P521 },
 ];
 
 /** Keys without parameters that are octets of one length: RFC 8410 section 4, RFC 9881 section 4. */
@@ -69,18 +71,20 @@ export function inspectKey(spki: SubjectKey, inherited: PublicKey | undefined): 
 
 function inspectEc(spki: SubjectKey): KeyFacts | Failure {
   const { parameters } = spki.algorithm;
-  const curve =
+  const named =
     parameters && CURVES.find((candidate) => Buffer.compare(candidate.parameters, parameters) === 0);
-  if (curve === undefined) return refused('RFC 5480 section 2.1.1', 'an unknown or unnamed curve');
-  if (spki.bits.length !== curve.length || spki.bits[0] !== 0x04)
+  if (named === undefined) return refused('RFC 5480 section 2.1.1', 'an unknown or unnamed curve');
+  if (spki.bits.length !== named.length || spki.bits[0] !== 0x04 || !isOnCurve(spki.bits, named.curve))
     return refused('RFC 5480 section 2.2', 'not an uncompressed point of its curve');
-  return facts(spki, curve.kind);
+  return facts(spki, named.kind);
 }
 
 function inspectPlain(spki: SubjectKey, kind: KeyKind, length: number): KeyFacts | Failure {
   const section = kind.startsWith('ml-dsa') ? 'RFC 9881 section 4' : 'RFC 8410 section 4';
   if (spki.algorithm.parameters !== undefined) return refused(section, 'parameters where there are none');
   if (spki.bits.length !== length) return refused(section, `not a key of ${length} octets`);
+  if (kind === 'ed25519' && !mayBeEd25519Key(spki.bits))
+    return refused(section, 'a point of small order, or not in its one form');
   return facts(spki, kind);
 }
 
@@ -184,6 +188,6 @@ function createKeyObject(spki: Uint8Array): KeyObject | undefined {
   try {
     return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
   } catch {
-    return undefined; // a point that is not on its curve, for example
+    return undefined; // an Ed25519 key that is no point, for example
   }
 }

@@ -20,7 +20,7 @@ export type KeyKind =
 
 /**
  * A subject's public key, checked as far as its octets show (algorithm, parameters, length, form). The costly part,
- * a KeyObject, which also proves that a point is on its curve, is made when a signature is verified and then kept.
+ * a KeyObject, is made when a signature is verified and then kept.
  */
 export interface PublicKey {
   /** The same exactly for the same key and parameters: SHA-256, lower-case hex. */
