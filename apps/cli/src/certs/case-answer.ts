@@ -33,13 +33,25 @@ export const refused = (
   id,
   valid: false,
   reason,
-  detail,
+  detail: bounded([detail]),
 });
+
+const MAX_DETAIL = 2_000;
+
+/** A case may be wrong in a hundred thousand places, or in a name of a million characters: an answer is a line to read. */
+function bounded(details: readonly string[]): string {
+  let text = '';
+  for (const detail of details) {
+    text += text === '' ? detail : `; ${detail}`;
+    if (text.length > MAX_DETAIL) return `${text.slice(0, MAX_DETAIL).toWellFormed()} …`;
+  }
+  return text;
+}
 
 function described(id: CaseId, { result, leftOut }: Answer): CaseAnswer {
   if (!result.valid) {
     const { reason, section, detail } = result.failure;
-    return { id, valid: false, reason, section, detail: [detail, ...leftOut].join('; ') };
+    return { id, valid: false, reason, section, detail: bounded([detail, ...leftOut]) };
   }
   const path = result.path.map(({ subject }) => nameText(subject));
   const isLeafAnchor = result.path.at(-1)?.fingerprint === result.anchor.certificate?.fingerprint;
@@ -47,6 +59,6 @@ function described(id: CaseId, { result, leftOut }: Answer): CaseAnswer {
     id,
     valid: true,
     path: isLeafAnchor ? path : [...path, nameText(result.anchor.name)],
-    ...(leftOut.length === 0 ? {} : { detail: leftOut.join('; ') }),
+    ...(leftOut.length === 0 ? {} : { detail: bounded(leftOut) }),
   };
 }

@@ -19,6 +19,7 @@ describe('read', () => {
         leaf: 'C',
         at: new Date('2026-06-01T00:00:00Z'),
         profile: 'rfc5280',
+        clockSkewMs: 0,
         crls: [],
         ocsp: [],
       },
@@ -39,6 +40,27 @@ describe('read', () => {
         policies: { initial: ['1.2.3'], requireExplicit: true, inhibitMapping: false, inhibitAny: true },
       },
     });
+  });
+  test('null where a field may be absent', () => {
+    const names = [
+      'id',
+      'intermediates',
+      'purpose',
+      'eku',
+      'names',
+      'crls',
+      'ocsp',
+      'revocation',
+      'policies',
+    ];
+    const { id: _id, intermediates: _intermediates, ...least } = good;
+    const nulls = Object.fromEntries([...names, 'maxDepth', 'profile'].map((name) => [name, null]));
+    expect(parse({ ...least, ...nulls })).toEqual(parse(least));
+    const policies = { initial: null, requireExplicit: null, inhibitMapping: null, inhibitAny: null };
+    expect(parse({ ...good, policies })).toEqual(parse({ ...good, policies: {} }));
+  });
+  test('what the asker notes beside it', () => {
+    expect(parse({ ...good, expected: { valid: true }, comment: 'a note' })).toEqual(parse(good));
   });
   test('without an id and without intermediates', () => {
     const { anchors, leaf, time } = good;
@@ -91,14 +113,17 @@ describe('malformed', () => {
     ['a depth of a half', { ...good, maxDepth: 0.5 }, /"maxDepth" must be/u],
     ['an unknown profile', { ...good, profile: 'toString' }, /"profile" must be one of rfc5280, webpki/u],
     ['CRLs that are no texts', { ...good, crls: [null] }, /"crls" must be/u],
-    ['null where nothing is meant', { ...good, purpose: null }, /"purpose" must be/u],
+    ['anchors that are null', { ...good, anchors: null }, /"anchors" must be a list/u],
+    ['a time that is null', { ...good, time: null }, /"time" must be/u],
+    ['an OID of a million arcs', { ...good, eku: [`1${'.2'.repeat(1_000_000)}`] }, /"eku" must be OIDs/u],
   ];
   test.each(rows)('%s', (_title, value, problem) => {
     expect(parse(value)).toEqual({ ok: false, id: 'x', problem: like(problem) });
   });
 
-  test('an id that is an object', () => {
-    expect(parse({ ...good, id: {} })).toMatchObject({ ok: false, id: null, problem: like(/"id" must be/u) });
+  test.each(['{}', '[1]', 'true', '9007199254740993', '12345678901234567890', '1e400'])('the id %s', (id) => {
+    const read = parseCase(Buffer.from(JSON.stringify({ ...good, id: 0 }).replace('"id":0', `"id":${id}`)));
+    expect(read).toMatchObject({ ok: false, id: null, problem: like(/"id" must be/u) });
   });
   test.each(['', '{', '[]', 'null', '"x"', '{"id":1}x', '\u0000'])('the line %j', (line) => {
     expect(parseCase(Buffer.from(line))).toMatchObject({ ok: false, id: null });

@@ -1,4 +1,7 @@
-/** One line of a batch: a question as JSON, checked field by field. What is not known is an error, not passed over. */
+/**
+ * One line of a batch: a question as JSON, checked field by field. What is not known is an error, not passed over: a
+ * misspelt `crls` would be a revocation that nobody looked for. Only `expected` and `comment` are the asker's own.
+ */
 import { PROFILES, type ExpectedName, type PolicyInput, type ProfileName } from '@sallyport/x509';
 import type { Question } from './question.ts';
 
@@ -28,6 +31,8 @@ const FIELDS = [
   'policies',
   'maxDepth',
   'profile',
+  'expected',
+  'comment',
 ];
 const PURPOSES = ['client', 'server', 'any'] as const;
 const NAME_KINDS = ['dns', 'ip', 'email', 'uri'] as const;
@@ -62,12 +67,16 @@ export function idOfLine(line: Uint8Array): CaseId {
   }
 }
 
-const idOf = ({ id }: Fields): CaseId => (typeof id === 'string' || typeof id === 'number' ? id : null);
+const idOf = ({ id }: Fields): CaseId => (typeof id === 'string' || isExact(id) ? id : null);
 
-function questionOf(fields: Fields): Question {
-  onlyKnown(fields, FIELDS, '');
-  const { id } = fields;
-  if (id !== undefined && id !== null && idOf(fields) === null) wrong('id', 'text or a number');
+/** A number that is answered as it was asked: JSON knows larger ones than JavaScript. */
+const isExact = (id: unknown): id is number =>
+  typeof id === 'number' && Math.abs(id) <= Number.MAX_SAFE_INTEGER;
+
+function questionOf(given: Fields): Question {
+  onlyKnown(given, FIELDS, '');
+  const fields = withoutNulls(given);
+  if (fields['id'] !== undefined && idOf(fields) === null) wrong('id', 'text, or a number up to 2^53');
   const leaf = text(fields, 'leaf');
   if (leaf === undefined) return wrong('leaf', 'a certificate as PEM');
   return {
@@ -76,6 +85,7 @@ function questionOf(fields: Fields): Question {
     leaf,
     at: parseInstant(text(fields, 'time') ?? '') ?? wrong('time', 'a time such as 2026-01-31T12:00:00Z'),
     profile: choice(fields, 'profile', PROFILE_NAMES) ?? 'rfc5280',
+    clockSkewMs: 0, // the time is said, not read from a clock
     crls: texts(fields, 'crls') ?? [],
     ocsp: texts(fields, 'ocsp') ?? [],
     ...optional('purpose', choice(fields, 'purpose', PURPOSES)),
@@ -107,11 +117,12 @@ function policiesOf({ policies }: Fields): PolicyInput | undefined {
   if (policies === undefined) return undefined;
   if (!isObject(policies)) return wrong('policies', 'an object');
   onlyKnown(policies, ['initial', 'requireExplicit', 'inhibitMapping', 'inhibitAny'], 'policies.');
+  const fields = withoutNulls(policies);
   return {
-    ...optional('initial', oids(policies, 'initial', 'policies.')),
-    ...optional('requireExplicit', flag(policies, 'requireExplicit')),
-    ...optional('inhibitMapping', flag(policies, 'inhibitMapping')),
-    ...optional('inhibitAny', flag(policies, 'inhibitAny')),
+    ...optional('initial', oids(fields, 'initial', 'policies.')),
+    ...optional('requireExplicit', flag(fields, 'requireExplicit')),
+    ...optional('inhibitMapping', flag(fields, 'inhibitMapping')),
+    ...optional('inhibitAny', flag(fields, 'inhibitAny')),
   };
 }
 
@@ -146,11 +157,12 @@ function oids(fields: Fields, key: string, parent = ''): string[] | undefined {
   const foreign = list?.find((oid) => !isOid(oid));
   return foreign === undefined
     ? list
-    : wrong(`${parent}${key}`, `OIDs such as 1.3.6.1.5.5.7.3.1, not "${foreign}"`);
+    : wrong(`${parent}${key}`, `OIDs such as 1.3.6.1.5.5.7.3.1, not "${foreign.slice(0, 80)}"`);
 }
 
-/** Dotted decimal. */
-export const isOid = (value: string): boolean => /^[012](\.(0|[1-9]\d{0,38}))+$/u.test(value);
+/** Dotted decimal. Nobody's has a thousand characters, and a pattern would run out of stack on a million. */
+export const isOid = (value: string): boolean =>
+  value.length <= 1_000 && /^[012](\.(0|[1-9]\d{0,38}))+$/u.test(value);
 
 function choice<Name extends string>(
   fields: Fields,
@@ -177,6 +189,11 @@ function onlyKnown(fields: Fields, known: readonly string[], parent: string): vo
   const unknown = Object.keys(fields).find((key) => !known.includes(key));
   if (unknown !== undefined)
     throw new FieldError(`the field ${JSON.stringify(`${parent}${unknown}`)} is not known`);
+}
+
+/** Optional fields are often written as `null` where they are absent. */
+function withoutNulls(fields: Fields): Fields {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
 }
 
 function wrong(field: string, expected: string): never {

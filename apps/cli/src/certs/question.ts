@@ -39,6 +39,8 @@ export type Question = {
   /** Default: what there is decides. Both is `either`, one of them that one, nothing `none`. */
   readonly revocation?: RevocationMode;
   readonly onUnknown?: 'hard' | 'soft';
+  /** How far ahead of `at` evidence may be dated. Default: that of the library, for an `at` that a clock said. */
+  readonly clockSkewMs?: number;
 };
 
 export type Answer = {
@@ -47,6 +49,12 @@ export type Answer = {
   /** What did not parse and was left out, and why. */
   readonly leftOut: readonly string[];
 };
+
+/**
+ * How old an OCSP answer without nextUpdate may be (RFC 6960 section 3.2 (5) leaves it open). Evidence in files is not as
+ * fresh as what was just fetched.
+ */
+const MAX_AGE_MS = 7 * 24 * 60 * 60 * 1_000;
 
 /** Never throws because of what a source holds. */
 export function answer(question: Question, cache: Cache): Answer {
@@ -76,7 +84,11 @@ export function answer(question: Question, cache: Cache): Answer {
     ...defined('names', question.names),
     ...defined('policies', question.policies),
     ...defined('maxIntermediates', question.maxIntermediates),
-    revocation: { mode: question.revocation ?? modeOf(question), onUnknown, crls, ocsp },
+    revocation: {
+      mode: question.revocation ?? modeOf(question),
+      ...{ onUnknown, crls, ocsp, maxAgeMs: MAX_AGE_MS },
+      ...defined('clockSkewMs', question.clockSkewMs),
+    },
   };
   return { result: validator.validate(leaf, input), leftOut };
 }

@@ -99,6 +99,7 @@ async function questionOf(options: VerifyOptions): Promise<Question> {
     onUnknown: options.soft === true ? 'soft' : 'hard',
     names: (options.name ?? []).map(expectedName),
     extendedKeyUsage: oidsOf(options.eku ?? [], '--eku'),
+    ...(options.time === undefined ? {} : { clockSkewMs: 0 }),
     ...(purpose === undefined ? {} : { purpose }),
     ...(revocation === undefined ? {} : { revocation }),
     ...(options.maxDepth === undefined
