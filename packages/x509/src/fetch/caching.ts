@@ -16,16 +16,25 @@ export interface CachingFetcherOptions {
   readonly maxAgeMs?: number;
   /** How long a failure stands, in milliseconds. Default: 30 seconds. */
   readonly failureMs?: number;
-  /** Questions waiting for an answer at once; beyond, `refused`. Default: 64. */
+  /** Questions waiting for an answer at once; beyond, `busy`. Default: 64. */
   readonly maxInFlight?: number;
+  /** Callers waiting for those; beyond, `busy`. Default: 1,024. */
+  readonly maxWaiting?: number;
 }
 
 const MAX_BYTES = 67_108_864;
 const MAX_AGE_MS = 86_400_000;
 const FAILURE_MS = 30_000;
 const MAX_IN_FLIGHT = 64;
+const MAX_WAITING = 1_024;
 /** What an entry costs besides its octets. */
 const ENTRY_BYTES = 512;
+
+const BUSY: FetchAnswer = {
+  ok: false,
+  problem: 'busy',
+  detail: 'too many requests wait for an answer',
+};
 
 interface Kept {
   readonly answer: FetchAnswer;
@@ -39,6 +48,8 @@ export function cachingFetcher(inner: Fetcher, options: CachingFetcherOptions): 
     sizeCalculation: ({ answer }, key) => ENTRY_BYTES + key.length + (answer.ok ? answer.body.length : 0),
   });
   const inFlight = new Map<string, Promise<FetchAnswer>>();
+  const { maxInFlight = MAX_IN_FLIGHT, maxWaiting = MAX_WAITING, failureMs = FAILURE_MS } = options;
+  let waiting = 0;
 
   async function ask(key: string, request: FetchRequest): Promise<FetchAnswer> {
     const answer = await inner.fetch(request);
@@ -47,18 +58,32 @@ export function cachingFetcher(inner: Fetcher, options: CachingFetcherOptions): 
     return answer;
   }
 
+  function begin(key: string, request: FetchRequest): Promise<FetchAnswer> {
+    const asked = ask(key, request).finally(() => inFlight.delete(key));
+    inFlight.set(key, asked);
+    return asked;
+  }
+
   return {
     async fetch(request) {
       const key = keyOf(request);
-      const known = kept.get(key);
-      if (request.fresh !== true && known !== undefined && known.untilMs > options.now()) return known.answer;
-      const waiting = inFlight.get(key);
-      if (waiting !== undefined) return waiting;
-      if (inFlight.size >= (options.maxInFlight ?? MAX_IN_FLIGHT))
-        return { ok: false, problem: 'refused', detail: 'too many requests wait for an answer' };
-      const asked = ask(key, request).finally(() => inFlight.delete(key));
-      inFlight.set(key, asked);
-      return asked;
+      const entry = kept.get(key);
+      if (request.fresh !== true && entry !== undefined && entry.untilMs > options.now()) return entry.answer;
+      const known = inFlight.get(key);
+      if (waiting >= maxWaiting || (known === undefined && inFlight.size >= maxInFlight)) return BUSY;
+      waiting += 1;
+      try {
+        return await (known ?? begin(key, request));
+      } finally {
+        waiting -= 1;
+      }
+    },
+
+    discredit(request) {
+      const key = keyOf(request);
+      const entry = kept.peek(key);
+      const untilMs = options.now() + failureMs;
+      if (entry !== undefined && entry.untilMs > untilMs) kept.set(key, { ...entry, untilMs });
     },
   };
 }

@@ -7,12 +7,11 @@ import { randomBytes } from 'node:crypto';
 import type { Certificate } from '../certificate/types.ts';
 import type { RevocationMode, ValidationInput } from '../input.ts';
 import type { ValidationResult } from '../result.ts';
-import { parseCertificateList } from '../revocation/crl/parse.ts';
 import type { CertificateList } from '../revocation/crl/types.ts';
-import { parseOcspResponse } from '../revocation/ocsp/parse.ts';
 import type { OcspResponse } from '../revocation/ocsp/types.ts';
 import type { Validator } from '../validate.ts';
 import { certificatesOf } from './certificates.ts';
+import { listOf, ocspOf } from './parsed-once.ts';
 import type { FetchAnswer, Fetcher, FetchProblem, FetchRequest } from './port.ts';
 import { wantedBy, type Wanted } from './wanted.ts';
 
@@ -21,6 +20,8 @@ export interface OnlineOptions {
   readonly fetcher: Fetcher;
   /** Requests of one validation. Default: 16. */
   readonly maxRequests?: number;
+  /** Of one validation's requests together, in milliseconds: what has not answered by then is `timeout`. Default: no bound but the fetcher's. */
+  readonly timeoutMs?: number;
   /** Ask for issuers that are missing (caIssuers), whoever signed what names them. Default: true. */
   readonly fetchIssuers?: boolean;
   /** Send a nonce of 32 octets with OCSP requests and demand it back (RFC 9654). Default: false, so that answers can be kept. */
@@ -63,6 +64,8 @@ export function onlineValidator(options: OnlineOptions): OnlineValidator {
       const evidence: Evidence = { intermediates: [], crls: [], ocsp: [] };
       const asked = new Set<string>();
       const fetched: FetchRecord[] = [];
+      using deadline = startDeadline(options.timeoutMs);
+      const answered: FetchRequest[] = [];
       for (;;) {
         const given = withEvidence(input, evidence, nonce);
         const result = options.validator.validate(leaf, given);
@@ -70,16 +73,53 @@ export function onlineValidator(options: OnlineOptions): OnlineValidator {
         const wanted = wantedBy({ result, leaf, intermediates, revocation, nonce });
         const certificates = options.fetchIssuers === false ? [] : wanted.certificates;
         const next = unasked({ ...wanted, certificates }, revocation?.mode, asked);
-        next.splice(maxRequests - asked.size);
-        if (next.length === 0) return { result, fetched };
+        next.splice(deadline.isOver() ? 0 : maxRequests - asked.size);
+        if (next.length === 0) {
+          // Anybody on the way can answer, and what no authority signed must not stand for as long as it says.
+          if (isUnsettled(wanted)) for (const request of answered) options.fetcher.discredit?.(request);
+          return { result, fetched };
+        }
         for (const request of next) asked.add(identityOf(request));
-        const answers = await Promise.all(next.map((request) => options.fetcher.fetch(request)));
+        const answers = await Promise.all(
+          next.map((request) => deadline.or(options.fetcher.fetch(request), LATE)),
+        );
         for (const [index, request] of next.entries()) {
           const problem = take(request, answers[index], evidence);
+          if (problem === undefined) answered.push(request);
           fetched.push({ kind: request.kind, url: request.url, problem });
         }
       }
     },
+  };
+}
+
+const LATE: FetchAnswer = { ok: false, problem: 'timeout', detail: 'no answer in time' };
+
+function isUnsettled({ ocsp, crls }: Wanted): boolean {
+  return ocsp.length > 0 || crls.length > 0;
+}
+
+interface Deadline extends Disposable {
+  isOver(): boolean;
+  /** What `work` resolves to, or `late` once it is over. */
+  or<T>(work: Promise<T>, late: T): Promise<T>;
+}
+
+function startDeadline(ms: number | undefined): Deadline {
+  let isOver = false;
+  let end = (): void => {};
+  const over = new Promise<void>((resolve) => (end = resolve));
+  const timer =
+    ms === undefined
+      ? undefined
+      : setTimeout(() => {
+          isOver = true;
+          end();
+        }, ms);
+  return {
+    isOver: () => isOver,
+    or: (work, late) => Promise.race([work, over.then(() => late)]),
+    [Symbol.dispose]: () => clearTimeout(timer),
   };
 }
 
@@ -140,12 +180,12 @@ function take(
     return certificates.length === 0 ? 'malformed' : undefined;
   }
   if (kind === 'crl') {
-    const parsed = parseCertificateList(answer.body);
+    const parsed = listOf(answer.body);
     if (!parsed.ok) return 'malformed';
     evidence.crls.push(parsed.value);
     return undefined;
   }
-  const parsed = parseOcspResponse(answer.body);
+  const parsed = ocspOf(answer.body);
   if (!parsed.ok) return 'malformed';
   evidence.ocsp.push(parsed.value);
   return undefined;

@@ -11,8 +11,9 @@ export interface FetchRequest {
   readonly fresh?: boolean;
 }
 
-/** Why there is no answer; `refused` is our own decision, not to ask there. */
-export type FetchProblem = 'refused' | 'unreachable' | 'timeout' | 'too_large' | 'redirects' | 'status';
+/** Why there is no answer; `refused` is our own decision, not to ask there, and `busy` not to ask now. */
+export type FetchProblem =
+  'refused' | 'busy' | 'unreachable' | 'timeout' | 'too_large' | 'redirects' | 'status';
 
 export type FetchAnswer =
   | {
@@ -26,4 +27,6 @@ export type FetchAnswer =
 /** Never rejects. */
 export interface Fetcher {
   fetch(request: FetchRequest): Promise<FetchAnswer>;
+  /** What was answered helped nobody, such as a signature that is not good: it is not to be kept for long. */
+  discredit?(request: FetchRequest): void;
 }

@@ -78,7 +78,7 @@ test('what waits for an answer is bounded', async () => {
   void fetcher.fetch({ kind: 'crl', url: `${URL}?2` });
   expect(await fetcher.fetch({ kind: 'crl', url: `${URL}?3` })).toMatchObject({
     ok: false,
-    problem: 'refused',
+    problem: 'busy',
   });
 });
 
