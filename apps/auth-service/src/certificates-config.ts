@@ -12,7 +12,7 @@ import {
   type Infer,
 } from '@sallyport/service/config';
 import { trustRootsFile } from '@sallyport/service/process';
-import { NAME_KINDS, ruleProblem } from './domain/identity-rule.ts';
+import { mayMeet, NAME_KINDS, ruleProblem } from './domain/identity-rule.ts';
 
 const OID = /^[0-2](?:\.\d{1,20}){1,20}$/u;
 
@@ -37,14 +37,14 @@ const policyFields = {
     maxItems: 16,
     default: [],
   }),
-  /** Certificates and keys that are refused: a file of `certificate <SHA-256>` and `key <SHA-256>`. */
+  /** Who is refused: a file of `certificate <SHA-256>`, `key <SHA-256>` and `serial <SHA-256 of the issuer's key> <serial>`. */
   denyListFile: optional(path()),
   revocation: optional(revocation),
 };
 
 const trustDomain = checked(
   object({
-    /** For logs and causes; also the trust domain of SPIFFE names. */
+    /** For logs and metrics. Which names it may give is what `identities` say. */
     name: string({ pattern: /^[a-z0-9._-]{1,128}$/u }),
     anchorsFile: trustRootsFile(),
     /** `mcp-client` asks for a SPIFFE name; `rfc5280` takes any certificate for clients. */
@@ -82,14 +82,33 @@ export const certificatesConfig = checked(
   ({ trustDomains }) => {
     const names = trustDomains.map(({ name }) => name);
     const twice = names.find((name, index) => names.indexOf(name) !== index);
-    return twice === undefined
-      ? []
-      : [{ key: ['trustDomains'], what: `names ${twice} twice`, hint: 'Put its anchors into one file.' }];
+    if (twice !== undefined)
+      return [
+        { key: ['trustDomains'], what: `names ${twice} twice`, hint: 'Put its anchors into one file.' },
+      ];
+    return trustDomains.flatMap((one, index) =>
+      trustDomains.slice(index + 1).flatMap((other) => confusionOf(one, other)),
+    );
   },
 );
 
+/** One authority must not be able to name another's clients. */
+function confusionOf(one: TrustDomainConfig, other: TrustDomainConfig): readonly Complaint[] {
+  if (one.unsafeAllowAnyPrincipal || other.unsafeAllowAnyPrincipal) return [];
+  const met = one.identities.flatMap((rule) =>
+    other.identities
+      .filter((candidate) => mayMeet(rule, candidate))
+      .map(({ principal }) => [rule.principal, principal]),
+  );
+  return met.slice(0, 1).map(([first = '', second = '']) => ({
+    key: ['trustDomains'],
+    what: `${one.name} (${first}) and ${other.name} (${second}) could name one principal`,
+    hint: 'Give each a prefix of its own.',
+  }));
+}
+
 export type CertificatesConfig = Infer<typeof certificatesConfig>;
-export type TrustDomainConfig = CertificatesConfig['trustDomains'][number];
+export type TrustDomainConfig = Infer<typeof trustDomain>;
 export type CertificatePolicy = Pick<
   CertificatesConfig,
   'intermediatesFile' | 'requiredUsages' | 'denyListFile' | 'revocation'

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { mapIdentity, ruleProblem, type CertificateNames, type IdentityRule } from './identity-rule.ts';
+import {
+  mapIdentity,
+  mayMeet,
+  ruleProblem,
+  type CertificateNames,
+  type IdentityRule,
+} from './identity-rule.ts';
 
 const none: CertificateNames = { uri: [], dns: [], email: [], commonName: [] };
 const agents: IdentityRule = {
@@ -17,6 +23,10 @@ describe('a rule', () => {
     ['a service', { principal: 'svc:partner.{name}' }],
     ['letters that no id has', { principal: 'user:Partner.{name}' }],
     ['nothing before the name', { principal: 'user:{name}' }],
+    ['a letter before the name', { principal: 'user:a{name}' }],
+    ['a letter behind the name', { principal: 'user:{name}n' }],
+    ['a host that no name has', { from: 'dns', pattern: '{name}.Partner.example' }],
+    ['a domain that no address has', { from: 'email', pattern: '{name}@Partner.example' }],
   ])('with %s is refused', (_, change) => expect(ruleProblem({ ...agents, ...change }, false)).toBeDefined());
 
   it('is good', () => expect(ruleProblem(agents, false)).toBeUndefined());
@@ -85,4 +95,24 @@ describe('names', () => {
     const uri = ['spiffe://partner.example/agent/a'];
     expect(mapIdentity([first, agents], { ...none, uri })).toEqual({ ok: true, principal: 'user:a' });
   });
+});
+
+describe('two rules', () => {
+  const to = (principal: string): IdentityRule => ({ ...agents, principal });
+  it.each([
+    ['workload:partner.{name}', 'workload:partner.{name}'],
+    ['workload:acme.{name}', 'workload:acme.eu.{name}'],
+    ['workload:acme.{name}', 'workload:{name}.eu'],
+    ['workload:acme.{name}', 'workload:acme.ci'],
+    ['workload:acme.ci', 'workload:acme.{name}'],
+  ])('for %s and %s may name one principal', (one, other) => expect(mayMeet(to(one), to(other))).toBe(true));
+  it.each([
+    ['workload:acme.{name}', 'workload:partner.{name}'],
+    ['workload:acme.{name}', 'user:acme.{name}'],
+    ['workload:{name}.acme', 'workload:{name}.partner'],
+    ['workload:acme.{name}', 'workload:acme'],
+    ['workload:acme.{name}', 'workload:acme.'],
+    // Written out twice: meant.
+    ['workload:ci', 'workload:ci'],
+  ])('for %s and %s never do', (one, other) => expect(mayMeet(to(one), to(other))).toBe(false));
 });

@@ -23,9 +23,14 @@ export type Mapped =
   | { readonly ok: false; readonly problem: 'no_rule' | 'ambiguous' };
 
 const HOLE = '{name}';
+/** What may stand between an operator's part of a principal's name and the other authority's. */
+const SEPARATED = /(?:^|[:._-])\{name\}(?:$|[._-])/u;
 
 /** What is wrong with a rule; undefined when nothing is. */
-export function ruleProblem({ pattern, principal }: IdentityRule, mayBeAnybody: boolean): string | undefined {
+export function ruleProblem(
+  { from, pattern, principal }: IdentityRule,
+  mayBeAnybody: boolean,
+): string | undefined {
   const holes = pattern.split(HOLE).length - 1;
   if (holes > 1) return `the pattern has ${HOLE} ${holes} times`;
   if (principal.split(HOLE).length - 1 !== holes)
@@ -36,7 +41,44 @@ export function ruleProblem({ pattern, principal }: IdentityRule, mayBeAnybody: 
   // Whoever runs the other authority could otherwise be anybody here.
   if (!mayBeAnybody && example.name === 'x' && holes === 1)
     return `every name of that authority would become ours; write a prefix, such as partner.${HOLE}`;
+  // `user:a{name}` would be everybody whose name begins with an a.
+  if (!mayBeAnybody && holes === 1 && !SEPARATED.test(principal))
+    return `a dot, a dash or an underscore stands between ${HOLE} and the rest of the principal`;
+  if (hostOf(from, pattern) !== hostOf(from, pattern).toLowerCase())
+    return 'hosts are compared in lower case: the pattern fits nothing';
   return undefined;
+}
+
+function hostOf(from: NameKind, pattern: string): string {
+  if (from === 'dns') return pattern;
+  return from === 'email' ? pattern.slice(pattern.lastIndexOf('@') + 1) : '';
+}
+
+/** Whether one rule can make a principal that the other one can make too, by `{name}` in either. */
+export function mayMeet(one: IdentityRule, other: IdentityRule): boolean {
+  const [before, after, isOpen] = partsOf(one.principal);
+  const [otherBefore, otherAfter, isOtherOpen] = partsOf(other.principal);
+  // Two rules for one name each say so in as many words.
+  if (!isOpen && !isOtherOpen) return false;
+  if (!isOpen) return isBetween(one.principal, otherBefore, otherAfter);
+  if (!isOtherOpen) return isBetween(other.principal, before, after);
+  return (
+    (before.startsWith(otherBefore) || otherBefore.startsWith(before)) &&
+    (after.endsWith(otherAfter) || otherAfter.endsWith(after))
+  );
+}
+
+function partsOf(principal: string): readonly [before: string, after: string, isOpen: boolean] {
+  const [before = '', after] = principal.split(HOLE);
+  return [before, after ?? '', after !== undefined];
+}
+
+function isBetween(principal: string, before: string, after: string): boolean {
+  return (
+    principal.length > before.length + after.length &&
+    principal.startsWith(before) &&
+    principal.endsWith(after)
+  );
 }
 
 /** The one principal that the first rule that fits makes of the names. Rules must have no `ruleProblem`. */

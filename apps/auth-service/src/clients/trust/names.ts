@@ -1,5 +1,5 @@
 /** A certificate's names as rules see them. */
-import type { Certificate } from '@sallyport/x509';
+import type { AttributeTypeAndValue, Certificate, Name } from '@sallyport/x509';
 import type { CertificateNames } from '../../domain/identity-rule.ts';
 
 // RFC 5280 appendix A.1: id-at-commonName.
@@ -14,13 +14,27 @@ export function namesOf({ subject, subjectAltName = [] }: Certificate): Certific
     uri: ofKind('uri'),
     dns: ofKind('dns').map((host) => host.toLowerCase()),
     email: ofKind('email').map(lowerHost),
-    commonName: subject.rdns.flat().flatMap(({ type, tag, value }) =>
-      // The string types of RFC 5280 section 4.1.2.4; others could be read in more than one way.
-      type === COMMON_NAME && (tag === UTF8_STRING || tag === PRINTABLE_STRING)
-        ? [new TextDecoder().decode(value)]
-        : [],
-    ),
+    commonName: commonNames(subject),
   };
+}
+
+/** One at most: of two, whoever issues may have vouched for the other one. */
+function commonNames({ rdns }: Name): readonly string[] {
+  const [only, ...more] = rdns.flat().filter(({ type }) => type === COMMON_NAME);
+  if (only === undefined || more.length > 0) return [];
+  const text = textOf(only);
+  return text === undefined ? [] : [text];
+}
+
+/** The string types of RFC 5280 section 4.1.2.4; others could be read in more than one way, and so could broken octets. */
+function textOf({ tag, value }: AttributeTypeAndValue): string | undefined {
+  if (tag !== UTF8_STRING && (tag !== PRINTABLE_STRING || value.some((octet) => octet >= 0x80)))
+    return undefined;
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(value);
+  } catch {
+    return undefined;
+  }
 }
 
 /** RFC 5280 section 7.5: the host of a mailbox is compared without case, the local part as it stands. */
