@@ -59,8 +59,8 @@ const CHECK_DEADLINE_MS = 800;
 /** What a revocation owes is tried again this often, and unanswered proofs are looked at. */
 const OWED_INTERVAL_MS = 1_000;
 const SWEEP_INTERVAL_MS = 15_000;
-/** How often the files of trust domains are looked at. */
-const RELOAD_INTERVAL_MS = 5_000;
+/** How often the files of trust domains are looked at; what stood still between two looks is read. */
+const RELOAD_INTERVAL_MS = 2_000;
 
 /**
  * Starts auth-service and listens. key-service and policy-service may be away: handshakes and people's calls are refused
@@ -82,10 +82,12 @@ export async function composeAuthService(
     help: 'Chains accepted though whether one of their certificates is revoked could not be found out',
     labels: ['trust_domain'],
   });
+  const specs = trustDomainSpecs({ name: trustDomain, anchors: config.anchors }, config.certificates);
   const certificates = await liveTrust({
-    specs: trustDomainSpecs({ name: trustDomain, anchors: config.anchors }, config.certificates),
+    specs,
     files: diskFiles,
-    fetcher: fetchers(() => clock.now()),
+    fetcher: fetchers(specs, () => clock.now()),
+    monotonic: () => clock.monotonic(),
     onUnknownStatus: (domain) => unknownStatus.add({ trust_domain: domain }),
     log,
   });

@@ -1,9 +1,12 @@
 /** Trust domains: whose certificates, for whom, who is denied, what is revoked, and all of it changing while it is used. */
-import { hash } from 'node:crypto';
+import { hash, X509Certificate } from 'node:crypto';
 import { parseCertificate } from '@sallyport/x509';
 import { createServer } from 'node:http';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { AddressInfo } from 'node:net';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadConfig } from '@sallyport/service/config';
 import { certificatesConfig, type CertificatesConfig } from '../src/certificates-config.ts';
 import type { Files } from '../src/clients/trust/files.ts';
@@ -88,24 +91,55 @@ async function trusting(
 ) {
   const memory = memoryFiles({ 'own.pem': ours.pem, 'partner.pem': theirs.pem, ...contents });
   const unknown: string[] = [];
+  const clock = { ms: 0 };
+  const specs = trustDomainSpecs(
+    { name: TRUST_DOMAIN, anchors: { file: 'own.pem' } },
+    {
+      intermediatesFile: undefined,
+      requiredUsages: [],
+      denyListFile: undefined,
+      revocation: undefined,
+      trustDomains: [],
+      ...certificates,
+    },
+  );
   const trust = await liveTrust({
-    specs: trustDomainSpecs(
-      { name: TRUST_DOMAIN, anchors: { file: 'own.pem' } },
-      {
-        intermediatesFile: undefined,
-        requiredUsages: [],
-        denyListFile: undefined,
-        revocation: undefined,
-        trustDomains: [],
-        ...certificates,
-      },
-    ),
+    specs,
     files: memory.files,
-    fetcher: fetchers(() => NOW),
+    fetcher: fetchers(specs, () => NOW),
     onUnknownStatus: (domain) => unknown.push(domain),
+    monotonic: () => clock.ms,
     log: memoryLog(),
   });
-  return { ...memory, trust, unknown };
+  return { ...memory, trust, unknown, clock };
+}
+
+/** Looks twice: a file has to stand still in between. */
+async function reloaded(trust: LiveTrust): Promise<void> {
+  await trust.reload();
+  await trust.reload();
+}
+
+/** The same certificate with the signature (r, n - s), which verifies as well (P-256). */
+function twinOf(der: Uint8Array): Uint8Array {
+  const parsed = parseCertificate(der);
+  if (!parsed.ok) throw new Error(parsed.failure.problem);
+  const { tbs, signatureAlgorithm, signatureValue } = parsed.value;
+  const n = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
+  const sAt = 4 + (signatureValue[3] ?? 0);
+  const s = BigInt(`0x${Buffer.from(signatureValue.subarray(sAt + 2)).toString('hex')}`);
+  const hex = (n - s).toString(16);
+  const octets = Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex');
+  const element = (tag: number, ...content: Uint8Array[]) => {
+    const inside = Buffer.concat(content);
+    const { length } = inside;
+    const size =
+      length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
+    return Buffer.concat([Uint8Array.from([tag, ...size]), inside]);
+  };
+  const sign = (octets[0] ?? 0) < 0x80 ? [] : [Uint8Array.of(0)];
+  const value = element(0x30, signatureValue.subarray(2, sAt), element(0x02, ...sign, octets));
+  return element(0x30, tbs, signatureAlgorithm.der, element(0x03, Uint8Array.of(0), value));
 }
 
 async function judged(trust: LiveTrust, options: Omit<LeafOptions, 'issuer'> & { issuer?: Authority }) {
@@ -172,6 +206,16 @@ describe("another's certificate", () => {
     expect(await judged(trust, options)).toBe(principal);
   });
 
+  it.each([
+    ['a mark in front', 'CN=\uFEFFBatch job'],
+    ['a second one', 'CN=Batch job, CN=Somebody'],
+    ['another case', 'CN=batch job'],
+  ])('is nobody by a common name with %s', async (_, subject) => {
+    const rule = { from: 'commonName', pattern: 'Batch job', principal: 'workload:batch' } as const;
+    const { trust } = await trusting({ trustDomains: [partner({ profile: 'rfc5280', identities: [rule] })] });
+    expect(await judged(trust, { subject })).toBe('certificate_name');
+  });
+
   it('is never a gateway', async () => {
     const { trust } = await trusting({ trustDomains: [partner()] });
     const leaf = await createLeaf({ issuer: theirs, uris: [spiffe('svc/gateway')], usages: ['server'] });
@@ -218,6 +262,51 @@ describe('a deny-list', () => {
     expect(await verdictOf(trust, chainDer)).toBe('certificate_denied');
     expect(await judged(trust, { uris: [agent] })).toMatch(/denied|partner\.seven/u);
   });
+
+  it('has no second certificate with the other signature that anybody can make of the first', async () => {
+    const { chainDer } = await leafOf();
+    const twin = twinOf(chainDer[0] ?? new Uint8Array());
+    const { trust, write } = await trusting(
+      { trustDomains: [partner({ denyListFile: 'denied' })] },
+      { denied: '' },
+    );
+    expect(await verdictOf(trust, [twin])).toBe('workload:partner.seven');
+    write('denied', certificateLine(chainDer[0]));
+    await reloaded(trust);
+    expect(await verdictOf(trust, [twin])).toBe('certificate_denied');
+    expect(await judged(trust, { uris: [agent] })).toBe('workload:partner.seven');
+  });
+
+  it('may name a certificate by its issuer and number', async () => {
+    const { chainDer } = await leafOf();
+    const { serialNumber } = new X509Certificate(chainDer[0] ?? new Uint8Array());
+    const issuer = keyLine(theirs.der).replace('key ', '');
+    const { trust } = await trusting(
+      { trustDomains: [partner({ denyListFile: 'denied' })] },
+      { denied: `serial ${issuer} ${serialNumber}\nserial ${'ab'.repeat(32)} 01` },
+    );
+    expect(await verdictOf(trust, chainDer)).toBe('certificate_denied');
+    expect(await judged(trust, { uris: [agent] })).toBe('workload:partner.seven');
+  });
+
+  it.each([
+    ['denied', { denyListFile: 'denied' }],
+    ['revoked', { revocation: revocation({ crlFiles: ['own.crl'] }) }],
+  ])(
+    'or a list of the first trust domain counts where a second believes the same authority: %s',
+    async (what, own) => {
+      const leaf = await createLeaf({ issuer: ours, uris: [spiffe('user/alice')] });
+      const [der = new Uint8Array()] = leaf.chainDer;
+      const identities = [
+        { from: 'uri' as const, pattern: spiffe('user/{name}'), principal: 'user:partner.{name}' },
+      ];
+      const { trust } = await trusting(
+        { ...own, trustDomains: [partner({ anchorsFile: 'own.pem', identities })] },
+        { denied: certificateLine(der), 'own.crl': await createCrl(ours, [der]) },
+      );
+      expect(await verdictOf(trust, leaf.chainDer)).toBe(`certificate_${what}`);
+    },
+  );
 
   it('of others lets pass', async () => {
     const { trust } = await trusting(
@@ -291,6 +380,92 @@ describe('revocation', () => {
   });
 });
 
+describe('asking others', () => {
+  const asking = (change: Partial<NonNullable<Partner['revocation']>> = {}) =>
+    revocation({ mode: 'either', fetch: true, unsafeAllowPrivateHosts: ['127.0.0.1'], ...change });
+
+  /** A responder that never answers. */
+  async function silent() {
+    let asked = 0;
+    const server = createServer(() => (asked += 1));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const origin = `http://127.0.0.1:${port}`;
+    return {
+      asked: () => asked,
+      at: (path: string) => ({ caIssuers: `${origin}/ca`, crl: `${origin}/${path}` }),
+      async [Symbol.asyncDispose]() {
+        server.closeAllConnections();
+        await new Promise((resolve) => server.close(resolve));
+      },
+    };
+  }
+
+  it.each<[string, Partial<CertificatesConfig>, Omit<LeafOptions, 'issuer'>, string]>([
+    ['denied', { denyListFile: 'denied' }, { uris: [spiffe('user/alice')] }, 'certificate_denied'],
+    ['nobody', {}, { uris: [spiffe('svc/gateway')] }, 'certificate_kind'],
+  ])('is not because of who is %s', async (_, own, options, cause) => {
+    await using responder = await silent();
+    const parsed = parseCertificate(ours.der);
+    if (!parsed.ok) throw new Error(parsed.failure.problem);
+    const { der } = parsed.value.subjectPublicKeyInfo;
+    const { trust } = await trusting(
+      { ...own, revocation: asking() },
+      { denied: `key ${hash('sha256', der)}` },
+    );
+    expect(await judged(trust, { ...options, issuer: ours, locations: responder.at('crl') })).toBe(cause);
+    expect(responder.asked()).toBe(0);
+  });
+
+  it('is not because of who only has a copy of a certificate', async () => {
+    await using responder = await silent();
+    const { trust } = await trusting({ revocation: asking() });
+    const { chainDer } = await createLeaf({
+      issuer: ours,
+      uris: [spiffe('user/alice')],
+      locations: responder.at('crl'),
+    });
+    const verdict = await trust.verifyChain(chainDer, 'client', NOW, () => 'no_proof' as const);
+    expect(verdict).toEqual({ ok: false, cause: 'no_proof' });
+    expect(responder.asked()).toBe(0);
+  });
+
+  it('ends before a gateway loses its patience, however many locations say nothing', async () => {
+    await using responder = await silent();
+    const middle = await createAuthority({ issuer: ours });
+    const { trust } = await trusting({ revocation: asking({ mode: 'both' }) });
+    const { chainDer } = await createLeaf({
+      issuer: middle,
+      uris: [spiffe('user/alice')],
+      locations: responder.at('crl'),
+      above: [middle.der],
+    });
+    const began = performance.now();
+    expect(await verdictOf(trust, chainDer)).toBe('certificate_revocation_unknown');
+    expect(performance.now() - began).toBeLessThan(3_500);
+  });
+
+  it('of more at once than there is room for is put off, soft or hard', async () => {
+    await using responder = await silent();
+    const { trust } = await trusting({ revocation: asking({ onUnknown: 'soft' }) });
+    const shown = await Promise.all(
+      Array.from({ length: 140 }, async (_, index) => {
+        const leaf = await createLeaf({
+          issuer: ours,
+          uris: [spiffe('user/alice')],
+          locations: responder.at(`${index}.crl`),
+        });
+        return leaf.chainDer;
+      }),
+    );
+    const verdicts = await Promise.all(
+      shown.map((chainDer) => verdictOf(trust, chainDer).catch(({ reason }: { reason: string }) => reason)),
+    );
+    expect(verdicts.filter((verdict) => verdict === 'unavailable')).toHaveLength(12);
+    expect(verdicts.filter((verdict) => verdict === 'user:alice')).toHaveLength(128);
+  });
+});
+
 describe('what changes', () => {
   it('counts from the next look on', async () => {
     const { trust, write } = await trusting({ trustDomains: [partner()] });
@@ -298,7 +473,7 @@ describe('what changes', () => {
     const options = { issuer: next, uris: [agent] };
     expect(await judged(trust, options)).toBe('certificate_untrusted');
     write('partner.pem', next.pem);
-    await trust.reload();
+    await reloaded(trust);
     expect(await judged(trust, options)).toBe('workload:partner.seven');
     expect(await judged(trust, { uris: [agent] })).toBe('certificate_untrusted');
   });
@@ -310,11 +485,11 @@ describe('what changes', () => {
   ])('to a file that is %s changes nothing, and is told until it is mended', async (_, content) => {
     const { trust, write } = await trusting({ trustDomains: [partner()] });
     write('partner.pem', content);
-    await trust.reload();
+    await reloaded(trust);
     expect(await judged(trust, { uris: [agent] })).toBe('workload:partner.seven');
     await expect(trust.check()).rejects.toThrow(/partner\.pem/u);
     write('partner.pem', theirs.pem);
-    await trust.reload();
+    await reloaded(trust);
     await trust.check();
   });
 
@@ -326,8 +501,72 @@ describe('what changes', () => {
     const { chainDer } = await createLeaf({ issuer: theirs, uris: [agent] });
     expect(await verdictOf(trust, chainDer)).toBe('workload:partner.seven');
     write('denied', `certificate ${hash('sha256', chainDer[0] ?? new Uint8Array())}`);
+    await reloaded(trust);
+    expect(await verdictOf(trust, chainDer)).toBe('certificate_denied');
+  });
+
+  it('is not read while it may be half written', async () => {
+    const { trust, write } = await trusting(
+      { trustDomains: [partner({ denyListFile: 'denied' })] },
+      { denied: '' },
+    );
+    const { chainDer } = await createLeaf({ issuer: theirs, uris: [agent] });
+    const whole = `certificate ${hash('sha256', chainDer[0] ?? new Uint8Array())}\n`;
+    write('denied', whole);
+    await reloaded(trust);
+    // An editor that writes in place: nothing, then all of it.
+    write('denied', '');
     await trust.reload();
     expect(await verdictOf(trust, chainDer)).toBe('certificate_denied');
+    write('denied', whole);
+    await reloaded(trust);
+    expect(await verdictOf(trust, chainDer)).toBe('certificate_denied');
+    await trust.check();
+  });
+
+  it('all the time is told', async () => {
+    const { trust, write } = await trusting({ denyListFile: 'denied' }, { denied: '' });
+    for (let look = 0; look < 8; look += 1) {
+      write('denied', `# ${look}`);
+      await trust.reload();
+    }
+    await expect(trust.check()).rejects.toThrow(/changes all the time/u);
+    await reloaded(trust);
+    await trust.check();
+  });
+
+  it.each(['partner.pem', 'partner.crl'])('in a deny-list counts though %s is broken', async (broken) => {
+    const { trust, write } = await trusting(
+      {
+        denyListFile: 'own denied',
+        trustDomains: [
+          partner({
+            denyListFile: 'denied',
+            revocation: revocation({ onUnknown: 'soft', crlFiles: ['partner.crl'] }),
+          }),
+        ],
+      },
+      { denied: '', 'own denied': '', 'partner.crl': await createCrl(theirs) },
+    );
+    const leaf = await createLeaf({ issuer: theirs, uris: [agent] });
+    const own = await createLeaf({ issuer: ours, uris: [spiffe('user/alice')] });
+    const line = ([der]: readonly Uint8Array[]) => `certificate ${hash('sha256', der ?? new Uint8Array())}`;
+    write(broken, 'noise');
+    write('denied', line(leaf.chainDer));
+    write('own denied', line(own.chainDer));
+    await reloaded(trust);
+    expect(await verdictOf(trust, leaf.chainDer)).toBe('certificate_denied');
+    expect(await verdictOf(trust, own.chainDer)).toBe('certificate_denied');
+    await expect(trust.check()).rejects.toThrow(broken);
+  });
+
+  it('cannot be seen where a look never ends, and that is told', async () => {
+    const { trust, files, clock } = await trusting({ denyListFile: 'denied' }, { denied: '' });
+    files.version = () => new Promise(() => {});
+    void trust.reload();
+    await trust.check();
+    clock.ms = 30_001;
+    await expect(trust.check()).rejects.toThrow(/too long/u);
   });
 
   it('does not start with a file that is not there', async () => {
@@ -347,4 +586,31 @@ describe('a configuration', () => {
     ['key that is unknown', { revocations: {} }, /revocations/u],
     ['trust domain without rules', { trustDomains: [{ name: PARTNER, anchorsFile: '/x' }] }, /identities/u],
   ])('with a %s is refused', (_, certificates, problem) => expect(() => load(certificates)).toThrow(problem));
+
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'trust-domains-'));
+    await writeFile(join(folder, 'ca.pem'), theirs.pem);
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+  const domain = (name: string, principal: string, more = {}) => ({
+    name,
+    anchorsFile: join(folder, 'ca.pem'),
+    identities: [{ from: 'dns', pattern: `{name}.${name}`, principal }],
+    ...more,
+  });
+  it('in which two authorities could name one principal is refused, unless that is asked for', () => {
+    const one = domain('one.example', 'device:acme.{name}');
+    const two = domain('two.example', 'device:acme.eu.{name}');
+    expect(() => load({ trustDomains: [one, two] })).toThrow(
+      /one\.example .* and two\.example .* one principal/u,
+    );
+    expect(load({ trustDomains: [one, { ...two, unsafeAllowAnyPrincipal: true }] })).toBeDefined();
+    expect(load({ trustDomains: [one, domain('two.example', 'device:other.{name}')] })).toBeDefined();
+  });
+
+  it('with the own trust domain among the others is refused', async () =>
+    expect(trusting({ trustDomains: [partner({ name: TRUST_DOMAIN })] })).rejects.toThrow(
+      /own trust domain/u,
+    ));
 });

@@ -2,6 +2,7 @@
  * Who a handshake proves the client to be. Reads the raw bytes, believes no hash, checks everything
  * (docs/protocol.md section 5).
  */
+import type { KeyObject } from 'node:crypto';
 import {
   checkClientProof,
   credentialDigest,
@@ -61,12 +62,15 @@ async function byCertificate(
   view: HandshakeView,
   chainDer: readonly Uint8Array[],
 ): Promise<Judgement> {
-  const chain = await ports.verifyChain(chainDer, 'client', ports.now());
+  const proofProblem = (key: KeyObject) => checkClientProof(view, key);
+  const chain = await ports.verifyChain(chainDer, 'client', ports.now(), proofProblem);
   if (!chain.ok) return refused(chain.cause);
   const [leaf] = chainDer;
   if (chain.principal === undefined || leaf === undefined) return refused('certificate_kind');
-  const cause = checkClientProof(view, chain.publicKey);
+  const cause = proofProblem(chain.publicKey);
   if (cause !== undefined) return refused(cause);
+  // It was good when it was judged; that may have taken seconds.
+  if (chain.notAfterMs <= ports.now()) return refused('certificate_expired');
   return {
     ok: true,
     view,

@@ -215,12 +215,17 @@ export interface VerifiedChain {
   readonly notAfterMs: number;
 }
 
-/** Validates a chain (DER, leaf first) against the anchors, for a use, at a time. Rejects with nothing that a chain could cause. */
-export type VerifyChain = (
+/**
+ * Validates a chain (DER, leaf first) against the anchors, for a use, at a time. Others may be asked about revocation before
+ * it resolves: `proofProblem`, where given, is asked first, so that who merely has a copy of a certificate causes nothing.
+ * Rejects with `unavailable` when too many wait for such answers, and with nothing that the chain itself could cause.
+ */
+export type VerifyChain = <Cause extends string = never>(
   chainDer: readonly Uint8Array[],
   use: 'client' | 'gateway',
   atMs: number,
-) => Promise<VerifiedChain | { readonly ok: false; readonly cause: ChainCause }>;
+  proofProblem?: (publicKey: KeyObject) => Cause | undefined,
+) => Promise<VerifiedChain | { readonly ok: false; readonly cause: ChainCause | Cause }>;
 
 /** Milliseconds since the epoch, whole. */
 export type Now = () => number;

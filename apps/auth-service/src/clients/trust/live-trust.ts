@@ -1,12 +1,14 @@
 /**
- * Trust that changes without a restart: the files are looked at again, and what they hold now takes the place of what they
- * held, whole or not at all. A file that cannot be read or understood changes nothing, and is told.
+ * Trust that changes without a restart: the files are looked at again, and what one holds now takes the place of what it
+ * held. A file that cannot be read or understood changes nothing, keeps no other from changing, and is told.
  */
+import { createCache } from '@sallyport/x509';
+import type { Fetcher } from '@sallyport/x509/fetch';
 import type { Log } from '@sallyport/service/log';
 import type { VerifyChain } from '../../app/ports.ts';
 import type { CertificatePolicy } from '../../certificates-config.ts';
 import type { Files } from './files.ts';
-import { readMaterial, type TrustFiles } from './material.ts';
+import { watchMaterial, type TrustFiles, type WatchedMaterial } from './material.ts';
 import { chainVerifier, type ChainVerifierParts, type TrustDomain } from './verify-chain.ts';
 
 /** A trust domain as it is configured. */
@@ -23,51 +25,69 @@ export interface LiveTrust {
   check(): Promise<void>;
 }
 
-export interface LiveTrustParts extends Omit<ChainVerifierParts, 'domains'> {
+export interface LiveTrustParts extends Omit<ChainVerifierParts, 'domains' | 'cache' | 'fetcher'> {
   readonly specs: readonly TrustDomainSpec[];
   readonly files: Files;
+  /** Asked once for each; undefined: it does not fetch. */
+  readonly fetcher: (spec: TrustDomainSpec) => Fetcher | undefined;
+  /** Milliseconds that only grow. */
+  readonly monotonic: () => number;
   readonly log: Log;
 }
 
-/** Rejects with what `readMaterial` rejects with. */
-export async function liveTrust({ specs, files, log, ...parts }: LiveTrustParts): Promise<LiveTrust> {
-  let problem: string | undefined;
-  let versions = await versionsOf(specs, files);
-  let current = await read();
+/** A look that takes longer is stuck, as on a file system that went away. */
+const MAX_LOOK_MS = 30_000;
 
-  async function read(): Promise<VerifyChain> {
-    const domains = await Promise.all(
-      specs.map(async (spec): Promise<TrustDomain> => ({
-        ...spec,
-        material: await readMaterial(trustFilesOf(spec), (path) => files.read(path)),
-      })),
-    );
-    return chainVerifier({ ...parts, domains });
+/** Rejects with what `watchMaterial` rejects with. */
+export async function liveTrust(parts: LiveTrustParts): Promise<LiveTrust> {
+  const { specs, files, fetcher, monotonic, log, ...rest } = parts;
+  const domains: (TrustDomainSpec & { readonly material: WatchedMaterial })[] = [];
+  for (const spec of specs)
+    domains.push({ ...spec, material: await watchMaterial(trustFilesOf(spec), files) });
+  // What was fetched and verified stays so when a file changes.
+  const asked = new Map(specs.map((spec) => [spec.name, fetcher(spec)]));
+  const cache = createCache();
+  let current = now();
+  let told = '';
+  let lookingSince: number | undefined;
+
+  function now(): VerifyChain {
+    return chainVerifier({
+      ...rest,
+      cache,
+      fetcher: ({ name }) => asked.get(name),
+      domains: domains.map((domain) => ({ ...domain, material: domain.material.value })),
+    });
+  }
+
+  function problems(): readonly string[] {
+    return domains.flatMap(({ material }) => material.problems);
   }
 
   return {
     verifyChain: (...chain) => current(...chain),
     async reload() {
-      try {
-        const next = await versionsOf(specs, files);
-        if (next === versions && problem === undefined) return;
-        current = await read();
-        versions = next;
-        problem = undefined;
-        log.info('trust was read again: anchors, deny-lists and revocation lists are those of now', {
-          domains: specs.map(({ name }) => name),
-        });
-      } catch (error) {
-        const what = error instanceof Error ? error.message : 'unknown';
-        if (what !== problem)
-          log.error('trust could not be read again; what was read before stands', { error });
-        problem = what;
+      lookingSince = monotonic();
+      const changed: string[] = [];
+      for (const { name, material } of domains) if (await material.look()) changed.push(name);
+      lookingSince = undefined;
+      if (changed.length > 0) {
+        current = now();
+        log.info('trust was read again: what the files hold is in force', { domains: changed });
       }
+      const what = problems().join('; ');
+      if (what !== told && what !== '')
+        log.error('files of trust domains could not be read again; what was read before stands', {
+          problems: what,
+        });
+      told = what;
     },
-    check: () =>
-      problem === undefined
-        ? Promise.resolve()
-        : Promise.reject(new Error(`trust is not current: ${problem}`)),
+    async check() {
+      const [problem] = problems();
+      if (problem !== undefined) throw new Error(`trust is not current: ${problem}`);
+      if (lookingSince !== undefined && monotonic() - lookingSince > MAX_LOOK_MS)
+        throw new Error('trust is not current: reading its files takes too long');
+    },
   };
 }
 
@@ -78,17 +98,4 @@ function trustFilesOf({ anchors, policy }: TrustDomainSpec): TrustFiles {
     denyListFile: policy.denyListFile,
     crlFiles: policy.revocation?.crlFiles ?? [],
   };
-}
-
-async function versionsOf(specs: readonly TrustDomainSpec[], files: Files): Promise<string> {
-  const paths = specs.flatMap((spec) => {
-    const { anchors, intermediatesFile, denyListFile, crlFiles } = trustFilesOf(spec);
-    return [
-      ...('file' in anchors ? [anchors.file] : []),
-      ...(intermediatesFile === undefined ? [] : [intermediatesFile]),
-      ...(denyListFile === undefined ? [] : [denyListFile]),
-      ...crlFiles,
-    ];
-  });
-  return (await Promise.all(paths.map((path) => files.version(path)))).join('\n');
 }

@@ -8,6 +8,8 @@ import {
   type CertificateList,
 } from '@sallyport/x509';
 import { NOBODY_DENIED, parseDenyList, type DenyList } from '../../domain/deny-list.ts';
+import type { Files } from './files.ts';
+import { watchFile, type WatchedFile } from './watched-file.ts';
 
 /** Where it is read from; the anchors may be given as text. */
 export interface TrustFiles {
@@ -24,22 +26,48 @@ export interface TrustMaterial {
   readonly crls: readonly CertificateList[];
 }
 
-export type ReadFile = (path: string) => Promise<Uint8Array>;
+/** The files of one trust domain, each for itself: what is wrong with one keeps none of the others from taking effect. */
+export interface WatchedMaterial {
+  readonly value: TrustMaterial;
+  readonly problems: readonly string[];
+  /** Resolves to whether anything is another now; never rejects. */
+  look(): Promise<boolean>;
+}
 
 /** Rejects with a `TypeError` that names the file and what is wrong with it, or with what reading it rejected with. */
-export async function readMaterial(files: TrustFiles, readFile: ReadFile): Promise<TrustMaterial> {
-  const { anchors, intermediatesFile, denyListFile, crlFiles } = files;
-  const pem = 'pem' in anchors ? anchors.pem : await readFile(anchors.file);
-  const where = 'pem' in anchors ? 'the anchors' : anchors.file;
+export async function watchMaterial(from: TrustFiles, files: Files): Promise<WatchedMaterial> {
+  const { intermediatesFile, denyListFile, crlFiles } = from;
+  const watched: WatchedFile<unknown>[] = [];
+  async function watch<T>(file: string, parse: (octets: Uint8Array, where: string) => T): Promise<() => T> {
+    const one = await watchFile(file, files, (octets) => parse(octets, file));
+    watched.push(one);
+    return () => one.value;
+  }
+  const fixed = 'pem' in from.anchors ? readAnchors(from.anchors.pem) : undefined;
+  const anchors = 'pem' in from.anchors ? () => fixed ?? [] : await watch(from.anchors.file, readAnchors);
+  const intermediates =
+    intermediatesFile === undefined ? () => [] : await watch(intermediatesFile, readCertificates);
+  const denied = denyListFile === undefined ? () => NOBODY_DENIED : await watch(denyListFile, readDenied);
+  const lists: (() => readonly CertificateList[])[] = [];
+  // One after the other: lists may be large.
+  for (const file of crlFiles) lists.push(await watch(file, readLists));
   return {
-    anchors: readAnchors(pem, where),
-    intermediates:
-      intermediatesFile === undefined
-        ? []
-        : readCertificates(await readFile(intermediatesFile), intermediatesFile),
-    denied:
-      denyListFile === undefined ? NOBODY_DENIED : readDenied(await readFile(denyListFile), denyListFile),
-    crls: (await Promise.all(crlFiles.map(async (file) => readLists(await readFile(file), file)))).flat(),
+    get value() {
+      return {
+        anchors: anchors(),
+        intermediates: intermediates(),
+        denied: denied(),
+        crls: lists.flatMap((list) => list()),
+      };
+    },
+    get problems() {
+      return watched.flatMap(({ problem }) => problem ?? []);
+    },
+    async look() {
+      let isAnother = false;
+      for (const one of watched) isAnother = (await one.look()) || isAnother;
+      return isAnother;
+    },
   };
 }
 

@@ -2,7 +2,7 @@
  * Which trust domain vouches for a chain, and for whom. Paths are validated by @sallyport/x509 (RFC 5280 section 6, names,
  * usage, revocation); then come the deny-list and the rules that make a principal of a name.
  */
-import { createPublicKey, hash } from 'node:crypto';
+import { createPublicKey, type KeyObject } from 'node:crypto';
 import {
   anchorFrom,
   createCache,
@@ -10,18 +10,19 @@ import {
   parseCertificate,
   type Cache,
   type Certificate,
-  type Valid,
+  type Reason,
   type ValidationInput,
   type ValidationResult,
-  type Validator,
 } from '@sallyport/x509';
 import { onlineValidator, type Fetcher } from '@sallyport/x509/fetch';
+import { unavailable } from '@sallyport/service/errors';
 import { callerFrom } from '@sallyport/service/identity';
-import type { VerifyChain } from '../../app/ports.ts';
+import type { VerifiedChain, VerifyChain } from '../../app/ports.ts';
 import type { CertificatePolicy } from '../../certificates-config.ts';
 import type { ChainCause } from '../../domain/handshake-cause.ts';
 import { mapIdentity, type IdentityRule } from '../../domain/identity-rule.ts';
 import { NAME_CAUSE, PATH_CAUSE } from './causes.ts';
+import { isDenied } from './denied.ts';
 import type { TrustMaterial } from './material.ts';
 import { namesOf } from './names.ts';
 import { followsOrder } from './order.ts';
@@ -30,6 +31,16 @@ import { followsOrder } from './order.ts';
 const USAGE = { client: '1.3.6.1.5.5.7.3.2', gateway: '1.3.6.1.5.5.7.3.1' } as const;
 type Use = keyof typeof USAGE;
 const MAX_CERTIFICATES = 4;
+/** Of one handshake. A gateway waits for 4 s, and gives a handshake 5 s. */
+const MAX_REQUESTS = 8;
+const FETCHING_MS = 2_500;
+/** What is found out last, of a path that stands: whose it is, is decided by then. */
+const OF_STANDING_PATHS: ReadonlySet<Reason> = new Set<Reason>([
+  'profile',
+  'name_mismatch',
+  'revoked',
+  'revocation_unknown',
+]);
 
 /** One trust domain as it is now. */
 export interface TrustDomain {
@@ -44,19 +55,38 @@ export interface TrustDomain {
 export interface ChainVerifierParts {
   /** The own one first. */
   readonly domains: readonly TrustDomain[];
-  /** For those that fetch; undefined: none does. */
+  /** For those that fetch; undefined: it does not. */
   readonly fetcher: (domain: TrustDomain) => Fetcher | undefined;
+  /** Default: one of its own. */
+  readonly cache?: Cache;
   /** A path was accepted though the status of one of its certificates is not known. */
   readonly onUnknownStatus: (domain: string) => void;
 }
 
-type Verdict = Awaited<ReturnType<VerifyChain>>;
+interface Refused<Cause = ChainCause> {
+  readonly ok: false;
+  readonly cause: Cause;
+}
+
+/** What one trust domain says. Where its path stands it decides, and no other one is asked. */
+type Judged<Cause> =
+  | { readonly verdict: VerifiedChain | Refused<ChainCause | Cause>; readonly isOurs: true }
+  | { readonly verdict: Refused<ChainCause>; readonly isOurs: false };
+
+/** What is asked of a chain. */
+interface Question<Cause> {
+  readonly leaf: Certificate;
+  readonly sent: readonly Certificate[];
+  readonly use: Use;
+  readonly atMs: number;
+  readonly proofProblem: ((publicKey: KeyObject) => Cause | undefined) | undefined;
+}
 
 /** The chain is leaf first, in order, an anchor at its end allowed. */
-export function chainVerifier({ domains, fetcher, onUnknownStatus }: ChainVerifierParts): VerifyChain {
-  const cache = createCache();
+export function chainVerifier(parts: ChainVerifierParts): VerifyChain {
+  const { domains, fetcher, onUnknownStatus, cache = createCache() } = parts;
   const judges = domains.map((domain) => judgeOf(domain, cache, fetcher(domain), onUnknownStatus));
-  return async (chainDer, use, atMs) => {
+  return async (chainDer, use, atMs, proofProblem) => {
     if (chainDer.length < 1 || chainDer.length > MAX_CERTIFICATES) return refused('chain_length');
     const sent: Certificate[] = [];
     for (const der of chainDer) {
@@ -69,18 +99,18 @@ export function chainVerifier({ domains, fetcher, onUnknownStatus }: ChainVerifi
     if (leaf.basicConstraints?.ca === true) return refused('certificate_is_ca');
     // None at all would mean any use (section 4.2.1.12).
     if (leaf.extendedKeyUsage?.includes(USAGE[use]) !== true) return refused('certificate_usage');
-    let verdict: Verdict = refused('certificate_untrusted');
+    let first: Refused<ChainCause> = refused('certificate_untrusted');
     for (const judge of judges) {
-      const next = await judge(leaf, sent, use, atMs);
-      if (next.ok) return next;
+      const judged = await judge({ leaf, sent, use, atMs, proofProblem });
+      if (judged.isOurs) return judged.verdict;
       // What the domain says whose anchor it is, not that the others do not know it.
-      if (verdict.cause === 'certificate_untrusted') verdict = next;
+      if (first.cause === 'certificate_untrusted') first = judged.verdict;
     }
-    return verdict;
+    return first;
   };
 }
 
-type Judge = (leaf: Certificate, sent: readonly Certificate[], use: Use, atMs: number) => Promise<Verdict>;
+type Judge = <Cause extends string>(question: Question<Cause>) => Promise<Judged<Cause>>;
 
 function judgeOf(
   domain: TrustDomain,
@@ -98,52 +128,77 @@ function judgeOf(
     client: createValidator({ ...shared, profile: domain.profile }),
     gateway: createValidator({ ...shared, profile: 'svid' }),
   };
-  return async (leaf, sent, use, atMs) => {
+  const revocation = {
+    mode: policy.revocation?.mode ?? 'none',
+    onUnknown: policy.revocation?.onUnknown ?? 'hard',
+    crls: material.crls,
+  } as const;
+
+  function judged({ leaf, sent, use }: Question<string>, result: ValidationResult): Judged<never> {
+    const named = identify(leaf, domain, use);
+    if (!result.valid) {
+      const { reason } = result.failure;
+      // A profile asks for names too: what is wrong with them is the better word.
+      const verdict = reason === 'profile' && !named.ok ? named : refused(PATH_CAUSE[reason]);
+      return { verdict, isOurs: OF_STANDING_PATHS.has(reason) };
+    }
+    if (!followsOrder(sent, result)) return ours(refused('certificate_issuer'));
+    if (isDenied(result, material.denied)) return ours(refused('certificate_denied'));
+    if (!named.ok) return ours(named);
+    const { spiffeId, principal } = named;
+    return ours({ ok: true, publicKey: keyOf(leaf), spiffeId, principal, notAfterMs: result.notAfterMs });
+  }
+
+  function settled(question: Question<string>, result: ValidationResult): Judged<never> {
+    const answer = judged(question, result);
+    const isUnknown = result.valid && result.revocation.some(({ status }) => status === 'unknown');
+    if (answer.verdict.ok && isUnknown) onUnknownStatus(domain.name);
+    return answer;
+  }
+
+  return async (question) => {
+    const { leaf, sent, use, atMs, proofProblem } = question;
     // Gateways are services of the own domain.
-    if (use === 'gateway' && rules !== undefined) return refused('certificate_untrusted');
+    if (use === 'gateway' && rules !== undefined)
+      return { verdict: refused('certificate_untrusted'), isOurs: false };
     const input: ValidationInput = {
       at: new Date(atMs),
       intermediates: sent.slice(1),
       extendedKeyUsage: [USAGE[use], ...(use === 'client' ? policy.requiredUsages : [])],
       maxIntermediates: MAX_CERTIFICATES - 1,
-      revocation: {
-        mode: policy.revocation?.mode ?? 'none',
-        onUnknown: policy.revocation?.onUnknown ?? 'hard',
-        crls: material.crls,
-      },
+      revocation,
     };
-    const result = await validated(validators[use], leaf, input, fetcher);
-    const named = identify(leaf, domain, use);
-    if (!result.valid) {
-      const { reason } = result.failure;
-      // A profile asks for names too: what is wrong with them is the better word.
-      return reason === 'profile' && !named.ok ? named : refused(PATH_CAUSE[reason]);
-    }
-    if (!followsOrder(sent, result)) return refused('certificate_issuer');
-    if (isDenied(result, material)) return refused('certificate_denied');
-    if (!named.ok) return named;
-    if (result.revocation.some(({ status }) => status === 'unknown')) onUnknownStatus(domain.name);
-    const { der } = leaf.subjectPublicKeyInfo;
-    return {
-      ok: true,
-      publicKey: createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' }),
-      spiffeId: named.spiffeId,
-      principal: named.principal,
-      notAfterMs: result.notAfterMs,
-    };
+    const validator = validators[use];
+    if (fetcher === undefined || revocation.mode === 'none')
+      return settled(question, validator.validate(leaf, input));
+    // Nobody is asked because of a stranger's certificate, of one that is refused in any case, or of another's.
+    const offline = judged(question, validator.validate(leaf, { ...input, revocation: { mode: 'none' } }));
+    if (!offline.verdict.ok) return offline;
+    const problem = proofProblem?.(offline.verdict.publicKey);
+    if (problem !== undefined) return { verdict: { ok: false, cause: problem }, isOurs: true };
+    const limits = { fetchIssuers: false, maxRequests: MAX_REQUESTS, timeoutMs: FETCHING_MS };
+    const { result, fetched } = await onlineValidator({ validator, fetcher, ...limits }).validate(
+      leaf,
+      input,
+    );
+    if (isOpen(result) && fetched.some((record) => record.problem === 'busy'))
+      throw unavailable('too many handshakes wait for answers about revocation');
+    return settled(question, result);
   };
 }
 
-/** Asks for what is missing only where a path to an anchor stands: a stranger's certificate makes us ask nobody. */
-async function validated(
-  validator: Validator,
-  leaf: Certificate,
-  input: ValidationInput,
-  fetcher: Fetcher | undefined,
-): Promise<ValidationResult> {
-  if (fetcher === undefined) return validator.validate(leaf, input);
-  const online = onlineValidator({ validator, fetcher, fetchIssuers: false, maxRequests: 8 });
-  return (await online.validate(leaf, input)).result;
+/** Whether an answer that is missing decided, or would have. */
+function isOpen(result: ValidationResult): boolean {
+  if (!result.valid) return result.failure.reason === 'revocation_unknown';
+  return result.revocation.some(({ status }) => status === 'unknown');
+}
+
+function keyOf({ subjectPublicKeyInfo: { der } }: Certificate): KeyObject {
+  return createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' });
+}
+
+function ours(verdict: VerifiedChain | Refused): Judged<never> {
+  return { verdict, isOurs: true };
 }
 
 type Identified =
@@ -166,15 +221,6 @@ function identify(leaf: Certificate, { name, rules }: TrustDomain, use: Use): Id
     spiffeId: caller.spiffeId,
     principal: caller.kind === 'principal' ? caller.id : undefined,
   };
-}
-
-/** The anchor's own certificate and key are looked up too. */
-function isDenied({ path, anchor }: Valid, { denied }: TrustMaterial): boolean {
-  const certificates = [...path, ...(anchor.certificate === undefined ? [] : [anchor.certificate])];
-  return certificates.some(
-    ({ fingerprint, subjectPublicKeyInfo }) =>
-      denied.certificates.has(fingerprint) || denied.keys.has(hash('sha256', subjectPublicKeyInfo.der)),
-  );
 }
 
 function refused<C extends ChainCause>(cause: C) {
