@@ -54,6 +54,7 @@ export type Stream = {
 };
 type Heard = Stream & { readonly asking: { sinceMs: number; count: number } };
 
+const SUBSCRIPTION = 'subscriptions/listen';
 /** Requests of a server on one stream in a minute. Each is two records and a question to a person: beyond it is a flood. */
 const MAX_ASKS = 128;
 const ASKS_WINDOW_MS = 60_000;
@@ -85,11 +86,23 @@ export function createStreams(ports: StreamPorts): Streams {
     const stream: Heard = { ...given, asking: { sinceMs: monotonic(), count: 0 } };
     const { passage, request } = stream;
     const isSession = eraOf(stream.call.revision) === 'session';
+    /** For what the server says by itself, as long as it likes. */
+    const isWaiting = request === undefined || stream.isResumed === true || request.method === SUBSCRIPTION;
     let isAnswered = false;
     let isResumable = stream.isResumed === true;
     try {
       for await (const event of exchange.messages) {
         const { message } = event;
+        // Policy may have changed since it let this begin: what it takes away, or cannot be asked about any more, ends here.
+        const denial = isWaiting ? judge.decide(stream.call.caller, stream.asked).refusal : undefined;
+        if (denial !== undefined) {
+          metrics.refused(denial.reason);
+          const isRecorded = await passage.concluded('failure', denial.reason);
+          if (request === undefined || isAnswered) return;
+          const refusal = isRecorded ? denial : outcomeNotRecorded;
+          yield { message: refusalOf(request.id, stream.call.revision, request.method, refusal) };
+          return;
+        }
         if (message !== undefined && isResponse(message)) {
           const isExpected = request !== undefined && answers(request.id, message, exchange.status);
           if (!isExpected || isAnswered) {
