@@ -62,8 +62,12 @@ function disturb(sheets: Sheet[], hierarchy: Hierarchy, draw: Draw): string {
   const { entity, input } = sheet;
   const mine = hierarchy.drafts.filter(({ issuer }) => issuer === entity.subject);
   const victim = mine.length > 0 ? draw.pick(mine) : undefined;
-  const revoke = (row: Partial<RevokedInput> = {}): RevokedInput[] => [{ serial: 99_999 }, ...(victim === undefined ? [] : [{ serial: victim.serial, at: at(-2), ...row }])];
-  const more = (...ders: Uint8Array[]): void => void (input.extensions = [...(input.extensions ?? []), ...ders]);
+  const revoke = (row: Partial<RevokedInput> = {}): RevokedInput[] => [
+    { serial: 99_999 },
+    ...(victim === undefined ? [] : [{ serial: victim.serial, at: at(-2), ...row }]),
+  ];
+  const more = (...ders: Uint8Array[]): void =>
+    void (input.extensions = [...(input.extensions ?? []), ...ders]);
   const done = (what: string): string => `${entity.label}: ${what}`;
   switch (draw.below(22)) {
     case 0:
@@ -71,7 +75,9 @@ function disturb(sheets: Sheet[], hierarchy: Hierarchy, draw: Draw): string {
       input.revoked = revoke();
       return done(`${victim?.label} revoked`);
     case 2:
-      input.revoked = revoke({ reason: draw.pick(['certificateHold', 'removeFromCRL', 'keyCompromise', 'unspecified']) });
+      input.revoked = revoke({
+        reason: draw.pick(['certificateHold', 'removeFromCRL', 'keyCompromise', 'unspecified']),
+      });
       return done(`${victim?.label} revoked with a reason`);
     case 3:
       sheets.splice(index, 1);
@@ -89,19 +95,37 @@ function disturb(sheets: Sheet[], hierarchy: Hierarchy, draw: Draw): string {
       more(extension('1.2.3.4', Uint8Array.of(5, 0), draw.chance(0.6)));
       return done('an unknown extension');
     case 8:
-      input.revoked = revoke({ extensions: [extension('1.2.3.4', Uint8Array.of(5, 0), draw.chance(0.6))], ...(draw.chance(0.5) ? { serial: 77_777 } : {}) });
+      input.revoked = revoke({
+        extensions: [extension('1.2.3.4', Uint8Array.of(5, 0), draw.chance(0.6))],
+        ...(draw.chance(0.5) ? { serial: 77_777 } : {}),
+      });
       return done('an unknown extension in an entry');
     case 9:
       delete input.crlNumber;
       if (draw.chance(0.5)) [input.version, input.extensions] = [null, []];
       return done('no number');
     case 10:
-      more(issuingDistributionPoint(draw.pick([{ onlyContainsUserCerts: true }, { onlyContainsCACerts: true }, { onlyContainsAttributeCerts: true }])));
+      more(
+        issuingDistributionPoint(
+          draw.pick([
+            { onlyContainsUserCerts: true },
+            { onlyContainsCACerts: true },
+            { onlyContainsAttributeCerts: true },
+          ]),
+        ),
+      );
       if (draw.chance(0.5)) input.revoked = revoke();
       return done('for some certificates only');
     case 11: {
       const reasons = ['keyCompromise', 'cACompromise'] as const;
-      const others = ['affiliationChanged', 'superseded', 'cessationOfOperation', 'certificateHold', 'privilegeWithdrawn', 'aACompromise'] as const;
+      const others = [
+        'affiliationChanged',
+        'superseded',
+        'cessationOfOperation',
+        'certificateHold',
+        'privilegeWithdrawn',
+        'aACompromise',
+      ] as const;
       more(issuingDistributionPoint({ onlySomeReasons: reasons }));
       if (draw.chance(0.6)) {
         const rest = usual(entity);
@@ -113,7 +137,14 @@ function disturb(sheets: Sheet[], hierarchy: Hierarchy, draw: Draw): string {
     }
     case 12: {
       const names = [general.uri('http://crl.example/1')];
-      for (const draft of mine) if (draw.chance(0.8)) setExtension(draft, cRLDistributionPoints([{ fullName: draw.chance(0.8) ? names : [general.uri('http://crl.example/2')] }]));
+      for (const draft of mine)
+        if (draw.chance(0.8))
+          setExtension(
+            draft,
+            cRLDistributionPoints([
+              { fullName: draw.chance(0.8) ? names : [general.uri('http://crl.example/2')] },
+            ]),
+          );
       if (draw.chance(0.8)) more(issuingDistributionPoint({ fullName: names }));
       return done('of a distribution point');
     }
@@ -122,7 +153,14 @@ function disturb(sheets: Sheet[], hierarchy: Hierarchy, draw: Draw): string {
     case 15: {
       const base = draw.pick([10, 10, 9, 11]);
       const number = draw.pick([11, 12, 10]);
-      const delta: MutableCrl = { ...usual(entity), deltaOf: base, crlNumber: number, ...(draw.chance(0.5) ? { revoked: revoke({ reason: draw.pick(['keyCompromise', 'removeFromCRL']) }) } : {}) };
+      const delta: MutableCrl = {
+        ...usual(entity),
+        deltaOf: base,
+        crlNumber: number,
+        ...(draw.chance(0.5)
+          ? { revoked: revoke({ reason: draw.pick(['keyCompromise', 'removeFromCRL']) }) }
+          : {}),
+      };
       if (draw.chance(0.2)) delta.extensions = [];
       if (draw.chance(0.2)) delta.nextUpdate = at(-0.5);
       if (draw.chance(0.15)) delta.signer = makeKey(entity.key.kind, 'differential forger');
@@ -135,14 +173,42 @@ function disturb(sheets: Sheet[], hierarchy: Hierarchy, draw: Draw): string {
     }
     case 16:
     case 17: {
-      const indirect: Entity = { label: 'list issuer', subject: [['CN', 'list issuer']], key: makeKey('P-256', 'differential list issuer') };
+      const indirect: Entity = {
+        label: 'list issuer',
+        subject: [['CN', 'list issuer']],
+        key: makeKey('P-256', 'differential list issuer'),
+      };
       const by = draw.pick(hierarchy.cas);
       hierarchy.drafts.push(signer(indirect, by, draw));
-      for (const draft of mine) if (draw.chance(0.8)) setExtension(draft, cRLDistributionPoints([{ ...(draw.chance(0.5) ? { fullName: [general.uri('http://crl.example/i')] } : {}), crlIssuer: [general.directory(indirect.subject)] }]));
+      for (const draft of mine)
+        if (draw.chance(0.8))
+          setExtension(
+            draft,
+            cRLDistributionPoints([
+              {
+                ...(draw.chance(0.5) ? { fullName: [general.uri('http://crl.example/i')] } : {}),
+                crlIssuer: [general.directory(indirect.subject)],
+              },
+            ]),
+          );
       const list = usual(indirect);
-      const revoked = draw.chance(0.5) ? revoke({ certificateIssuer: [general.directory(draw.chance(0.8) ? entity.subject : indirect.subject)] }) : [];
+      const revoked = draw.chance(0.5)
+        ? revoke({
+            certificateIssuer: [general.directory(draw.chance(0.8) ? entity.subject : indirect.subject)],
+          })
+        : [];
       list.revoked = revoked.length > 1 && revoked[1] !== undefined ? [revoked[1]] : [];
-      list.extensions = [...(list.extensions ?? []), ...(draw.chance(0.85) ? [issuingDistributionPoint({ indirectCRL: true, ...(draw.chance(0.3) ? { fullName: [general.uri('http://crl.example/i')] } : {}) })] : [])];
+      list.extensions = [
+        ...(list.extensions ?? []),
+        ...(draw.chance(0.85)
+          ? [
+              issuingDistributionPoint({
+                indirectCRL: true,
+                ...(draw.chance(0.3) ? { fullName: [general.uri('http://crl.example/i')] } : {}),
+              }),
+            ]
+          : []),
+      ];
       sheets.push({ entity: indirect, input: list });
       if (draw.chance(0.7)) sheets.splice(index, 1);
       return done('an indirect list beside it');
@@ -153,7 +219,9 @@ function disturb(sheets: Sheet[], hierarchy: Hierarchy, draw: Draw): string {
       const by = draw.chance(0.8) ? entity : draw.pick(hierarchy.cas);
       hierarchy.drafts.push(signer({ ...entity, label: `${entity.label} list key`, key }, by, draw));
       input.signer = key;
-      input.extensions = draw.chance(0.8) ? [authorityKeyIdentifier({ keyIdentifier: key.keyIdentifier })] : [];
+      input.extensions = draw.chance(0.8)
+        ? [authorityKeyIdentifier({ keyIdentifier: key.keyIdentifier })]
+        : [];
       if (draw.chance(0.3)) input.revoked = revoke();
       return done('signed by a key of its own');
     }

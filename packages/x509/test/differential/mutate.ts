@@ -1,5 +1,14 @@
 /** One thing about a certificate made wrong, or merely unusual. Which it is, is drawn; it is signed afterwards, mostly. */
-import { generalizedTime, printableString, utcTime, utf8String, writeInteger, writeNull, writeOid, writeSequence } from '../support/der.ts';
+import {
+  generalizedTime,
+  printableString,
+  utcTime,
+  utf8String,
+  writeInteger,
+  writeNull,
+  writeOid,
+  writeSequence,
+} from '../support/der.ts';
 import {
   AT,
   OID,
@@ -78,7 +87,10 @@ const signature: Mutation = (draft, draw) => {
       return 'zeros for a signature';
     default: {
       const own = schemeOf(draft.signer, draft.scheme).algorithm;
-      const spoilt = writeSequence(own.subarray(2, 2 + (own[3] ?? 0) + 2), draw.pick([writeNull(), writeOid('1.2.3')]));
+      const spoilt = writeSequence(
+        own.subarray(2, 2 + (own[3] ?? 0) + 2),
+        draw.pick([writeNull(), writeOid('1.2.3')]),
+      );
       [draft.innerAlgorithm, draft.outerAlgorithm] = [spoilt, spoilt];
       return 'other parameters of the algorithm';
     }
@@ -130,7 +142,10 @@ const fields: Mutation = (draft, draw) => {
       draft.version = draw.pick([1, 2, 3] as const);
       return `version ${draft.version}`;
     case 2:
-      draft.key = makeKey(draw.pick(['P-256', 'RSA-1024', 'secp256k1', 'Ed25519', 'Ed448'] as const), 'differential other');
+      draft.key = makeKey(
+        draw.pick(['P-256', 'RSA-1024', 'secp256k1', 'Ed25519', 'Ed448'] as const),
+        'differential other',
+      );
       return `a ${draft.key.kind} key that nobody knows`;
     case 3:
       draft.subjectUniqueId = Uint8Array.of(1);
@@ -166,8 +181,23 @@ const extensions: Mutation = (draft, draw) => {
       return 'extensions in reverse order';
     case 6: {
       const isCritical = draw.chance(0.7);
-      const unknown = draw.pick(['1.2.3.4.6', '2.5.29.16', '2.5.29.18', '2.5.29.9', OID.freshestCRL, '2.16.840.1.113730.1.1', '1.3.6.1.5.5.7.1.24']);
-      setExtension(draft, extension(unknown, draw.pick([Uint8Array.of(5, 0), Uint8Array.of(3, 2, 0, 4), Uint8Array.of(0x30, 0)]), isCritical));
+      const unknown = draw.pick([
+        '1.2.3.4.6',
+        '2.5.29.16',
+        '2.5.29.18',
+        '2.5.29.9',
+        OID.freshestCRL,
+        '2.16.840.1.113730.1.1',
+        '1.3.6.1.5.5.7.1.24',
+      ]);
+      setExtension(
+        draft,
+        extension(
+          unknown,
+          draw.pick([Uint8Array.of(5, 0), Uint8Array.of(3, 2, 0, 4), Uint8Array.of(0x30, 0)]),
+          isCritical,
+        ),
+      );
       return `an extension ${unknown}${isCritical ? ', critical' : ''}`;
     }
     default:
@@ -191,7 +221,12 @@ const authority: Mutation = (draft, draw) => {
       setExtension(draft, basicConstraints(draw.chance(0.8), draw.below(3)));
       return 'a path length';
     case 2:
-      setExtension(draft, keyUsage(...draw.several(['digitalSignature', 'cRLSign', 'keyCertSign', 'keyAgreement'] as const, 0, 2)));
+      setExtension(
+        draft,
+        keyUsage(
+          ...draw.several(['digitalSignature', 'cRLSign', 'keyCertSign', 'keyAgreement'] as const, 0, 2),
+        ),
+      );
       return 'any key usage';
     case 3: {
       const at = indexOf(draft, OID.basicConstraints);
@@ -214,7 +249,19 @@ const unsigned: Mutation = (draft, draw) => {
   return 'bent after it was signed';
 };
 
-const MUTATIONS: readonly Mutation[] = [validity, scheme, signature, names, fields, fields, extensions, extensions, extensions, authority, unsigned];
+const MUTATIONS: readonly Mutation[] = [
+  validity,
+  scheme,
+  signature,
+  names,
+  fields,
+  fields,
+  extensions,
+  extensions,
+  extensions,
+  authority,
+  unsigned,
+];
 
 export function mutate(draft: Draft, draw: Draw, all: readonly Draft[]): string {
   return `${draft.role} ${draft.label}: ${draw.pick(MUTATIONS)(draft, draw, all)}`;

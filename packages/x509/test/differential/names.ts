@@ -2,20 +2,57 @@
 import { general, nameConstraints, type NameInput } from '../support/pki.ts';
 import type { Draw } from './draw.ts';
 
-const LEAF_DNS = ['www.leaf.example', 'www.leaf.example', 'WWW.Leaf.Example', '*.leaf.example', 'leaf.example'];
-const ODD_DNS = ['www.other.example', '*.example', 'w*.leaf.example', 'www.leaf.example.', 'a_b.leaf.example', '192.0.2.10', '*', ''];
-const LEAF_EMAIL = ['alice@leaf.example', 'alice@LEAF.example', 'Alice@leaf.example', 'alice@sub.leaf.example'];
+const LEAF_DNS = [
+  'www.leaf.example',
+  'www.leaf.example',
+  'WWW.Leaf.Example',
+  '*.leaf.example',
+  'leaf.example',
+];
+const ODD_DNS = [
+  'www.other.example',
+  '*.example',
+  'w*.leaf.example',
+  'www.leaf.example.',
+  'a_b.leaf.example',
+  '192.0.2.10',
+  '*',
+  '',
+];
+const LEAF_EMAIL = [
+  'alice@leaf.example',
+  'alice@LEAF.example',
+  'Alice@leaf.example',
+  'alice@sub.leaf.example',
+];
 const ODD_EMAIL = ['"a b"@leaf.example', 'alice', 'bob@other.example', '@leaf.example', 'a@b@leaf.example'];
-const LEAF_URI = ['https://www.leaf.example/a', 'spiffe://leaf.example/svc/a', 'HTTPS://WWW.LEAF.EXAMPLE/', 'https://u@www.leaf.example:8443/x'];
-const ODD_URI = ['urn:a:b', 'https://192.0.2.10/', 'https://other.example/', 'https://[2001:db8::1]/', 'https:///a', '/a'];
+const LEAF_URI = [
+  'https://www.leaf.example/a',
+  'spiffe://leaf.example/svc/a',
+  'HTTPS://WWW.LEAF.EXAMPLE/',
+  'https://u@www.leaf.example:8443/x',
+];
+const ODD_URI = [
+  'urn:a:b',
+  'https://192.0.2.10/',
+  'https://other.example/',
+  'https://[2001:db8::1]/',
+  'https:///a',
+  '/a',
+];
 const LEAF_IP: readonly (readonly number[])[] = [
   [192, 0, 2, 10],
   [0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1],
 ];
-const ODD_IP: readonly (readonly number[])[] = [[10, 0, 0, 1], [192, 0, 2], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 10]];
+const ODD_IP: readonly (readonly number[])[] = [
+  [10, 0, 0, 1],
+  [192, 0, 2],
+  [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 10],
+];
 
 const generalName = (draw: Draw, odd: number): Uint8Array => {
-  const text = (usual: readonly string[], rare: readonly string[]): string => draw.pick(draw.chance(odd) ? rare : usual);
+  const text = (usual: readonly string[], rare: readonly string[]): string =>
+    draw.pick(draw.chance(odd) ? rare : usual);
   switch (draw.below(8)) {
     case 0:
       return general.email(text(LEAF_EMAIL, ODD_EMAIL));
@@ -31,7 +68,11 @@ const generalName = (draw: Draw, odd: number): Uint8Array => {
       return general.dns(text(LEAF_DNS, ODD_DNS));
   }
 };
-const UNSUPPORTED = [general.registered('1.2.3.4'), general.smtpUtf8('älice@leaf.example'), general.other('1.2.3.5', Uint8Array.of(5, 0))];
+const UNSUPPORTED = [
+  general.registered('1.2.3.4'),
+  general.smtpUtf8('älice@leaf.example'),
+  general.other('1.2.3.5', Uint8Array.of(5, 0)),
+];
 
 export const ORGANISATION: readonly (readonly [string, string])[] = [
   ['C', 'XX'],
@@ -44,8 +85,10 @@ export const alternativeNames = (draw: Draw, odd: number): Uint8Array[] =>
 
 const prefix = (octets: number, ones: number): number[] =>
   Array.from({ length: octets }, (_, at) => (0xff00 >> Math.min(8, Math.max(0, ones - 8 * at))) & 0xff);
-const v4 = (address: readonly number[], ones: number): Uint8Array => general.ip(...address, ...prefix(4, ones));
-const v6 = (ones: number): Uint8Array => general.ip(0x20, 1, 0xd, 0xb8, ...Array.from({ length: 12 }, () => 0), ...prefix(16, ones));
+const v4 = (address: readonly number[], ones: number): Uint8Array =>
+  general.ip(...address, ...prefix(4, ones));
+const v6 = (ones: number): Uint8Array =>
+  general.ip(0x20, 1, 0xd, 0xb8, ...Array.from({ length: 12 }, () => 0), ...prefix(16, ones));
 
 /** Subtrees that hold the usual names of a leaf, whatever its forms. */
 const HOLDING: readonly (readonly Uint8Array[])[] = [
@@ -53,7 +96,14 @@ const HOLDING: readonly (readonly Uint8Array[])[] = [
   [general.email('leaf.example'), general.email('')],
   [general.uri('.leaf.example'), general.uri('')],
   [v4([192, 0, 2, 0], 24), v4([192, 0, 2, 77], 25), v4([0, 0, 0, 0], 0)],
-  [general.directory(ORGANISATION), general.directory([['C', 'XX'], ['O', 'lEAF']]), general.directory([])],
+  [
+    general.directory(ORGANISATION),
+    general.directory([
+      ['C', 'XX'],
+      ['O', 'lEAF'],
+    ]),
+    general.directory([]),
+  ],
 ];
 const OTHERS: readonly Uint8Array[] = [
   general.dns('other.example'),
@@ -77,7 +127,10 @@ const OTHERS: readonly Uint8Array[] = [
   v6(32),
   v6(0),
   general.directory([['O', 'Leaf']]),
-  general.directory([['C', 'XX'], ['O', 'Other']]),
+  general.directory([
+    ['C', 'XX'],
+    ['O', 'Other'],
+  ]),
   general.registered('1.2.3'),
   general.other('1.2.3.5', Uint8Array.of(5, 0)),
 ];
@@ -96,7 +149,15 @@ export function constraintsOn(draw: Draw, harsh: number): Uint8Array {
   });
 }
 
-const EXPECTED_DNS = ['www.leaf.example', 'WWW.leaf.example', 'leaf.example', 'a.leaf.example', 'a.b.leaf.example', 'other.example', 'leaf'];
+const EXPECTED_DNS = [
+  'www.leaf.example',
+  'WWW.leaf.example',
+  'leaf.example',
+  'a.leaf.example',
+  'a.b.leaf.example',
+  'other.example',
+  'leaf',
+];
 const EXPECTED = [
   ...EXPECTED_DNS.map((value) => ({ kind: 'dns', value }) as const),
   { kind: 'ip', value: '192.0.2.10' },

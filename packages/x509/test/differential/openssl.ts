@@ -18,13 +18,22 @@ const PURPOSES = { client: ['-purpose', 'sslclient'], server: ['-purpose', 'ssls
 const NAMES = { dns: '-verify_hostname', ip: '-verify_ip', email: '-verify_email' } as const;
 
 /** The question as options; README.md says why these. */
-export function optionsOf({ at, purpose, name, policies, maxIntermediates, revocation, strict }: Question): string[] {
+export function optionsOf({
+  at,
+  purpose,
+  name,
+  policies,
+  maxIntermediates,
+  revocation,
+  strict,
+}: Question): string[] {
   return [
     ...['-attime', String(Math.floor(at.getTime() / 1_000)), '-auth_level', '2', '-policy_check'],
     ...(strict ? ['-x509_strict'] : []),
     ...PURPOSES[purpose],
     ...(name === undefined || name.kind === 'uri' ? [] : [NAMES[name.kind], name.value]),
-    ...(policies.initial ?? []).flatMap((oid) => ['-policy', oid === OID.anyPolicy ? '2.5.29.32.0' : oid]),
+    // Without any, its user-initial-policy-set is empty and not any-policy (RFC 5280 section 6.1.1 (c)).
+    ...(policies.initial ?? [OID.anyPolicy]).flatMap((oid) => ['-policy', oid]),
     ...(policies.requireExplicit === true ? ['-explicit_policy'] : []),
     ...(policies.inhibitAny === true ? ['-inhibit_any'] : []),
     ...(policies.inhibitMapping === true ? ['-inhibit_map'] : []),
@@ -63,7 +72,7 @@ export function writeFiles({ certificates, crls }: Case, folder: string): string
   if (untrusted.length > 0) write('untrusted.pem', untrusted);
   if (crls.length > 0) write('crls.pem', crls, 'X509 CRL');
   return [
-    ...['-trusted', 'anchors.pem'],
+    ...['-CAfile', 'anchors.pem', '-no-CApath', '-no-CAstore'],
     ...(untrusted.length > 0 ? ['-untrusted', 'untrusted.pem'] : []),
     ...(crls.length > 0 ? ['-CRLfile', 'crls.pem'] : []),
     'leaf.pem',

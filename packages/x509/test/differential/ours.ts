@@ -47,7 +47,11 @@ export function judgeOurselves(input: Case, strict = input.question.strict): Our
   });
   const [leaf] = read('leaf');
   if (leaf === undefined) {
-    const failure: Failure = { reason: 'malformed', section: 'RFC 5280 section 4.1', detail: unread.join('; ') };
+    const failure: Failure = {
+      reason: 'malformed',
+      section: 'RFC 5280 section 4.1',
+      detail: unread.join('; '),
+    };
     return { valid: false, unread, failure, failures: [failure] };
   }
   const { at, purpose, name, policies, maxIntermediates, revocation } = input.question;
@@ -57,10 +61,15 @@ export function judgeOurselves(input: Case, strict = input.question.strict): Our
     policies,
     ...(name === undefined ? {} : { names: [name] }),
     ...(maxIntermediates === undefined ? {} : { maxIntermediates }),
-    ...(revocation ? { revocation: { mode: 'crl', crls } } : {}),
+    ...(revocation ? { revocation: { mode: 'crl', crls, clockSkewMs: 0 } } : {}),
   });
   if (!result.valid)
-    return { valid: false, unread, failure: result.failure, failures: [result.failure, ...result.candidates.map(({ failure }) => failure)] };
+    return {
+      valid: false,
+      unread,
+      failure: result.failure,
+      failures: [result.failure, ...result.candidates.map(({ failure }) => failure)],
+    };
   if (result.anchor.certificate === undefined) throw new Error('every anchor here has a certificate');
   return { valid: true, unread, path: result.path, anchor: result.anchor.certificate };
 }

@@ -52,7 +52,10 @@ interface Place {
 function places(siblings: Node[], path: string): Place[] {
   return siblings.flatMap((node, index) => {
     const here = `${path}.${index}`;
-    return [{ siblings, index, path: here }, ...(node.children === undefined ? [] : places(node.children, here))];
+    return [
+      { siblings, index, path: here },
+      ...(node.children === undefined ? [] : places(node.children, here)),
+    ];
   });
 }
 

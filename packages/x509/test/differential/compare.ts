@@ -1,0 +1,86 @@
+/** One case put to both, and what explains it when they disagree. */
+import type { Certificate } from '../../src/certificate/types.ts';
+import type { Case } from './case.ts';
+import type { Peer, TheirVerdict } from './openssl.ts';
+import { judgeOurselves, narrowed, type OurVerdict } from './ours.ts';
+import { acceptedRules } from './accepted-rules.ts';
+import { refusedRules } from './refused-rules.ts';
+
+/** We say valid; they refuse this very path too, when they are given nothing else to build with. */
+export interface Accepted {
+  readonly input: Case;
+  readonly ours: OurVerdict & { readonly valid: true };
+  readonly theirs: TheirVerdict;
+  /** Leaf first, the anchor's certificate last. */
+  readonly chain: readonly Certificate[];
+}
+
+/** They say valid, we refuse. */
+export interface Refused {
+  readonly input: Case;
+  readonly ours: OurVerdict & { readonly valid: false };
+}
+
+interface RuleText {
+  readonly id: string;
+  /** The text that decides. */
+  readonly section: string;
+  readonly why: string;
+}
+
+export interface AcceptedRule extends RuleText {
+  /** X509_V_ERR_… of which the rule explains one occurrence or all. */
+  readonly errors: readonly number[];
+  holds(accepted: Accepted): boolean;
+}
+
+export interface RefusedRule extends RuleText {
+  holds(refused: Refused): boolean;
+}
+
+/** Of the one path that OpenSSL builds (RFC 4158 section 2.2 is for trying more than one). */
+const ONE_PATH = 'one-path';
+
+export type Outcome =
+  | { readonly kind: 'both valid' | 'both invalid' }
+  | { readonly kind: 'explained'; readonly rules: readonly string[] }
+  | { readonly kind: 'unexplained'; readonly text: string };
+
+export async function compare(input: Case, peer: Peer): Promise<Outcome> {
+  const ours = judgeOurselves(input);
+  if (!input.question.strict && !ours.valid && judgeOurselves(input, true).valid)
+    return { kind: 'unexplained', text: describe(input, 'the profile accepts what section 6 refuses') };
+  const theirs = await peer.judge(input);
+  if (ours.valid === theirs.valid) return { kind: ours.valid ? 'both valid' : 'both invalid' };
+  if (!ours.valid) return explainRefusal({ input, ours });
+  const alone = await peer.judge(narrowed(input, ours));
+  if (alone.valid) return { kind: 'explained', rules: [ONE_PATH] };
+  return explainAcceptance({ input, ours, theirs: alone, chain: [...ours.path, ours.anchor] });
+}
+
+function explainRefusal(refused: Refused): Outcome {
+  const rule = refusedRules.find((one) => one.holds(refused));
+  if (rule !== undefined) return { kind: 'explained', rules: [rule.id] };
+  const { reason, section, detail } = refused.ours.failure;
+  const unread = refused.ours.unread.join('; ');
+  return {
+    kind: 'unexplained',
+    text: describe(refused.input, `we refuse: ${reason}, ${section}: ${detail} [${unread}]`),
+  };
+}
+
+/** Every error needs a rule: a second one may be the one that we miss. */
+function explainAcceptance(accepted: Accepted): Outcome {
+  const { errors, output } = accepted.theirs;
+  const found = errors.map((error) =>
+    acceptedRules.find((rule) => rule.errors.includes(error) && rule.holds(accepted)),
+  );
+  const rules = found.flatMap((rule) => (rule === undefined ? [] : [rule.id]));
+  if (errors.length > 0 && rules.length === errors.length) return { kind: 'explained', rules };
+  return { kind: 'unexplained', text: describe(accepted.input, `we accept, they say: ${output}`) };
+}
+
+function describe({ seed, index, focus, question, story }: Case, verdict: string): string {
+  const how = question.strict ? 'strict' : 'section 6';
+  return `seed ${seed}, case ${index} (${focus}, ${how}): ${story.join('; ')}\n  ${verdict.trim().replaceAll('\n', '\n  ')}`;
+}
