@@ -9,7 +9,7 @@ import {
   writeOid,
   writeSequence,
 } from '../../test/support/der.ts';
-import { SCHEMES, makeKey, type KeyKind, type SchemeName } from '../../test/support/keys.ts';
+import { SCHEMES, makeKey, schemeOf, type KeyKind, type SchemeName } from '../../test/support/keys.ts';
 import {
   algorithmOf,
   checkerWith,
@@ -325,6 +325,12 @@ describe('DSA, where it is called unsafe (RFC 3279 section 2.3.2)', () => {
     });
   });
 
+  it('a key that node:crypto finds to be none is so when it is to verify', () => {
+    const none = writeSequence(algorithm.der, bitString(writeNull()));
+    expect(isFailure(checkerWith(policy).loadKey(spkiOf(none)))).toBe(false);
+    expect(verdictOf(signed, none, policy)).toBe('key_refused');
+  });
+
   it('the same key below two issuers is two keys', () => {
     const other = generateKeyPairSync('dsa', { modulusLength: 1_024, divisorLength: 160 }).publicKey;
     const otherSpki = new Uint8Array(other.export({ type: 'spki', format: 'der' }));
@@ -342,6 +348,31 @@ describe('DSA, where it is called unsafe (RFC 3279 section 2.3.2)', () => {
 
 describe('cache and limits', () => {
   const { privateKey, spki } = makeKey('P-256');
+
+  it.each<[KeyKind, number]>([
+    ['P-256', 1],
+    ['P-384', 1],
+    ['P-521', 2],
+    ['RSA-3072', 1],
+  ])('a signature by %s counts as %i', (kind, cost) => {
+    const key = makeKey(kind);
+    const signed = signedBy(key.privateKey, schemeOf(key));
+    const within = (limit: number) => checkerWith(undefined, undefined, { signatureChecks: limit });
+    expect(within(cost).check(signed, loadedKey(key.spki))).toBeUndefined();
+    expect(() => within(cost - 1).check(signed, loadedKey(key.spki))).toThrow('signatureChecks');
+  });
+
+  it('a signature by an RSA key of 8192 bits counts as 4', () => {
+    const modulus = 2n ** 8_191n + 1n;
+    const spki = writeSequence(
+      writeSequence(writeOid('1.2.840.113549.1.1.1'), writeNull()),
+      bitString(writeSequence(writeInteger(modulus), writeInteger(65_537))),
+    );
+    const signed = signedBy(makeKey('RSA-2048').privateKey, SCHEMES['rsa-sha256']);
+    const checker = checkerWith(undefined, undefined, { signatureChecks: 3 });
+    expect(() => checker.check(signed, loadedKey(spki))).toThrow('signatureChecks');
+  });
+
   const good = { ...signedBy(privateKey, SCHEMES['ecdsa-sha256']), fingerprint: 'good' };
   const bad = { ...good, tbs: Uint8Array.of(1), fingerprint: 'bad' };
 

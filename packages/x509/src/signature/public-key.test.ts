@@ -7,8 +7,8 @@ import {
   writeOid,
   writeSequence,
 } from '../../test/support/der.ts';
-import { SCHEMES, makeKey, type KeyKind } from '../../test/support/keys.ts';
-import { checkerWith, loadedKey, signedBy, spkiOf, verdictOf } from '../../test/support/signing.ts';
+import { makeKey, type KeyKind } from '../../test/support/keys.ts';
+import { checkerWith, loadedKey, spkiOf } from '../../test/support/signing.ts';
 import { DEFAULT_ALGORITHMS, type AlgorithmPolicy } from './policy.ts';
 import { isFailure } from './types.ts';
 
