@@ -1,5 +1,5 @@
 /** What a caller asks of a validation. Nothing here is read from a clock, a file or the network. */
-import type { Certificate, Name, Oid, SubjectPublicKeyInfo } from './certificate/types.ts';
+import type { Certificate, Name, NameConstraints, Oid, SubjectPublicKeyInfo } from './certificate/types.ts';
 import type { CertificateList } from './revocation/crl/types.ts';
 import type { OcspResponse } from './revocation/ocsp/types.ts';
 
@@ -60,6 +60,11 @@ export interface ValidationInput {
   /** Names that the leaf must carry, all of them. */
   readonly names?: readonly ExpectedName[];
   readonly policies?: PolicyInput;
+  /**
+   * RFC 5280 section 6.1.1 (h) and (i), initial-permitted-subtrees and initial-excluded-subtrees: what the caller lets the
+   * whole path be about, as the extension would say it, with one subtree at least. Absent: any name.
+   */
+  readonly nameConstraints?: NameConstraints;
   /** Certificates between leaf and anchor, self-issued ones not counted (as in pathLenConstraint). */
   readonly maxIntermediates?: number;
   readonly revocation?: RevocationInput;

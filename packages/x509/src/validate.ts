@@ -119,6 +119,7 @@ function searchFor(input: ValidationInput, held: Held, work: Work, refusals: Ref
     path: {
       atMs,
       policies: input.policies ?? {},
+      nameConstraints: input.nameConstraints,
       maxIntermediates: input.maxIntermediates,
       extendedKeyUsage: requiredUsages(purpose, input.extendedKeyUsage),
       signatures,

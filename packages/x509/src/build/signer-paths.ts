@@ -32,6 +32,7 @@ function findSignerPath(certificate: Certificate, anchor: TrustAnchor, shared: S
   const context: PathContext = {
     atMs,
     policies: {},
+    nameConstraints: undefined,
     maxIntermediates: undefined,
     extendedKeyUsage: [],
     signatures,

@@ -30,7 +30,7 @@ export type CertificateNames = Pick<Certificate, 'subject' | 'subjectAltName'>;
 
 const UNCONSTRAINED: ConstraintState = { levels: [] };
 
-/** Section 6.1.2 (b) and (c) without initial subtrees: everything is permitted. */
+/** Section 6.1.2 (b) and (c) before any subtrees, the caller's or a certificate's: everything is permitted. */
 export function initialConstraints(): ConstraintState {
   return UNCONSTRAINED;
 }

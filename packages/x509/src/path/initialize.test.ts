@@ -16,6 +16,7 @@ import {
   type IssueInput,
   type Issued,
 } from '../../test/support/pki.ts';
+import type { GeneralSubtree, NameConstraints } from '../certificate/types.ts';
 
 const GOLD = '1.2.3.1';
 const SILVER = '1.2.3.2';
@@ -130,5 +131,40 @@ describe('an anchor as a certificate, and as a name and a key', () => {
     const both = certificatePolicies([GOLD, SILVER]);
     const chain = chainBelow({ extensions: [explicit, gold] }, [both], [both]);
     expect(pathVerdict(chain, { policies: { initial } })).toBe(verdict);
+  });
+});
+
+describe('initial-permitted-subtrees and initial-excluded-subtrees', () => {
+  const subtree = (value: string): GeneralSubtree => ({
+    base: { kind: 'dns', value },
+    minimum: 0,
+    maximum: undefined,
+  });
+  const chain = chainBelow(
+    { extensions: [nameConstraints({ permitted: [general.dns('example')] })] },
+    [],
+    [],
+  );
+  it.each<[string, NameConstraints, string]>([
+    ['permitted, within', { permitted: [subtree('a.example')], excluded: undefined }, 'valid'],
+    [
+      'permitted, outside of',
+      { permitted: [subtree('b.example')], excluded: undefined },
+      'name_constraints | 6.1.3 (b) | 0',
+    ],
+    [
+      'permitted, wider than the anchor and outside of what it permits',
+      { permitted: [subtree('test')], excluded: undefined },
+      'name_constraints | 6.1.3 (b) | 0',
+    ],
+    [
+      'excluded, within',
+      { permitted: undefined, excluded: [subtree('example')] },
+      'name_constraints | 6.1.3 (c) | 0',
+    ],
+    ['excluded, outside of', { permitted: undefined, excluded: [subtree('b.example')] }, 'valid'],
+    ['without a subtree', { permitted: [], excluded: undefined }, 'name_constraints | 4.2.1.10 | 2'],
+  ])('%s', (_title, constraints, verdict) => {
+    expect(pathVerdict(chain, { nameConstraints: constraints })).toBe(verdict);
   });
 });

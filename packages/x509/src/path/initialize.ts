@@ -1,9 +1,10 @@
 /** RFC 5280 section 6.1.2, with what an anchor's certificate says (RFC 5937) in its initial values. */
-import type { Certificate, Oid } from '../certificate/types.ts';
+import type { Certificate, NameConstraints, Oid } from '../certificate/types.ts';
 import type { PolicyInput, TrustAnchor } from '../input.ts';
-import { initialConstraints, intersect } from '../names/constraints.ts';
+import { initialConstraints, intersect, type ConstraintState } from '../names/constraints.ts';
 import type { Failure } from '../reasons.ts';
 import { isFailure } from '../signature/types.ts';
+import type { Work } from '../work.ts';
 import { checkCriticalExtensions } from './critical-extensions.ts';
 import { checkIssuerUsage } from './extended-key-usage.ts';
 import { ANY_POLICY, initialGraph } from './policy-graph.ts';
@@ -17,9 +18,11 @@ export function initialize(anchor: TrustAnchor, n: number, context: PathContext)
   const { policies, signatures, work } = context;
   const workingPublicKey = signatures.loadKey(anchor.subjectPublicKeyInfo);
   if (isFailure(workingPublicKey)) return workingPublicKey;
+  const nameConstraints = narrowed(initialConstraints(), context.nameConstraints, work);
+  if (isFailure(nameConstraints)) return nameConstraints;
   const state: PathState = {
     validPolicyGraph: initialGraph(work), // (a)
-    nameConstraints: initialConstraints(), // (b), (c)
+    nameConstraints, // (b), (c)
     explicitPolicy: policies.requireExplicit === true ? 0 : n + 1, // (d)
     inhibitAnyPolicy: policies.inhibitAny === true ? 0 : n + 1, // (e)
     policyMapping: policies.inhibitMapping === true ? 0 : n + 1, // (f)
@@ -62,17 +65,23 @@ function checkAnchorIsCa({ version, basicConstraints, keyUsage }: Certificate): 
 
 /** RFC 5937 section 3.2: each only ever narrows what the caller's inputs allow. */
 function applyAnchor(state: PathState, certificate: Certificate, context: PathContext): PathState | Failure {
-  const { nameConstraints, basicConstraints, policyConstraints, inhibitAnyPolicy } = certificate;
-  if (nameConstraints !== undefined) {
-    const narrowed = intersect(state.nameConstraints, nameConstraints, context.work);
-    if (isFailure(narrowed)) return narrowed;
-    state.nameConstraints = narrowed;
-  }
+  const { basicConstraints, policyConstraints, inhibitAnyPolicy } = certificate;
+  const nameConstraints = narrowed(state.nameConstraints, certificate.nameConstraints, context.work);
+  if (isFailure(nameConstraints)) return nameConstraints;
+  state.nameConstraints = nameConstraints;
   state.maxPathLength = Math.min(state.maxPathLength, basicConstraints?.pathLen ?? Infinity);
   state.explicitPolicy = Math.min(state.explicitPolicy, policyConstraints?.requireExplicitPolicy ?? Infinity);
   state.policyMapping = Math.min(state.policyMapping, policyConstraints?.inhibitPolicyMapping ?? Infinity);
   state.inhibitAnyPolicy = Math.min(state.inhibitAnyPolicy, inhibitAnyPolicy ?? Infinity);
   return state;
+}
+
+function narrowed(
+  state: ConstraintState,
+  constraints: NameConstraints | undefined,
+  work: Work,
+): ConstraintState | Failure {
+  return constraints === undefined ? state : intersect(state, constraints, work);
 }
 
 /** Section 6.1.1 (c), and RFC 5937 section 3.2: of the caller's policies those that the anchor's certificate lists. */

@@ -1,5 +1,5 @@
 /** What RFC 5280 section 6.1 is given, and what it answers. */
-import type { Certificate, Oid } from '../certificate/types.ts';
+import type { Certificate, NameConstraints, Oid } from '../certificate/types.ts';
 import type { PolicyInput, TrustAnchor } from '../input.ts';
 import type { Failure } from '../reasons.ts';
 import type { ValidPolicies } from '../result.ts';
@@ -18,6 +18,8 @@ export interface PathContext {
   readonly atMs: number;
   /** (c), (e), (f), (g). */
   readonly policies: PolicyInput;
+  /** (h), (i); undefined: any name. */
+  readonly nameConstraints: NameConstraints | undefined;
   /** Certificates between leaf and anchor, self-issued ones not counted; undefined: no bound but the path's own. */
   readonly maxIntermediates: number | undefined;
   /** Usages that the whole path must allow. Empty: none is asked for. */

@@ -37,6 +37,7 @@ export function pathOutcome(chain: readonly Issued[], options: PathOptions = {})
     {
       atMs: AT.getTime(),
       policies: {},
+      nameConstraints: undefined,
       maxIntermediates: undefined,
       extendedKeyUsage: [],
       signatures: createSignatureChecker(algorithms, createCache(), work),
