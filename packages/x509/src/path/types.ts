@@ -6,7 +6,7 @@ import type { ValidPolicies } from '../result.ts';
 import type { PublicKey, SignatureChecker } from '../signature/types.ts';
 import type { Work } from '../work.ts';
 
-/** A whole path as the builder made it: leaf first, at least one certificate, the anchor's own not among them. */
+/** Section 6.1.1 (a): a whole path as the builder made it: leaf first, at least one certificate, the anchor's own not among them. */
 export interface CandidatePath {
   readonly certificates: readonly Certificate[];
   readonly anchor: TrustAnchor;

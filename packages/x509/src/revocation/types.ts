@@ -29,7 +29,7 @@ export interface RevocationOutcome {
   readonly reports: readonly RevocationReport[];
 }
 
-/** A certificate whose status is asked for: `path.certificates[index]`. */
+/** Section 6.3.1 (a), a certificate whose status is asked for: `path.certificates[index]`. */
 export interface Target {
   readonly path: ValidatedPath;
   readonly index: number;

@@ -7,7 +7,10 @@ import { AUTHORITY_KEY_IDENTIFIER, ISSUING_DISTRIBUTION_POINT } from './extensio
 import type { CertificateList } from './types.ts';
 import { isExpired, isFromTheFuture, listProblem } from './usable.ts';
 
-/** The newest delta that may be combined with `complete`, whose signature `key` has verified. */
+/**
+ * The newest delta that may be combined with `complete`, whose signature `key` has verified. Section 6.3.1 (b): use-deltas is
+ * always set, and says nothing where none is at hand.
+ */
 export function deltaFor(complete: CertificateList, key: PublicKey, pass: Pass): CertificateList | undefined {
   return pass
     .lists(nameKey(complete.issuer)) // (c)(1)
