@@ -4,7 +4,7 @@
  * public unless allowed, the connection to that very address, few redirects and each judged again, one clock for all of
  * it, so many octets and no more. What is fetched is signed, so plain `http`, which the RFCs expect, loses nothing.
  */
-import { lookup as lookupAddress } from 'node:dns/promises';
+import { lookup as lookupAddress, Resolver } from 'node:dns/promises';
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP } from 'node:net';
@@ -20,7 +20,7 @@ export interface HttpFetcherOptions {
   readonly maxBytes?: Partial<Record<FetchKind, number>>;
   /** Default: 3. */
   readonly maxRedirects?: number;
-  /** All addresses of a name. Default: the system's resolver. */
+  /** All addresses of a name. Default: DNS; of `unsafeAllowPrivateHosts`, the system's resolver, so that its files count. */
   readonly resolve?: (host: string) => Promise<readonly string[]>;
 }
 
@@ -85,17 +85,31 @@ function checkedUrl(text: string): URL {
 /** The address to connect to: looked at once, so that a name that changes in between leads nowhere else. */
 async function permittedAddress(url: URL, options: HttpFetcherOptions, signal: AbortSignal): Promise<string> {
   const host = url.hostname.replace(/^\[(.*)\]$/u, '$1');
-  const resolve = options.resolve ?? addressesOf;
+  const isAllowed = options.unsafeAllowPrivateHosts?.includes(host) === true;
+  const resolve = options.resolve ?? (isAllowed ? systemAddressesOf : (name) => addressesOf(name, signal));
   const addresses = isIP(host) === 0 ? await before(resolve(host), signal) : [host];
   const [address] = addresses;
   if (address === undefined) throw new Refusal('unreachable', `${host} has no address`);
-  if (options.unsafeAllowPrivateHosts?.includes(host) !== true && !addresses.every(isPublicAddress))
+  if (!isAllowed && !addresses.every(isPublicAddress))
     throw new Refusal('refused', `${host} is not an address of the public internet`);
   return address;
 }
 
-async function addressesOf(host: string): Promise<readonly string[]> {
+async function systemAddressesOf(host: string): Promise<readonly string[]> {
   return (await lookupAddress(host, { all: true, order: 'verbatim' })).map(({ address }) => address);
+}
+
+/**
+ * Not by the system's resolver: it has two threads of the process's pool, cannot be interrupted, and whoever writes names of
+ * slow servers into certificates would keep everybody else's names waiting.
+ */
+async function addressesOf(host: string, signal: AbortSignal): Promise<readonly string[]> {
+  const resolver = new Resolver({ timeout: 1_000, tries: 2 });
+  signal.addEventListener('abort', () => resolver.cancel(), { once: true });
+  const found = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)]);
+  const addresses = found.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
+  if (addresses.length === 0) throw new Refusal('unreachable', `${host} has no address`);
+  return addresses;
 }
 
 /** A look-up cannot be cancelled, only left behind. */

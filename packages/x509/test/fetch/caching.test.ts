@@ -113,3 +113,30 @@ test('one URL asked for two things is two questions', async () => {
   await kept.fetch({ kind: 'ocsp', url: URL, body: new Uint8Array([2]) });
   expect(asked).toHaveLength(4);
 });
+
+test('who waits for one answer is bounded too', async () => {
+  const { fetch } = cached({ fetch: () => new Promise(() => {}) }, { maxWaiting: 3 });
+  for (let caller = 0; caller < 3; caller += 1) void fetch();
+  expect(await fetch()).toMatchObject({ ok: false, problem: 'busy' });
+});
+
+test('who was answered no longer waits', async () => {
+  const { fetcher } = fakeFetcher({ [URL]: makeCrl() });
+  const { fetch } = cached(fetcher, { maxWaiting: 1, maxInFlight: 1, maxAgeMs: 0 });
+  for (let caller = 0; caller < 3; caller += 1) expect(await fetch()).toMatchObject({ ok: true });
+});
+
+test('an answer that helped nobody is kept as long as a failure', async () => {
+  const { fetcher, asked } = fakeFetcher({ [URL]: makeCrl() });
+  const { clock, fetch, fetcher: kept } = cached(fetcher);
+  await fetch();
+  kept.discredit?.({ kind: 'crl', url: URL });
+  clock.ms += 29_999;
+  // Saying so again prolongs nothing.
+  kept.discredit?.({ kind: 'crl', url: URL });
+  await fetch();
+  expect(asked).toHaveLength(1);
+  clock.ms += 1;
+  await fetch();
+  expect(asked).toHaveLength(2);
+});

@@ -1,3 +1,4 @@
+import { lookup } from 'node:dns/promises';
 import { expect, test } from 'vitest';
 import { httpFetcher, isPublicAddress, type FetchAnswer } from '../../src/fetch/index.ts';
 import { serve } from './server.ts';
@@ -156,6 +157,27 @@ test.each([
 test('a resolver that hangs runs out of time', async () => {
   const fetcher = httpFetcher({ timeoutMs: 100, resolve: () => new Promise(() => {}) });
   expect(problemOf(await fetcher.fetch({ kind: 'crl', url: 'http://crl.example/' }))).toBe('timeout');
+});
+
+test("a stranger's name is none of the system's resolver's business", async () => {
+  // Its threads are few, and whatever else has a name waits for them.
+  const answers = Array.from({ length: 50 }, (_, index) =>
+    httpFetcher({ timeoutMs: 300 }).fetch({ kind: 'crl', url: `http://crl-${index}.invalid/` }),
+  );
+  const { address } = await lookup('localhost');
+  expect(isPublicAddress(address)).toBe(false);
+  for (const answer of await Promise.all(answers)) expect(answer.ok).toBe(false);
+  const answer = await httpFetcher({ timeoutMs: 1_000 }).fetch({ kind: 'crl', url: 'http://localhost/' });
+  expect(problemOf(answer)).toMatch(/refused|unreachable/u);
+});
+
+test('a name that is allowed is looked up as the system does', async () => {
+  await using server = await serve((_request, response) => response.end('x'));
+  const fetcher = httpFetcher({ unsafeAllowPrivateHosts: ['localhost'] });
+  const { port } = new URL(server.origin);
+  expect(problemOf(await fetcher.fetch({ kind: 'crl', url: `http://localhost:${port}/` }))).toMatch(
+    /answered|unreachable/u, // where it means ::1 first, nobody is there
+  );
 });
 
 test('nobody listens', async () => {

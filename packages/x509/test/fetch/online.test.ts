@@ -173,6 +173,44 @@ test.each([
   expect(result).toMatchObject(expected);
 });
 
+test.each([
+  ['whom nobody authorized', issue({ subject: 'ca', ca: true, key: 'P-384' }), [OCSP, CRL, ROOT_CRL]],
+  ['that the authority gave', ca, []],
+] as const)('an answer by somebody %s', async (_title, signer, discredited) => {
+  const contents = { [OCSP]: ocspOf(signer, leaf, 'good'), [CRL]: rootCrl, [ROOT_CRL]: rootCrl };
+  const { fetcher } = fakeFetcher(contents);
+  const named: string[] = [];
+  const online = onlineValidator({
+    validator: createValidator({ anchors: [anchorFrom(root.certificate)] }),
+    fetcher: { ...fetcher, discredit: ({ url }) => named.push(url) },
+  });
+  const { result } = await online.validate(leaf.certificate, {
+    ...{ at: AT, intermediates: [ca.certificate], revocation: { mode: 'either' } },
+  });
+  expect(result.valid).toBe(discredited.length === 0);
+  expect(named.toSorted()).toEqual(discredited);
+});
+
+test('what does not answer in time counts as unanswered, and nobody else is asked', async () => {
+  const asked: string[] = [];
+  const online = onlineValidator({
+    validator: createValidator({ anchors: [anchorFrom(root.certificate)] }),
+    timeoutMs: 100,
+    fetcher: {
+      fetch({ url }) {
+        asked.push(url);
+        return new Promise(() => {});
+      },
+    },
+  });
+  const { result, fetched } = await online.validate(leaf.certificate, {
+    ...{ at: AT, intermediates: [ca.certificate], revocation: { mode: 'either' } },
+  });
+  expect(result).toMatchObject({ valid: false, failure: { reason: 'revocation_unknown' } });
+  expect(fetched.map(({ problem }) => problem)).toEqual(asked.map(() => 'timeout'));
+  expect(asked).toEqual([OCSP]);
+});
+
 test('a nonce is sent and demanded back', async () => {
   const demands = [
     { mode: 'ocsp', scope: 'leaf' },
