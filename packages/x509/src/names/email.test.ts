@@ -56,6 +56,12 @@ describe('mailboxes', () => {
   ])('SmtpUTF8Mailbox: %s', (_, type, value, expected) => {
     expect(presentedMailbox({ kind: 'other', type, value }) !== undefined).toBe(expected);
   });
+
+  test('a SmtpUTF8Mailbox is read once, whatever it is held against', () => {
+    const name = { kind: 'other', type: smtpUtf8, value: utf8String('ä@ü.example') } as const;
+    expect(presentedMailbox(name)).toEqual({ local: 'ä', host: 'xn--tda.example' });
+    expect(presentedMailbox(name)).toBe(presentedMailbox(name));
+  });
 });
 
 describe('rfc822Name subtrees (RFC 5280 section 4.2.1.10)', () => {

@@ -45,9 +45,17 @@ export function isMailboxName(name: GeneralName): boolean {
 export function presentedMailbox(name: GeneralName): Mailbox | undefined {
   if (name.kind === 'email') return mailbox(name.value);
   if (name.kind !== 'other' || name.type !== SMTP_UTF8_MAILBOX) return undefined;
-  const text = utf8String(name.value);
-  return text === undefined ? undefined : internationalMailbox(text);
+  let read = utf8Mailboxes.get(name);
+  if (read === undefined) {
+    const text = utf8String(name.value);
+    read = { mailbox: text === undefined ? undefined : internationalMailbox(text) };
+    utf8Mailboxes.set(name, read);
+  }
+  return read.mailbox;
 }
+
+/** Read once, however many constraints a name is held against: U-labels are costly. */
+const utf8Mailboxes = new WeakMap<GeneralName, { readonly mailbox: Mailbox | undefined }>();
 
 /** A DER UTF8String shorter than 128 octets or with one or two octets of length, which is longer than a mailbox can be. */
 function utf8String(der: Uint8Array): string | undefined {

@@ -280,6 +280,12 @@ describe('RFC 5280 section 6.1.4 (l) and (m): path length', () => {
       'path_too_long | 6.1.4 (l) | 1',
       { maxIntermediates: 1 },
     ],
+    [
+      'what the caller allows is no number',
+      limited(9, 0),
+      'path_too_long | 6.1.4 (l) | 1',
+      { maxIntermediates: NaN },
+    ],
     ['the caller allows none', [root, issue({ issuer: root })], 'valid', { maxIntermediates: 0 }],
     [
       'the caller allows none, and there is one',

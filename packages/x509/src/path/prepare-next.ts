@@ -84,7 +84,7 @@ function checkIsCa({ version, basicConstraints }: Certificate): Failure | undefi
 
 function countPath(state: PathState, certificate: Certificate): Failure | undefined {
   if (!isSelfIssued(certificate)) {
-    if (state.maxPathLength <= 0) return refusal('path_too_long', '(l)', 'more issuers than are allowed');
+    if (!(state.maxPathLength > 0)) return refusal('path_too_long', '(l)', 'more issuers than are allowed');
     state.maxPathLength -= 1; // (l)
   }
   state.maxPathLength = Math.min(state.maxPathLength, certificate.basicConstraints?.pathLen ?? Infinity); // (m)
