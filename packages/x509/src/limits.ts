@@ -1,4 +1,7 @@
-/** How much work one validation may do. Beyond any of them the answer is `limit`, not a slow one. */
+/**
+ * How much work one validation may do. Beyond any of them the answer is `limit`, not a slow one. The last three are for the
+ * parsers, which take them as an argument of their own and answer that the input is too long; a validator reads nothing.
+ */
 export interface Limits {
   /** Untrusted certificates that one input brings; those of the validator's pool are not counted. */
   readonly certificates: number;

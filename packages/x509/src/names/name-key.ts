@@ -35,6 +35,7 @@ function preparedName(name: Name): string {
   return text;
 }
 
+/** Whether two distinguished names are the same after RFC 5280 section 7.1: case, spaces and string types say nothing. */
 export function sameName(a: Name, b: Name): boolean {
   return a === b || sameOctets(a.der, b.der) || nameKey(a) === nameKey(b);
 }

@@ -14,7 +14,7 @@ import type { CertificateList } from './types.ts';
 /** `der` is copied; a failure says at which octet. Nothing is said about signature, times or scope. */
 export function parseCertificateList(
   der: Uint8Array,
-  limits: Limits = DEFAULT_LIMITS,
+  limits: Pick<Limits, 'crlBytes'> = DEFAULT_LIMITS,
 ): Parsed<CertificateList> {
   return readDer(der, limits.crlBytes, decodeCertificateList);
 }

@@ -32,12 +32,18 @@ const STATUSES: readonly ('successful' | FailedOcspResponse['responseStatus'] | 
   'unauthorized',
 ];
 
+/** `certificateBytes` is for those that a responder sends along. */
+type OcspLimits = Pick<Limits, 'ocspBytes' | 'certificateBytes'>;
+
 /** `der` is copied; a failure says at which octet. Nothing is said about signature, times or responder. */
-export function parseOcspResponse(der: Uint8Array, limits: Limits = DEFAULT_LIMITS): Parsed<OcspResponse> {
+export function parseOcspResponse(
+  der: Uint8Array,
+  limits: OcspLimits = DEFAULT_LIMITS,
+): Parsed<OcspResponse> {
   return readDer(der, limits.ocspBytes, (reader) => decodeResponse(reader, limits));
 }
 
-function decodeResponse(reader: DerReader, limits: Limits): OcspResponse {
+function decodeResponse(reader: DerReader, limits: OcspLimits): OcspResponse {
   const outer = reader.open(SEQUENCE);
   const offset = reader.offset;
   const responseStatus =
@@ -56,7 +62,7 @@ function decodeResponse(reader: DerReader, limits: Limits): OcspResponse {
   return response;
 }
 
-function decodeBasicResponse(reader: DerReader, limits: Limits): BasicOcspResponse {
+function decodeBasicResponse(reader: DerReader, limits: OcspLimits): BasicOcspResponse {
   const outer = reader.open(SEQUENCE);
   const start = reader.offset;
   const data = decodeResponseData(reader);
@@ -79,7 +85,7 @@ function decodeBasicResponse(reader: DerReader, limits: Limits): BasicOcspRespon
 }
 
 /** Nobody vouches for what is sent along: a certificate that is malformed is as good as none. */
-function decodeCertificates(reader: DerReader, limits: Limits): Certificate[] {
+function decodeCertificates(reader: DerReader, limits: OcspLimits): Certificate[] {
   const outer = reader.open(contextConstructed(0));
   const list = reader.open(SEQUENCE);
   const certificates: Certificate[] = [];
