@@ -36,6 +36,19 @@ function pointsElsewhere(issued: Certificate, issuer: Certificate): boolean {
   return serialNumber !== undefined && !same(serialNumber, issuer.serialNumber);
 }
 
+const isEncodedAlike = ({ subject, issuer }: Certificate): boolean => same(subject.der, issuer.der);
+
+/** An RSA signature on an EC key, as it says: nobody signed that with this key. */
+const SIGNERS: Readonly<Record<string, RegExp>> = {
+  '1.2.840.113549.1.1.1': /^1\.2\.840\.113549\.1\.1\./u,
+  '1.2.840.10045.2.1': /^1\.2\.840\.10045\.4\./u,
+};
+function hasForeignAlgorithm({ subjectPublicKeyInfo, signatureAlgorithm }: Certificate): boolean {
+  const { oid } = subjectPublicKeyInfo.algorithm;
+  const fitting = SIGNERS[oid];
+  return fitting === undefined ? oid !== signatureAlgorithm.oid : !fitting.test(signatureAlgorithm.oid);
+}
+
 const critical =
   (oids: readonly string[]) =>
   ({ chain }: Accepted): boolean =>
@@ -83,7 +96,12 @@ export const acceptedRules: readonly AcceptedRule[] = [
     why: 'An anchor need not be self-signed; OpenSSL wants that of an anchor, unless -partial_chain is given.',
     holds: ({ chain }) => {
       const anchor = chain.at(-1) as Certificate;
-      return !isSelfIssued(anchor) || pointsElsewhere(anchor, anchor);
+      return (
+        !isSelfIssued(anchor) ||
+        pointsElsewhere(anchor, anchor) ||
+        !isEncodedAlike(anchor) ||
+        hasForeignAlgorithm(anchor)
+      );
     },
   },
   {

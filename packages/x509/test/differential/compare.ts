@@ -53,7 +53,8 @@ export async function compare(input: Case, peer: Peer): Promise<Outcome> {
   const theirs = await peer.judge(input);
   if (ours.valid === theirs.valid) return { kind: ours.valid ? 'both valid' : 'both invalid' };
   if (!ours.valid) return explainRefusal({ input, ours });
-  const alone = await peer.judge(narrowed(input, ours));
+  if (ours.anchor === undefined) throw new Error('every anchor here has a certificate');
+  const alone = await peer.judge(narrowed(input, ours.path, ours.anchor));
   if (alone.valid) return { kind: 'explained', rules: [ONE_PATH] };
   return explainAcceptance({ input, ours, theirs: alone, chain: [...ours.path, ours.anchor] });
 }

@@ -3,6 +3,7 @@ import { anchorFrom } from '../../src/build/anchors.ts';
 import { createCache } from '../../src/cache.ts';
 import { parseCertificate } from '../../src/certificate/parse-certificate.ts';
 import type { Certificate } from '../../src/certificate/types.ts';
+import type { TrustAnchor } from '../../src/input.ts';
 import type { Profile } from '../../src/profile/types.ts';
 import type { Failure } from '../../src/reasons.ts';
 import { parseCertificateList } from '../../src/revocation/crl/parse.ts';
@@ -17,13 +18,17 @@ export type OurVerdict = {
   /** What of the input is no certificate or list, each as `role: problem`. */
   readonly unread: readonly string[];
 } & (
-  | { readonly valid: true; readonly path: readonly Certificate[]; readonly anchor: Certificate }
+  | { readonly valid: true; readonly path: readonly Certificate[]; readonly anchor: Certificate | undefined }
   | { readonly valid: false; readonly failure: Failure; readonly failures: readonly Failure[] }
 );
 
 const cache = createCache();
 
-export function judgeOurselves(input: Case, strict = input.question.strict): OurVerdict {
+export function judgeOurselves(
+  input: Case,
+  strict = input.question.strict,
+  asAnchor: (certificate: Certificate) => TrustAnchor = anchorFrom,
+): OurVerdict {
   const unread: string[] = [];
   const read = (role: Role): Certificate[] =>
     input.certificates.flatMap((one) => {
@@ -40,7 +45,7 @@ export function judgeOurselves(input: Case, strict = input.question.strict): Our
     return [];
   });
   const validator = createValidator({
-    anchors: read('anchor').map(anchorFrom),
+    anchors: read('anchor').map(asAnchor),
     intermediates: [...read('intermediate'), ...read('signer')],
     profile: strict ? 'rfc5280' : SECTION_6,
     cache,
@@ -70,19 +75,12 @@ export function judgeOurselves(input: Case, strict = input.question.strict): Our
       failure: result.failure,
       failures: [result.failure, ...result.candidates.map(({ failure }) => failure)],
     };
-  if (result.anchor.certificate === undefined) throw new Error('every anchor here has a certificate');
   return { valid: true, unread, path: result.path, anchor: result.anchor.certificate };
 }
 
 /** The case with the path that we found and nothing else that could be built with. */
-export function narrowed(input: Case, verdict: OurVerdict & { valid: true }): Case {
-  const path = verdict.path.slice(1).map(({ der }) => ({ role: 'intermediate' as const, der }));
-  return {
-    ...input,
-    certificates: [
-      ...input.certificates.filter(({ role }) => role === 'leaf' || role === 'signer'),
-      ...path,
-      { role: 'anchor', der: verdict.anchor.der },
-    ],
-  };
+export function narrowed(input: Case, path: readonly Certificate[], anchor: Certificate): Case {
+  const issuers = path.slice(1).map(({ der }) => ({ role: 'intermediate' as const, der }));
+  const kept = input.certificates.filter(({ role }) => role === 'leaf' || role === 'signer');
+  return { ...input, certificates: [...kept, ...issuers, { role: 'anchor', der: anchor.der }] };
 }

@@ -1,4 +1,168 @@
 /** Why a path that `openssl verify` accepts is refused. The first rule that holds is the explanation. */
-import type { RefusedRule } from './compare.ts';
+import { anchorFromKey } from '../../src/build/anchors.ts';
+import type { Reason } from '../../src/reasons.ts';
+import type { Refused, RefusedRule } from './compare.ts';
+import { judgeOurselves } from './ours.ts';
 
-export const refusedRules: readonly RefusedRule[] = [];
+/** The failure that is reported, by what it says. */
+const says =
+  (reason: Reason, detail: RegExp) =>
+  ({ ours }: Refused): boolean =>
+    ours.failure.reason === reason && detail.test(ours.failure.detail);
+
+/** Valid with the name and the key of each anchor, without what its certificate says. */
+const isForTheAnchor = ({ input }: Refused): boolean =>
+  judgeOurselves(input, false, ({ subject, subjectPublicKeyInfo }) =>
+    anchorFromKey(subject, subjectPublicKeyInfo),
+  ).valid;
+
+/** What cannot be read is not there for us: the leaf, who would have issued it, a list. */
+const unread = (problem: RegExp): Pick<RefusedRule, 'holds'> => ({
+  holds: ({ ours }) => ours.unread.some((one) => problem.test(one)),
+});
+
+const CONSTRAINED = 'name_constraints';
+
+export const refusedRules: readonly RefusedRule[] = [
+  {
+    id: 'anchor-binds-policies',
+    section: 'RFC 5937 section 3.2',
+    why: 'Policies, policy constraints and inhibitAnyPolicy of an anchor bind what is below it; OpenSSL begins below the anchor.',
+    holds: (refused) => refused.ours.failure.reason === 'policy' && isForTheAnchor(refused),
+  },
+  {
+    id: 'anchor-is-a-ca',
+    section: 'RFC 5280 sections 4.2.1.9 and 6.1.4 (k)',
+    why: 'An anchor of version 3 without basicConstraints does not say that it is a CA; OpenSSL takes it for one when it is self-signed or may sign certificates.',
+    holds: (refused) => says('not_a_ca', /^the anchor is no CA/u)(refused) && isForTheAnchor(refused),
+  },
+  {
+    id: 'anchor-critical-extension',
+    section: 'RFC 5937 section 3.2',
+    why: 'A critical extension of an anchor that is not processed refuses; OpenSSL processes some that RFC 5280 does not have.',
+    holds: (refused) =>
+      says('unknown_critical_extension', /critical extension/u)(refused) && isForTheAnchor(refused),
+  },
+  {
+    id: 'basic-constraints-are-there',
+    section: 'RFC 5280 section 6.1.4 (k)',
+    why: 'An issuer says cA in basicConstraints and in nothing else; OpenSSL also takes keyCertSign for it.',
+    holds: says('not_a_ca', /does not say/u),
+  },
+  {
+    id: 'algorithm-inside-and-outside',
+    section: 'RFC 5280 section 4.1.1.2',
+    why: 'Both fields MUST be the same; OpenSSL compares them with -x509_strict alone, and not those of an anchor.',
+    holds: says('algorithm_mismatch', /inside/u),
+  },
+  {
+    id: 'algorithm-parameters',
+    section: 'RFC 5758 section 3.2, RFC 8410 section 3, RFC 4055 section 5',
+    why: 'Parameters of signature algorithms are absent, or NULL for RSA; OpenSSL does not look at them.',
+    holds: says('algorithm_refused', /wrong parameters/u),
+  },
+  {
+    id: 'curves',
+    section: 'RFC 5480 section 2.1.1',
+    why: 'Keys are on P-256, P-384 and P-521 here; OpenSSL knows secp256k1 and others.',
+    holds: says('key_refused', /curve/u),
+  },
+  {
+    id: 'ed448',
+    section: 'RFC 5280 section 6.1.1 (d), RFC 8410',
+    why: 'Which algorithms are taken is for the validator: Ed448 is not among ours.',
+    holds: says('key_refused', /1\.3\.101\.113/u),
+  },
+  {
+    id: 'malformed-base',
+    section: 'RFC 5280 section 4.2.1.10',
+    why: 'A base that is no name of its form (a leading period in a dNSName, a mask with holes, a whole URI) cannot be processed, and then the certificate below is refused; OpenSSL compares the characters.',
+    holds: says(CONSTRAINED, /under a malformed/u),
+  },
+  {
+    id: 'malformed-name-under-constraints',
+    section: 'RFC 5280 sections 4.2.1.6 and 4.2.1.10',
+    why: 'A name that is none of its form is in no subtree and may be in each; OpenSSL compares the characters.',
+    holds: says(CONSTRAINED, /^a malformed/u),
+  },
+  {
+    id: 'wildcard-touches-excluded',
+    section: 'RFC 5280 section 4.2.1.10, RFC 9525 section 6.3',
+    why: 'A wildcard stands for hosts that are excluded, although it is not written like them.',
+    holds: ({ ours }) => says(CONSTRAINED, /^dNSName is in an excluded/u)({ ours } as Refused),
+  },
+  {
+    id: 'subject-is-no-address',
+    section: 'RFC 9525 section 2',
+    why: 'An expected name is looked for in subjectAltName alone; OpenSSL also looks at emailAddress and the common name of the subject.',
+    holds: says('name_mismatch', /^no subjectAltName/u),
+  },
+  {
+    id: 'mapped-any-policy',
+    section: 'RFC 5280 section 6.1.4 (a)',
+    why: 'anyPolicy is mapped; OpenSSL does not see it where the mappings are not used.',
+    holds: says('policy', /anyPolicy is mapped/u),
+  },
+  {
+    id: 'list-number',
+    section: 'RFC 5280 section 5.2.3',
+    why: 'Every list of version 2 has a number; OpenSSL does not ask for it.',
+    holds: says('revocation_unknown', /no CRL number/u),
+  },
+  {
+    id: 'list-next-update',
+    section: 'RFC 5280 section 5.1.2.5',
+    why: 'nextUpdate is in every list; OpenSSL takes a list without it for fresh for ever.',
+    holds: says('revocation_unknown', /no nextUpdate/u),
+  },
+  {
+    id: 'profile-serial-number',
+    section: 'RFC 5280 section 4.1.2.2',
+    why: 'Serial numbers are positive and have 20 octets at most; OpenSSL has no rule about them.',
+    holds: says('profile', /serial number/u),
+  },
+  {
+    id: 'profile-host-names',
+    section: 'RFC 5280 section 4.2.1.6',
+    why: 'A dNSName is in the preferred name syntax; OpenSSL has no rule about it.',
+    holds: says('profile', /is no host name/u),
+  },
+  {
+    id: 'profile-usage-of-signature-keys',
+    section: 'RFC 9295 section 3',
+    why: 'Keys that only sign are not for encryption or agreement; OpenSSL has no rule about it.',
+    holds: says('profile', /of a key that only signs/u),
+  },
+  {
+    id: 'version-and-extensions',
+    section: 'RFC 5280 section 4.1.2.9',
+    why: 'Extensions appear in version 3 alone; OpenSSL reads them in any.',
+    ...unread(/extensions in v/u),
+  },
+  {
+    id: 'extension-twice',
+    section: 'RFC 5280 section 4.2',
+    why: 'A certificate has no extension twice; OpenSSL looks at those that it uses in each validation.',
+    ...unread(/is there twice/u),
+  },
+  {
+    id: 'address-length',
+    section: 'RFC 5280 sections 4.2.1.6 and 4.2.1.10',
+    why: 'Addresses have 4 or 16 octets, and with their mask 8 or 32; OpenSSL reads others and compares none of them.',
+    ...unread(/an IP address/u),
+  },
+  {
+    id: 'sizes-in-known-extensions',
+    section: 'RFC 5280 appendix A',
+    why: 'Lists have an element at least; OpenSSL reads the extension where it uses it.',
+    ...unread(/\bno (?:distribution point|element|name|polic)|is empty|an empty/u),
+  },
+  {
+    id: 'malformed-known-extension',
+    section: 'RFC 5280 section 4.2, X.690 sections 8 and 11',
+    why: 'Each extension of section 4.2 is decoded when a certificate is read; OpenSSL decodes those that a validation uses.',
+    ...unread(
+      /expected, not|after the last element|not a PrintableString|the input ends|beyond|minimal|bits|zero octets|INTEGER|BOOLEAN|OBJECT IDENTIFIER/u,
+    ),
+  },
+];
