@@ -6,7 +6,8 @@
  *
  *     u8 1 | u8 length ‖ wrapped data key | iv 12 | ciphertext of (u32 seconds since 1970 when it ends ‖ value) ‖ tag 16
  *
- * Associated data: kind, tenant, principal, OAuth client (sessions only), route and binding. Opening is total.
+ * Associated data: kind, tenant, principal, OAuth client (sessions only), route and binding. Whatever is opened, it is undefined
+ * or was sealed so; what rejects is that key-service cannot be asked.
  */
 import { AES_256_GCM, aead, randomBytes, utf8 } from '@sallyport/crypto';
 import type { keyv1 } from '@sallyport/proto';
@@ -50,7 +51,10 @@ const BASE64URL = /^[A-Za-z0-9_-]+$/u;
 
 type Opened = { readonly value: string; readonly notAfterMs: number };
 
-/** Sealing rejects with `SallyportError` (`unavailable`) while there is no data key; opening never rejects. */
+/**
+ * Sealing rejects with `SallyportError` (`unavailable`) while there is no data key, opening while nobody can say whether a
+ * handle is good. Handles that were sealed or opened here lately need nobody.
+ */
 export function sealedHandles({ keys, now, monotonic }: HandlePorts): Handles & {
   /** Has the first key fetched, so that no message waits for it. Rejects when key-service is away. */
   warm(): Promise<void>;
@@ -71,7 +75,7 @@ export function sealedHandles({ keys, now, monotonic }: HandlePorts): Handles & 
     const ivEnd = wrappedEnd + AES_256_GCM.ivLength;
     if (bytes.length < ivEnd) return undefined;
     const wrapped = bytes.subarray(HEADER_BYTES, wrappedEnd);
-    const key = await openNamed(caller.principal, wrapped).catch(() => undefined);
+    const key = await openNamed(caller.principal, wrapped);
     if (key === undefined) return undefined;
     const iv = bytes.subarray(wrappedEnd, ivEnd);
     const plain = row.open({ key, iv, aad: utf8(aad), sealed: bytes.subarray(ivEnd) });

@@ -150,11 +150,12 @@ export type ProofGuard = {
 
 /**
  * Handles that leave the gateway (session ids, cursors, event ids, request states), sealed to who may come back with them.
- * The same on every replica. Opening a foreign, altered or outlived one is undefined, never a throw.
+ * The same on every replica. Opening a foreign, altered or outlived one is undefined.
  */
 export type Handles = {
   /** Visible ASCII, safe in headers and URLs. Rejects with `SallyportError` (`unavailable`) when there is no key to be had. */
   seal(handle: HandleScope & { readonly value: string }): Promise<string>;
+  /** Rejects with `SallyportError` when nobody can say whether it is good: to be tried again, and never taken for a bad one. */
   open(handle: HandleScope & { readonly sealed: string }): Promise<string | undefined>;
 };
 export type HandleScope = {

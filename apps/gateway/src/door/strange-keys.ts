@@ -1,16 +1,20 @@
 /** Data keys that others name: what one principal may make us ask key-service, as rubbish for a key costs a call. */
 import type { KeyObject } from 'node:crypto';
+import { busy } from '@sallyport/service/errors';
 import type { DataKeys } from '../clients/data-keys.ts';
 
 const BOUNDS = { max: 32, perMs: 60_000, principals: 4_096 } as const;
 
-/** Undefined for no key of ours, and for whoever named too many that were none. Rejects when key-service is away. */
+/** Undefined for no key of ours. Rejects when nobody can say: key-service is away, or too many were named that were none (`busy`). */
 export type OpenNamedKey = (
   principal: { readonly tenant: string; readonly id: string },
   wrapped: Uint8Array,
 ) => Promise<KeyObject | undefined>;
 
-/** 32 keys of a minute that were none, for each principal; keys that are known here cost nothing and are not counted. */
+/**
+ * 32 keys of a minute that were none, or are being asked about, for each principal. Keys that are known here cost nothing and are
+ * not counted, nor is what key-service could not say.
+ */
 export function strangeKeys(own: DataKeys, monotonic: () => number): OpenNamedKey {
   const named = new Map<string, { count: number; untilMs: number }>();
 
@@ -29,10 +33,15 @@ export function strangeKeys(own: DataKeys, monotonic: () => number): OpenNamedKe
         named.delete(oldest);
       }
     }
-    if (tally.count >= BOUNDS.max) return undefined;
+    if (tally.count >= BOUNDS.max) throw busy('too many unknown keys were named');
     tally.count += 1;
-    const key = await own.opening(Uint8Array.from(wrapped));
-    if (key !== undefined) tally.count -= 1;
-    return key;
+    let isNone = false;
+    try {
+      const key = await own.opening(Uint8Array.from(wrapped));
+      isNone = key === undefined;
+      return key;
+    } finally {
+      if (!isNone) tally.count -= 1;
+    }
   };
 }

@@ -29,6 +29,7 @@ export type FederatePorts = {
 
 /** Closed; as `guarded/` calls the same things. */
 export type FederateRefusal =
+  | 'unavailable' /* nobody can say whether a handle is good */
   | 'tool_unknown'
   | 'prompt_unknown'
   | 'resource_unknown'

@@ -8,6 +8,7 @@ import {
   METHOD_NOT_FOUND,
   objectMember,
   resultResponse,
+  RETRY_LATER,
   REVISIONS,
   stringMember,
   type JsonObject,
@@ -15,7 +16,15 @@ import {
   type Request,
   type Revision,
 } from '@sallyport/model-context';
-import type { Call, Exchange, ListenCall, MessageCall, ModelContextServer, ServerEvent } from '../ports.ts';
+import {
+  UpstreamFailure,
+  type Call,
+  type Exchange,
+  type ListenCall,
+  type MessageCall,
+  type ModelContextServer,
+  type ServerEvent,
+} from '../ports.ts';
 import { isChange } from '../translate/capabilities.ts';
 import { clientSessions, type ClientSession } from '../translate/client-sessions.ts';
 import { answer, leave, refusal, silence } from '../translate/exchanges.ts';
@@ -28,6 +37,9 @@ import { askAll, within, type Reach } from './reach.ts';
 import { together } from './streams.ts';
 
 const LATEST_SESSION_REVISION: Revision = '2025-11-25';
+
+const UNJUDGED = 'Nothing was done: nobody can say now whether this session is good. Try again later.';
+const RETRY_AFTER_MS = 1_000;
 
 type Behind = { readonly members: MemberSessions; latest: Call };
 
@@ -86,11 +98,9 @@ export function sessionDoor(door: Members): ModelContextServer & Disposable {
         ...merged(answeredBy(answers, reach.routes)),
       };
       const { caller } = call;
-      const sessionId = await ports.handles.seal({
-        kind: 'session',
-        caller,
-        route: FEDERATED_ROUTE,
-        value: session.id,
+      const handle = { kind: 'session', caller, route: FEDERATED_ROUTE, value: session.id } as const;
+      const sessionId = await ports.handles.seal(handle).catch((cause: unknown) => {
+        throw new UpstreamFailure('busy', 'a session could not be sealed', { cause });
       });
       return { ...answer(resultResponse(request.id, result)), sessionId };
     } catch (error) {
@@ -225,7 +235,16 @@ export function sessionDoor(door: Members): ModelContextServer & Disposable {
       return refusal(undefined, INVALID_REQUEST, 'Mcp-Session-Id is required.', { status: 400 });
     }
     const { caller, sessionId: sealed } = call;
-    const id = await ports.handles.open({ kind: 'session', caller, route: FEDERATED_ROUTE, sealed });
+    let id: string | undefined;
+    try {
+      id = await ports.handles.open({ kind: 'session', caller, route: FEDERATED_ROUTE, sealed });
+    } catch {
+      await ports.refused?.(call, what, 'unavailable');
+      return refusal(undefined, RETRY_LATER, UNJUDGED, {
+        status: 503,
+        data: { reason: 'unavailable', retryAfterMs: RETRY_AFTER_MS },
+      });
+    }
     const session = id === undefined ? undefined : sessions.of(caller, id);
     if (session !== undefined) return session;
     await ports.refused?.(call, what, 'session_unknown');

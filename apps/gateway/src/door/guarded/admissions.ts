@@ -8,6 +8,7 @@ import {
   type Notification,
   type Request,
 } from '@sallyport/model-context';
+import { SallyportError } from '@sallyport/service/errors';
 import type { Call, HandleKind, MessageCall } from '../ports.ts';
 import { askedAgain, type Asked } from './asked.ts';
 import type { Definitions } from './definitions.ts';
@@ -15,6 +16,7 @@ import type { Judge } from './judge.ts';
 import type { Passage } from './passages.ts';
 import type { GuardedPorts } from './ports.ts';
 import {
+  handleUnjudged,
   heldBack,
   invalid,
   methodGone,
@@ -40,6 +42,8 @@ export type Admitted<T> = {
 export type InSession = { readonly sessionId?: string };
 
 export type Admissions = {
+  /** Of a handle that could not be opened or found bad. */
+  unjudged(error: unknown): Refusal;
   /** The upstream's session of a call, in eras that have one. */
   sessionOf(call: Call): Promise<InSession | Refusal>;
   /** Policy alone. */
@@ -84,10 +88,20 @@ const MAX_SUBSCRIPTIONS = 1_024;
 export function createAdmissions(ports: AdmissionPorts): Admissions {
   const { route, judge, seals, definitions, metrics, onProblem } = ports;
 
+  function unjudged(error: unknown): Refusal {
+    // Who is away is in the metrics and in `/readyz`; anything else is a defect.
+    if (!(error instanceof SallyportError)) onProblem('a handle could not be judged', { route, error });
+    return handleUnjudged;
+  }
+
   async function sessionOf(call: Call): Promise<InSession | Refusal> {
     if (call.sessionId === undefined || eraOf(call.revision) === 'stateless') return {};
-    const sessionId = await seals.openSession(call, call.sessionId);
-    return sessionId === undefined ? sessionUnknown : { sessionId };
+    try {
+      const sessionId = await seals.openSession(call, call.sessionId);
+      return sessionId === undefined ? sessionUnknown : { sessionId };
+    } catch (error) {
+      return unjudged(error);
+    }
   }
 
   function judged<T>(call: Call, asked: Asked, forward: T): Admission<T> {
@@ -108,7 +122,12 @@ export function createAdmissions(ports: AdmissionPorts): Admissions {
       return { refusal: invalid('params_invalid', `Invalid params: ${asked.problem}.`) };
     const session = message.method === 'initialize' ? {} : await sessionOf(call);
     if ('code' in session) return { refusal: session };
-    const found = message.params === undefined ? undefined : await seals.openParams(call, message);
+    let found: Awaited<ReturnType<Seals['openParams']>>;
+    try {
+      if (message.params !== undefined) found = await seals.openParams(call, message);
+    } catch (error) {
+      return { refusal: unjudged(error) };
+    }
     const strange = found instanceof BadHandle ? BAD_HANDLE[found.kind] : undefined;
     const params = found instanceof BadHandle ? found.instead : found;
     if (strange !== undefined && params === undefined) return { refusal: strange };
@@ -177,7 +196,7 @@ export function createAdmissions(ports: AdmissionPorts): Admissions {
     return refusal;
   }
 
-  return { sessionOf, judged, ofMessage, recorded };
+  return { unjudged, sessionOf, judged, ofMessage, recorded };
 }
 
 /** A call as the upstream gets it: in its own session, without what another gateway may have said of it. */

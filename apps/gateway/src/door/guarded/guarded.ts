@@ -26,9 +26,6 @@ import { createSeals } from './seals.ts';
 import { createSessionVerbs } from './session-verbs.ts';
 import { asFailure, createStreams, discard, type Stream } from './streams.ts';
 
-/** Statuses that a request is refused with; the others are for what gets no response of its own. */
-const OF_REQUESTS: ReadonlySet<number> = new Set([400, 404]);
-
 /** `upstream` already speaks the client's era. What comes out takes and gives sealed handles only. */
 export function guardedServer(upstream: ModelContextServer, ports: GuardedPorts): ModelContextServer {
   const { route, metrics, monotonic, onProblem } = ports;
@@ -55,13 +52,12 @@ export function guardedServer(upstream: ModelContextServer, ports: GuardedPorts)
     const { revision, signal } = call;
     const asked = askedOf(route, message);
     const passage = passages(call, asked, call.requestDigest ?? digestOfMessage(message));
-    const refuse = (refusal: Refusal, status = 200): Exchange =>
-      exchangeOf(status, refusalOf(message.id, revision, message.method, refusal));
+    const refuse = (refusal: Refusal): Exchange =>
+      exchangeOf(refusal.status ?? 200, refusalOf(message.id, revision, message.method, refusal));
 
     const admission = await admissions.ofMessage(call, message, asked);
     const refusal = await admissions.recorded(passage, admission);
-    if (refusal !== undefined)
-      return refuse(refusal, OF_REQUESTS.has(refusal.status ?? 200) ? refusal.status : 200);
+    if (refusal !== undefined) return refuse(refusal);
     if (admission.forward === undefined) return refuse(notRecorded(undefined));
     passage.endsWithClient(signal, asked.isReadOnly ? 'failure' : 'unknown', 'cancelled');
     let exchange: Exchange;

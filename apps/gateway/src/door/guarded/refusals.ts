@@ -27,8 +27,10 @@ export type Refusal = {
   readonly code: number;
   readonly text: string;
   readonly data?: JsonObject;
-  /** Default 200 for requests, 400 for what gets no response. */
+  /** HTTP status. */
   readonly status?: number;
+  /** Where there is no `status`, of what gets no response of its own: default 400, and 403 for policy. Requests have 200. */
+  readonly oneWayStatus?: number;
   /** Policy revision that it was judged by, where policy was asked. */
   readonly policyRevision?: string;
 };
@@ -110,6 +112,15 @@ export const sessionUnknown: Refusal = {
   status: 404,
 };
 
+/** Nobody can say whether a handle is good: it may be, so the client keeps it and comes again. */
+export const handleUnjudged: Refusal = {
+  reason: 'unavailable',
+  code: RETRY_LATER,
+  text: 'Nothing was done: nobody can say now whether a session or handle of this request is good. Try again later.',
+  data: { reason: 'unavailable', retryAfterMs: DEFAULT_RETRY_MS },
+  status: 503,
+};
+
 /** The record could not be written, so nothing was done. */
 export function notRecorded(error: unknown): Refusal {
   const reason = error instanceof SallyportError ? error.reason : 'unavailable';
@@ -118,7 +129,7 @@ export function notRecorded(error: unknown): Refusal {
     code: RETRY_LATER,
     text: `Nothing was done: it could not be recorded (${httpProblemOf[reason].title.toLowerCase()}). Try again later.`,
     data: { reason, retryAfterMs: retryAfterMsOf[reason] ?? DEFAULT_RETRY_MS },
-    status: 503,
+    oneWayStatus: 503,
   };
 }
 
@@ -161,7 +172,7 @@ export function upstreamFailed(route: string, failure: UpstreamFailure, mayHaveR
       reason: problem,
       ...(mayHaveRun ? { mayHaveRun } : isTransient ? { retryAfterMs: DEFAULT_RETRY_MS } : {}),
     },
-    status: 503,
+    oneWayStatus: 503,
   };
 }
 
@@ -186,7 +197,7 @@ export const exchangeOf = (status: number, response: Response): Exchange => ({
 /** For what gets no response of its own: an HTTP status, and an error without an id. */
 export const withoutId = (refusal: Refusal): Exchange =>
   exchangeOf(
-    refusal.status ?? (refusal.code === REFUSED ? 403 : 400),
+    refusal.status ?? refusal.oneWayStatus ?? (refusal.code === REFUSED ? 403 : 400),
     errorResponse(undefined, refusal.code, refusal.text, refusal.data),
   );
 

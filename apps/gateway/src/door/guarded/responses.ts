@@ -5,11 +5,12 @@ import { BAD_HANDLE, inner, type Admissions } from './admissions.ts';
 import { actionOf, askedOfServer, RESPONSE } from './asked.ts';
 import type { OneWay } from './one-way.ts';
 import { digestOfMessage, type Passages } from './passages.ts';
-import { BadHandle, type Seals } from './seals.ts';
+import type { Refusal } from './refusals.ts';
+import { BadHandle, type AskedByServer, type Seals } from './seals.ts';
 
 export type ResponsePorts = {
   readonly route: string;
-  readonly admissions: Pick<Admissions, 'sessionOf' | 'judged'>;
+  readonly admissions: Pick<Admissions, 'sessionOf' | 'judged' | 'unjudged'>;
   readonly seals: Pick<Seals, 'openServerRequest' | 'openRelatedTask'>;
   readonly passages: Passages;
   readonly oneWay: Pick<OneWay, 'pass'>;
@@ -35,25 +36,43 @@ export function createResponses(
 
   return async (call, message) => {
     const digest = call.requestDigest ?? digestOfMessage(message);
+    const refuse = (refusal: Refusal): Promise<Exchange> =>
+      oneWay.pass(passages(call, askedOfServer(route, RESPONSE), digest), { refusal });
     const session = await admissions.sessionOf(call);
-    if ('code' in session)
-      return oneWay.pass(passages(call, askedOfServer(route, RESPONSE), digest), { refusal: session });
-    const toWhat = await seals.openServerRequest(call, session.sessionId, message.id);
-    const sealedId = String(message.id);
-    if (toWhat === undefined || answered.has(sealedId)) {
-      const passage = passages(call, askedOfServer(route, RESPONSE), digest);
-      return oneWay.pass(passage, { refusal: BAD_HANDLE.request });
+    if ('code' in session) return refuse(session);
+    let toWhat: AskedByServer | undefined;
+    try {
+      toWhat = await seals.openServerRequest(call, session.sessionId, message.id);
+    } catch (error) {
+      return refuse(admissions.unjudged(error));
     }
+    const sealedId = String(message.id);
+    if (toWhat === undefined || answered.has(sealedId)) return refuse(BAD_HANDLE.request);
     markAnswered(sealedId);
     const asked = askedOfServer(route, actionOf(toWhat.method) ?? RESPONSE, false);
     const passage = passages(call, asked, digest);
-    let opened: Message = { ...message, id: toWhat.id };
-    // Of a task that the client holds itself the id is its own.
-    if ('result' in opened && '_meta' in opened.result && !toWhat.method.startsWith('tasks/')) {
-      const result = await seals.openRelatedTask(call, opened.result);
-      if (result instanceof BadHandle) return oneWay.pass(passage, { refusal: BAD_HANDLE.task });
-      opened = { ...opened, result };
+    let own: Response | BadHandle;
+    try {
+      own = await withOwnTask(call, message, toWhat);
+    } catch (error) {
+      // It comes again.
+      answered.delete(sealedId);
+      return oneWay.pass(passage, { refusal: admissions.unjudged(error) });
     }
+    if (own instanceof BadHandle) return oneWay.pass(passage, { refusal: BAD_HANDLE.task });
+    const opened: Message = { ...own, id: toWhat.id };
     return oneWay.pass(passage, admissions.judged(call, asked, { ...inner(call, session), message: opened }));
   };
+
+  /** Of a task that the client holds itself the id is its own. */
+  async function withOwnTask(
+    call: MessageCall,
+    message: Response,
+    toWhat: AskedByServer,
+  ): Promise<Response | BadHandle> {
+    if (!('result' in message) || !('_meta' in message.result) || toWhat.method.startsWith('tasks/'))
+      return message;
+    const result = await seals.openRelatedTask(call, message.result);
+    return result instanceof BadHandle ? result : { ...message, result };
+  }
 }

@@ -39,7 +39,11 @@ export function createSessionVerbs(ports: SessionVerbPorts): Pick<ModelContextSe
     const { lastEventId: sealed, ...unsealed } = call;
     let event: Resumed | undefined;
     if (sealed !== undefined) {
-      event = await seals.openEvent(call, session.sessionId, sealed);
+      try {
+        event = await seals.openEvent(call, session.sessionId, sealed);
+      } catch (error) {
+        return { admission: { refusal: admissions.unjudged(error) } };
+      }
       if (event === undefined) return { admission: { refusal: BAD_HANDLE.event } };
     }
     const of = event?.of;

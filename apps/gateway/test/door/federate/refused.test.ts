@@ -31,10 +31,12 @@ function stage() {
     [Symbol.asyncDispose]: () => Promise.resolve(),
   });
   const records: Recorded[] = [];
-  const state = { isSpoolFull: false };
+  const state = { isSpoolFull: false, isKeyServiceAway: false };
   let seq = 0n;
   const { now, schedule, randomBytes, implementation } = translatePorts();
   const nothing = (): void => undefined;
+  const away = (): SallyportError => new SallyportError('unavailable', 'key-service is away');
+  const handles = sealedHandles({ keys: fakeKeys().keys, now: () => 1_000_000, monotonic: now });
   const servers = guardServers([upstream], {
     decide: ({ principal, resource }) =>
       decisionOf(principal.id !== 'user:guest' && resource.name !== 'files.delete'),
@@ -48,7 +50,10 @@ function stage() {
       nextSeq: () => (seq += 1n),
     },
     pins: memoryPins('first-use'),
-    handles: sealedHandles({ keys: fakeKeys().keys, now: () => 1_000_000, monotonic: now }),
+    handles: {
+      seal: (handle) => (state.isKeyServiceAway ? Promise.reject(away()) : handles.seal(handle)),
+      open: (handle) => (state.isKeyServiceAway ? Promise.reject(away()) : handles.open(handle)),
+    },
     metricsOf: () => ({
       decided: nothing,
       concluded: nothing,
@@ -143,6 +148,30 @@ describe('refused before any server', () => {
     expect(denials()).toMatchObject([
       { who: 'user:alice', action: 'context.response', reason: 'request_unknown' },
     ]);
+  });
+
+  it.each(['send', 'listen', 'end'] as const)('a session that nobody can judge is kept: %s', async (what) => {
+    const { door, denials, state } = stage();
+    const sessionId = await opened(door);
+    const call = { ...callOf(request('tools/list')), revision: SESSION, sessionId };
+    state.isKeyServiceAway = true;
+    const exchange = await door[what](call);
+    expect(exchange.status).toBe(503);
+    expect(await eventsOf(exchange)).toMatchObject([
+      { message: { error: { code: -32001, data: { reason: 'unavailable', retryAfterMs: 1_000 } } } },
+    ]);
+    expect(denials()).toMatchObject([{ who: 'user:alice', route: '*', reason: 'unavailable' }]);
+    state.isKeyServiceAway = false;
+    expect((await door.send(call)).status).toBe(200);
+  });
+
+  it('no session is begun that nobody can seal: the client is told to come again', async () => {
+    const { door, state } = stage();
+    state.isKeyServiceAway = true;
+    const clientInfo = { name: 'test', version: '1' };
+    const params = { protocolVersion: SESSION, capabilities: {}, clientInfo };
+    const call = callOf(request('initialize', params), { revision: SESSION });
+    await expect(door.send(call)).rejects.toMatchObject({ isWithoutEffect: true });
   });
 
   it('is not told to anybody who cannot be recorded', async () => {
