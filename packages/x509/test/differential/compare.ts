@@ -1,7 +1,7 @@
 /** One case put to both, and what explains it when they disagree. */
 import type { Certificate } from '../../src/certificate/types.ts';
 import type { Case } from './case.ts';
-import type { Peer, TheirVerdict } from './openssl.ts';
+import type { Peer, TheirError, TheirVerdict } from './openssl.ts';
 import { judgeOurselves, narrowed, type OurVerdict } from './ours.ts';
 import { acceptedRules } from './accepted-rules.ts';
 import { refusedRules } from './refused-rules.ts';
@@ -31,7 +31,8 @@ interface RuleText {
 export interface AcceptedRule extends RuleText {
   /** X509_V_ERR_… of which the rule explains one occurrence or all. */
   readonly errors: readonly number[];
-  holds(accepted: Accepted): boolean;
+  /** `at` is the certificate that the error is about. */
+  holds(accepted: Accepted, at: Certificate, depth: number): boolean;
 }
 
 export interface RefusedRule extends RuleText {
@@ -73,11 +74,15 @@ function explainRefusal(refused: Refused): Outcome {
 /** Every error needs a rule: a second one may be the one that we miss. */
 function explainAcceptance(accepted: Accepted): Outcome {
   const { errors, output } = accepted.theirs;
-  const found = errors.map((error) =>
-    acceptedRules.find((rule) => rule.errors.includes(error) && rule.holds(accepted)),
-  );
+  const explains = ({ number, depth }: TheirError): AcceptedRule | undefined => {
+    const at = accepted.chain[depth];
+    if (at === undefined) return undefined;
+    return acceptedRules.find((rule) => rule.errors.includes(number) && rule.holds(accepted, at, depth));
+  };
+  const found = errors.map(explains);
   const rules = found.flatMap((rule) => (rule === undefined ? [] : [rule.id]));
-  if (errors.length > 0 && rules.length === errors.length) return { kind: 'explained', rules };
+  if (errors.length > 0 && rules.length === errors.length)
+    return { kind: 'explained', rules: [...new Set(rules)] };
   return { kind: 'unexplained', text: describe(accepted.input, `we accept, they say: ${output}`) };
 }
 

@@ -7,10 +7,16 @@ import { OID, toPem } from '../support/pki.ts';
 import type { Case, Question } from './case.ts';
 import type { Role } from './draft.ts';
 
+/** X509_V_ERR_… by number, and the place in the path that it is about: 0 = leaf. */
+export interface TheirError {
+  readonly number: number;
+  readonly depth: number;
+}
+
 export interface TheirVerdict {
   readonly valid: boolean;
-  /** X509_V_ERR_… by number, each once; none when a file could not be loaded. */
-  readonly errors: readonly number[];
+  /** Each once; none when a file could not be loaded. */
+  readonly errors: readonly TheirError[];
   readonly output: string;
 }
 
@@ -53,8 +59,10 @@ export function openPeer(): Peer {
     async judge(input) {
       const args = ['verify', ...optionsOf(input.question), ...writeFiles(input, folder)];
       const { failed, output } = await run(args, folder);
-      const errors = new Set([...output.matchAll(/^error (\d+) at /gmu)].map((match) => Number(match[1])));
-      return { valid: !failed && /: OK$/mu.test(output), errors: [...errors], output };
+      const found = new Map<string, TheirError>();
+      for (const [line, number, depth] of output.matchAll(/^error (\d+) at (\d+) depth/gmu))
+        found.set(line, { number: Number(number), depth: Number(depth) });
+      return { valid: !failed && /: OK$/mu.test(output), errors: [...found.values()], output };
     },
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   };

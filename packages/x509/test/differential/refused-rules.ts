@@ -21,6 +21,9 @@ const unread = (problem: RegExp): Pick<RefusedRule, 'holds'> => ({
   holds: ({ ours }) => ours.unread.some((one) => problem.test(one)),
 });
 
+const leafHasWildcard = ({ input }: Refused): boolean =>
+  input.certificates.some(({ role, der }) => role === 'leaf' && Buffer.from(der).includes('*.'));
+
 const CONSTRAINED = 'name_constraints';
 
 export const refusedRules: readonly RefusedRule[] = [
@@ -37,11 +40,10 @@ export const refusedRules: readonly RefusedRule[] = [
     holds: (refused) => says('not_a_ca', /^the anchor is no CA/u)(refused) && isForTheAnchor(refused),
   },
   {
-    id: 'anchor-critical-extension',
-    section: 'RFC 5937 section 3.2',
-    why: 'A critical extension of an anchor that is not processed refuses; OpenSSL processes some that RFC 5280 does not have.',
-    holds: (refused) =>
-      says('unknown_critical_extension', /critical extension/u)(refused) && isForTheAnchor(refused),
+    id: 'critical-extension-of-others',
+    section: 'RFC 5280 sections 4.2, 6.1.4 (o) and 6.1.5 (f)',
+    why: 'A critical extension that is not recognised refuses, in an anchor too (RFC 5937 section 3.2); OpenSSL recognises that of Netscape.',
+    holds: says('unknown_critical_extension', /2\.16\.840\.1\.113730\.1\.1/u),
   },
   {
     id: 'basic-constraints-are-there',
@@ -89,7 +91,13 @@ export const refusedRules: readonly RefusedRule[] = [
     id: 'wildcard-touches-excluded',
     section: 'RFC 5280 section 4.2.1.10, RFC 9525 section 6.3',
     why: 'A wildcard stands for hosts that are excluded, although it is not written like them.',
-    holds: ({ ours }) => says(CONSTRAINED, /^dNSName is in an excluded/u)({ ours } as Refused),
+    holds: (refused) => says(CONSTRAINED, /^dNSName is in an excluded/u)(refused) && leafHasWildcard(refused),
+  },
+  {
+    id: 'constraint-on-a-form-without-rules',
+    section: 'RFC 5280 section 4.2.1.10',
+    why: 'A constraint on a form whose rules are not known is processed or refuses each name of the form; OpenSSL goes by the type of an otherName.',
+    holds: says(CONSTRAINED, /of the form \w+ are not processed/u),
   },
   {
     id: 'subject-is-no-address',
@@ -114,6 +122,18 @@ export const refusedRules: readonly RefusedRule[] = [
     section: 'RFC 5280 section 5.1.2.5',
     why: 'nextUpdate is in every list; OpenSSL takes a list without it for fresh for ever.',
     holds: says('revocation_unknown', /no nextUpdate/u),
+  },
+  {
+    id: 'remove-from-complete-list',
+    section: 'RFC 5280 section 5.3.1',
+    why: 'removeFromCRL appears in deltas alone: a complete list that has it is no evidence; OpenSSL takes the certificate for good.',
+    holds: says('revocation_unknown', /removeFromCRL in a complete list/u),
+  },
+  {
+    id: 'profile-authority-key-identifier',
+    section: 'RFC 5280 section 4.2.1.1',
+    why: 'Every certificate has the key identifier of its issuer but one that is self-signed; OpenSSL does not ask for it in version 1.',
+    holds: says('profile', /no key identifier of the issuer/u),
   },
   {
     id: 'profile-serial-number',
@@ -162,7 +182,7 @@ export const refusedRules: readonly RefusedRule[] = [
     section: 'RFC 5280 section 4.2, X.690 sections 8 and 11',
     why: 'Each extension of section 4.2 is decoded when a certificate is read; OpenSSL decodes those that a validation uses.',
     ...unread(
-      /expected, not|after the last element|not a PrintableString|the input ends|beyond|minimal|bits|zero octets|INTEGER|BOOLEAN|OBJECT IDENTIFIER/u,
+      /expected, not|is missing|after the last element|not a PrintableString|the input ends|beyond|minimal|bits|zero octets|INTEGER|BOOLEAN|OBJECT IDENTIFIER/u,
     ),
   },
 ];
