@@ -6,7 +6,14 @@ import { DerReader } from '../der/reader.ts';
 import { DEFAULT_LIMITS } from '../limits.ts';
 import { isFailure } from '../signature/types.ts';
 import { startWork, WorkLimitExceeded } from '../work.ts';
-import { fromHex, name, utf8String, type NameInput } from '../../test/support/der.ts';
+import {
+  BMP_STRING,
+  fromHex,
+  name,
+  utf8String,
+  writeElement,
+  type NameInput,
+} from '../../test/support/der.ts';
 import {
   checkConstraints,
   initialConstraints,
@@ -56,10 +63,10 @@ function stateOf(...levels: NameConstraints[]): ConstraintState {
 const check = (certificate: CertificateNames, ...levels: NameConstraints[]) =>
   checkConstraints(stateOf(...levels), certificate, startWork(DEFAULT_LIMITS));
 
-const ORGANISATION: NameInput = [
+const ORGANISATION = [
   ['C', 'DE'],
   ['O', 'Example'],
-];
+] as const;
 const PERSON: NameInput = [...ORGANISATION, ['CN', 'Alice']];
 const WITH_EMAIL: NameInput = [
   ['CN', 'Alice'],
@@ -118,6 +125,19 @@ describe('within what is permitted and not excluded', () => {
         ['O', 'EXAMPLE'],
         ['CN', 'a'],
       ]),
+      [permit(directory(ORGANISATION))],
+    ],
+    [
+      'a subject with a value that is no text, outside of what is excluded',
+      names([
+        ['O', 'a'],
+        ['2.5.4.45', writeElement(3, fromHex('0061'))],
+      ]),
+      [exclude(directory(ORGANISATION))],
+    ],
+    [
+      'a subject with a character that is prohibited, below what is permitted',
+      names([...ORGANISATION, ['CN', 'a\ue000']]),
       [permit(directory(ORGANISATION))],
     ],
     ['an empty subject', names(undefined, dns('a.example')), [permit(directory(ORGANISATION))]],
@@ -321,6 +341,30 @@ describe('refused', () => {
     ],
     ['an excluded directory name', C, names('a', directory(PERSON)), [exclude(directory(ORGANISATION))]],
     ['every name excluded', C, names('a'), [exclude(directory([]))]],
+    [
+      'a subject in UTF-16 that is none',
+      C,
+      names([['O', writeElement(BMP_STRING, fromHex('d800 0061'))]]),
+      [exclude(directory(ORGANISATION))],
+    ],
+    [
+      'a subject with a character that is prohibited',
+      C,
+      names('a\ue000'),
+      [exclude(directory(ORGANISATION))],
+    ],
+    [
+      'a directory name with a GeneralString',
+      C,
+      names('a', directory([['CN', writeElement(27, fromHex('61'))]])),
+      [exclude(directory(ORGANISATION))],
+    ],
+    [
+      'a subject of another class',
+      C,
+      names([['O', writeElement(0x8c, fromHex('61'))]]),
+      [exclude(directory(ORGANISATION))],
+    ],
     ['otherName', NC, names('a', other()), [exclude(other())]],
     ['otherName of another type', NC, names('a', other('1.2.4')), [permit(other())]],
     [

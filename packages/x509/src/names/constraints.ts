@@ -16,7 +16,7 @@ import {
   type MailboxSubtree,
 } from './email.ts';
 import { isInRange, type IpRange } from './ip.ts';
-import { isWithin } from './name-key.ts';
+import { isWithin, mayBeWithin } from './name-key.ts';
 import { readSubtrees, type Bases, type Subtrees } from './subtrees.ts';
 import { isUriWithin, uriHost, type UriSubtree } from './uri.ts';
 
@@ -142,7 +142,7 @@ interface Comparison<N, B> {
   readonly touches: (name: N, base: B) => boolean;
 }
 
-const DIRECTORY: Comparison<Name, Name> = { within: isWithin, touches: isWithin };
+const DIRECTORY: Comparison<Name, Name> = { within: isWithin, touches: mayBeWithin };
 const EMAIL: Comparison<Mailbox, MailboxSubtree> = { within: isMailboxWithin, touches: isMailboxWithin };
 const URI: Comparison<string, UriSubtree> = { within: isUriWithin, touches: isUriWithin };
 const IP: Comparison<Uint8Array, IpRange> = { within: isInRange, touches: isInRange };

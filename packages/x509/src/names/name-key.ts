@@ -6,6 +6,8 @@ import { prepare } from './prepare.ts';
 // Prepared text has no control characters, so these end an attribute and an RDN without doubt.
 const END_OF_ATTRIBUTE = '\u0001';
 const END_OF_RDN = '\u0002';
+/** Before text that cannot be prepared. */
+const UNPREPARED = '\u0003';
 
 const prepared = new WeakMap<Name, string>();
 const digests = new WeakMap<Name, string>();
@@ -46,6 +48,14 @@ export function isWithin(name: Name, base: Name): boolean {
   return preparedName(name).startsWith(preparedName(base));
 }
 
+/**
+ * Whether the name is in the subtree, or nobody can tell: what cannot be prepared is neither the same nor another (RFC 4518
+ * section 2, RFC 4517 section 4.1).
+ */
+export function mayBeWithin(name: Name, base: Name): boolean {
+  return isWithin(name, base) || preparedName(name).includes(UNPREPARED);
+}
+
 /** Attributes of one RDN are a set: their order says nothing. */
 function rdnKey(rdn: readonly AttributeTypeAndValue[]): string {
   const [only] = rdn;
@@ -53,12 +63,22 @@ function rdnKey(rdn: readonly AttributeTypeAndValue[]): string {
   return rdn.map(attributeKey).toSorted().join('');
 }
 
-/** `s` before prepared text, which is compared whatever its string type was; `x` before a tag and octets, which are compared as they are. */
+/**
+ * `s` before prepared text, which is compared whatever its string type was; `x`, or the sign of what cannot be prepared, before
+ * a tag and octets, which are compared as they are.
+ */
 function attributeKey(attribute: AttributeTypeAndValue): string {
   const text = decodeText(attribute.tag, attribute.value);
   const comparable = text === undefined ? undefined : prepare(text);
-  const value = comparable === undefined ? `x${attribute.tag}:${toHex(attribute.value)}` : `s${comparable}`;
+  const sign = isText(attribute.tag) ? UNPREPARED : 'x';
+  const value =
+    comparable === undefined ? `${sign}${attribute.tag}:${toHex(attribute.value)}` : `s${comparable}`;
   return `${attribute.type}=${value}${END_OF_ATTRIBUTE}`;
+}
+
+/** Of a type for characters, or of no universal type: a reader may take it for text. */
+function isText(tag: number): boolean {
+  return tag === 12 || (tag >= 18 && tag !== 23 && tag !== 24);
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
