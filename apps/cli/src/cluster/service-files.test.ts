@@ -1,3 +1,9 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { certificatesConfig } from '@sallyport/auth-service/certificates';
+import { systemClock } from '@sallyport/service/clock';
+import { createDevelopmentCa } from '@sallyport/service/identity';
 import { loadConfig } from '@sallyport/service/config';
 import { expect, test } from 'vitest';
 import { embeddedConfig } from '../config.ts';
@@ -27,10 +33,14 @@ const authService: Replica = {
 };
 
 function written(modelContext: Readonly<Record<string, unknown>>): unknown {
-  const config = loadConfig(embeddedConfig, { env: {}, overrides: { modelContext } });
+  return fileOf({ modelContext }).oauth;
+}
+
+function fileOf(overrides: Readonly<Record<string, unknown>>) {
+  const config = loadConfig(embeddedConfig, { env: {}, overrides });
   const home = locateHome({}, { home: '/nowhere', portBase: '1' });
   const file = serviceFile({ home, config, backends, replicas: [authService] }, authService);
-  return (JSON.parse(JSON.stringify(file)) as { oauth: unknown }).oauth;
+  return JSON.parse(JSON.stringify(file)) as { oauth: unknown; certificates: unknown };
 }
 
 test('auth-service is told whose metadata documents may come from private addresses', () => {
@@ -44,4 +54,29 @@ test('unless it is asked for there are none, and nobody may register', () => {
   expect(written({})).toEqual({
     ...{ httpPort: 3, allowDynamicRegistration: false, allowPrivateMetadataHosts: [] },
   });
+});
+
+test('auth-service is told whose certificates open sessions, by files that it finds wherever it runs', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'service-files-'));
+  try {
+    const anchorsFile = join(folder, 'partner.pem');
+    const { certPem } = await createDevelopmentCa({
+      trustDomain: 'partner.example',
+      clock: systemClock(),
+    });
+    await writeFile(anchorsFile, certPem);
+    const identities = [
+      { from: 'dns', pattern: '{name}.partner.example', principal: 'device:partner.{name}' },
+    ];
+    const domain = { name: 'partner.example', anchorsFile, profile: 'rfc5280', identities };
+    const certificates = { denyListFile: join(folder, 'denied'), trustDomains: [domain] };
+    const given = fileOf({ certificates }).certificates;
+    expect(given).toMatchObject(certificates);
+    // What is written is what the service reads.
+    expect(loadConfig(certificatesConfig, { env: {}, overrides: given as Record<string, unknown> })).toEqual(
+      loadConfig(embeddedConfig, { env: {}, overrides: { certificates } }).certificates,
+    );
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });

@@ -4,6 +4,8 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ChannelError, type Channel } from '@sallyport/client';
+import { systemClock } from '@sallyport/service/clock';
+import { createDevelopmentCa, issue } from '@sallyport/service/identity';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CommandFailed, UsageError } from '../exit.ts';
 import { createOutput } from '../output.ts';
@@ -147,6 +149,8 @@ describe('usage', () => {
     ['an empty destination', ['', '{}']],
     ['a content type with a line break', ['echo', '{}', '--content-type', 'a\nb']],
     ['--as and --psk', ['echo', '{}', '--as', 'alice']],
+    ['--certificate without its key', ['echo', '{}', '--certificate', 'leaf.pem']],
+    ['--certificate and --psk', ['echo', '{}', '--certificate', 'leaf.pem', '--key', 'leaf.key']],
   ])('%s', async (_name, args) => {
     const { error, sent } = await send(args);
     expect(error).toBeInstanceOf(UsageError);
@@ -169,6 +173,50 @@ describe('credentials that cannot be used', () => {
     expect((error as Error).message).toContain('sallyport psk create');
     expect((error as Error).message).not.toContain('secret');
     expect(sent).toEqual([]);
+  });
+});
+
+describe('a certificate of another authority', () => {
+  const issued = async (name: string, keyAlgorithm: 'Ed25519' | 'P-256') => {
+    const ca = await createDevelopmentCa({ trustDomain: 'partner.example', clock: systemClock() });
+    const spiffeId = 'spiffe://partner.example/workload/seven';
+    const usages = ['client'] as const;
+    const { certPem, key } = await issue({ ca, clock: systemClock(), spiffeId, keyAlgorithm, usages });
+    const files = { certificate: join(folder, `${name}.pem`), key: join(folder, `${name}.key`) };
+    await writeFile(files.certificate, certPem);
+    await writeFile(files.key, key.export({ format: 'pem', type: 'pkcs8' }));
+    return files;
+  };
+  const by = (certificate: string, key: string) =>
+    send(['echo', '{}', '--certificate', certificate, '--key', key], { asDefault: true });
+
+  test('is as good as one of the state folder', async () => {
+    const { certificate, key } = await issued('good', 'Ed25519');
+    expect(await by(certificate, key)).toMatchObject({ error: undefined, sent: ['{}'] });
+  });
+
+  test('that cannot be used: says so, without a byte of it', async () => {
+    const [one, other, slow] = await Promise.all([
+      issued('one', 'Ed25519'),
+      issued('other', 'Ed25519'),
+      issued('slow', 'P-256'),
+    ]);
+    const text = join(folder, 'secret.key');
+    await writeFile(text, 'secret-key-text');
+    for (const [certificate, key, says] of [
+      [join(folder, 'nowhere.pem'), one.key, 'nowhere.pem is no certificate'],
+      [text, one.key, 'secret.key is no certificate'],
+      [one.certificate, join(folder, 'nowhere.key'), 'nowhere.key is no private key'],
+      [one.certificate, text, 'secret.key is no private key'],
+      [one.certificate, other.key, 'is not the key of'],
+      [slow.certificate, slow.key, 'signs with Ed25519'],
+    ] as const) {
+      const { error, sent } = await by(certificate, key);
+      expect(error).toBeInstanceOf(CommandFailed);
+      expect((error as Error).message).toContain(says);
+      expect((error as Error).message).not.toContain('secret-key');
+      expect(sent).toEqual([]);
+    }
   });
 });
 

@@ -20,6 +20,8 @@ type SendOptions = {
   contentType: string;
   timeout: string;
   psk?: string;
+  certificate?: string;
+  key?: string;
   trace?: boolean;
   traceparent?: string;
   as?: string;
@@ -46,6 +48,8 @@ export function addSendCommand(program: Command, run: Run, ports: SendPorts = sy
     .option('--timeout <seconds>', 'how long to wait for each answer', '30')
     .option('--as <identity>', 'identity to act as: a certificate of the state folder')
     .option('--psk <name or file>', 'act by a pre-shared key, e.g. batch')
+    .option('--certificate <file>', 'act by a certificate of any authority that is believed: PEM, leaf first')
+    .option('--key <file>', 'its private key, PEM')
     .option('--trace', 'record what becomes of it as one trace, and print its id')
     .option('--traceparent <context>', 'the same, below a W3C trace context of yours')
     .option('--gateway <addresses>', 'host:port, several with commas (default: all of the running home)')
@@ -81,12 +85,18 @@ async function send(
   if (options.psk !== undefined && options.as !== undefined) {
     throw new UsageError('Give --as or --psk, not both.');
   }
+  if ((options.certificate === undefined) !== (options.key === undefined)) {
+    throw new UsageError('--certificate and --key go together.');
+  }
+  if (options.certificate !== undefined && (options.psk ?? options.as) !== undefined) {
+    throw new UsageError('Give --certificate, --psk or --as, and one of them only.');
+  }
   const timeoutMs = parseInteger(options.timeout, 1, MAX_TIMEOUT_SECONDS, '--timeout') * 1000;
   const inFlight = parseInteger(options.inFlight, 1, MAX_IN_FLIGHT, '--in-flight');
   const batch =
     options.batch === undefined ? undefined : parseInteger(options.batch, 1, MAX_BATCH, '--batch');
   const gateways = options.gateway === undefined ? undefined : parseGateways(options.gateway);
-  const credential = await readCredential(context, options.psk);
+  const credential = await readCredential(context, options);
   const isTraced = options.trace === true || options.traceparent !== undefined;
   await using trace = isTraced ? await openSendTrace(context, destination, options.traceparent) : undefined;
   if (trace !== undefined) context.output.note(`Trace ${trace.traceId}`);

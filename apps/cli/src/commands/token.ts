@@ -100,7 +100,7 @@ async function getToken(context: CommandContext, ports: SendPorts, options: Toke
     throw new UsageError('Give --as or --psk, not both.');
   const lifetime = parseLifetime(options.lifetime);
   const gateways = options.gateway === undefined ? undefined : parseGateways(options.gateway);
-  const credential = await readCredential(context, options.psk);
+  const credential = await readCredential(context, { psk: options.psk });
   const proofKey = options.dpop === undefined ? undefined : await readProofKey(options.dpop);
   if (proofKey?.isNew === true) context.output.note(`Made the private key ${options.dpop}.`);
   const request = {

@@ -1,4 +1,5 @@
-/** Who sends: a certificate of the state folder, or a pre-shared key. */
+/** Who sends: a certificate of the state folder, one of another authority, or a pre-shared key. */
+import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
 import type { Credential } from '@sallyport/client';
 import { fromBase64url } from '@sallyport/crypto';
 import type { CommandContext } from '../commands/context.ts';
@@ -7,11 +8,56 @@ import { CommandFailed } from '../exit.ts';
 import { parseHex } from '../format.ts';
 import { readIfPresent } from '../state/files.ts';
 
+export type CredentialChoice = {
+  readonly psk?: string | undefined;
+  /** Files in PEM: a chain, leaf first, of whatever authority the deployment believes, and its key. */
+  readonly certificate?: string | undefined;
+  readonly key?: string | undefined;
+};
+
 /** Throws `CommandFailed`, saying what to do, where there is no usable one. No key material is ever in the message. */
-export async function readCredential(context: CommandContext, psk: string | undefined): Promise<Credential> {
+export async function readCredential(
+  context: CommandContext,
+  { psk, certificate, key }: CredentialChoice,
+): Promise<Credential> {
   if (psk !== undefined) return readPsk(context, psk);
-  const { certPem, key } = await requireIdentity(context.home, context.as);
-  return { kind: 'certificate', certPem, key };
+  if (certificate !== undefined && key !== undefined) return readFiles(certificate, key);
+  const identity = await requireIdentity(context.home, context.as);
+  return { kind: 'certificate', certPem: identity.certPem, key: identity.key };
+}
+
+async function readFiles(certificate: string, key: string): Promise<Credential> {
+  const [certPem, keyPem] = await Promise.all([readIfPresent(certificate), readIfPresent(key)]);
+  const leaf = certPem === undefined ? undefined : leafOf(certPem);
+  if (certPem === undefined || leaf === undefined)
+    throw new CommandFailed(`${certificate} is no certificate that can be read: PEM, the leaf first.`);
+  const privateKey = keyPem === undefined ? undefined : privateKeyOf(keyPem);
+  if (privateKey === undefined)
+    throw new CommandFailed(`${key} is no private key that can be read: PEM, without a passphrase.`);
+  if (!leaf.checkPrivateKey(privateKey))
+    throw new CommandFailed(`${key} is not the key of the certificate in ${certificate}.`);
+  if (privateKey.asymmetricKeyType !== 'ed25519')
+    throw new CommandFailed(
+      `The channel signs with Ed25519; the key of ${certificate} is ${privateKey.asymmetricKeyType}.`,
+    );
+  return { kind: 'certificate', certPem, key: privateKey };
+}
+
+function leafOf(pem: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    return undefined;
+  }
+}
+
+function privateKeyOf(pem: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    // OpenSSL's message can quote what it read.
+    return undefined;
+  }
 }
 
 async function readPsk(context: CommandContext, given: string): Promise<Credential> {
