@@ -1,4 +1,5 @@
 /** Extensions for people to read. */
+import { EXTENSION } from './extension-oids.ts';
 import { addressText, generalNameText, nameText, rdnText } from './name-text.ts';
 import { oidName } from './oid-names.ts';
 import type { Certificate, DistributionPoint, Extension, GeneralSubtree, NameConstraints } from './types.ts';
@@ -19,43 +20,43 @@ function hexText(octets: Uint8Array): string {
 /** Undefined: this package does not know the extension. */
 function knownValues(certificate: Certificate, oid: string): string[] | undefined {
   switch (oid) {
-    case '2.5.29.35':
+    case EXTENSION.authorityKeyIdentifier:
       return authorityKeyLines(certificate.authorityKeyIdentifier);
-    case '2.5.29.14':
+    case EXTENSION.subjectKeyIdentifier:
       return certificate.subjectKeyIdentifier && [hexText(certificate.subjectKeyIdentifier)];
-    case '2.5.29.15':
+    case EXTENSION.keyUsage:
       return certificate.keyUsage && [[...certificate.keyUsage].join(', ')];
-    case '2.5.29.32':
+    case EXTENSION.certificatePolicies:
       return certificate.certificatePolicies?.map(
         (policy) => `${oidName(policy.oid)}${policy.qualifiers ? ' with qualifiers' : ''}`,
       );
-    case '2.5.29.33':
+    case EXTENSION.policyMappings:
       return certificate.policyMappings?.map(
         (row) => `${oidName(row.issuerDomain)} = ${oidName(row.subjectDomain)}`,
       );
-    case '2.5.29.17':
+    case EXTENSION.subjectAltName:
       return certificate.subjectAltName?.map(generalNameText);
-    case '2.5.29.18':
+    case EXTENSION.issuerAltName:
       return certificate.issuerAltName?.map(generalNameText);
-    case '2.5.29.19':
+    case EXTENSION.basicConstraints:
       return basicConstraintsLines(certificate.basicConstraints);
-    case '2.5.29.30':
+    case EXTENSION.nameConstraints:
       return nameConstraintsLines(certificate.nameConstraints);
-    case '2.5.29.36':
+    case EXTENSION.policyConstraints:
       return policyConstraintsLines(certificate.policyConstraints);
-    case '2.5.29.37':
+    case EXTENSION.extendedKeyUsage:
       return certificate.extendedKeyUsage?.map(oidName);
-    case '2.5.29.31':
+    case EXTENSION.cRLDistributionPoints:
       return certificate.cRLDistributionPoints?.map(pointText);
-    case '2.5.29.46':
+    case EXTENSION.freshestCRL:
       return certificate.freshestCRL?.map(pointText);
-    case '2.5.29.54':
+    case EXTENSION.inhibitAnyPolicy:
       return certificate.inhibitAnyPolicy === undefined
         ? undefined
         : [`after ${certificate.inhibitAnyPolicy} certificates`];
-    case '1.3.6.1.5.5.7.1.1':
+    case EXTENSION.authorityInfoAccess:
       return certificate.authorityInfoAccess?.map(accessText);
-    case '1.3.6.1.5.5.7.1.11':
+    case EXTENSION.subjectInfoAccess:
       return certificate.subjectInfoAccess?.map(accessText);
     default:
       return undefined;

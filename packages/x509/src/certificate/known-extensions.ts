@@ -9,6 +9,7 @@ import {
   contextConstructed,
   contextPrimitive,
 } from '../der/tags.ts';
+import { EXTENSION } from './extension-oids.ts';
 import { decodeDistributionPoints, decodeGeneralName, decodeGeneralNames } from './general-name.ts';
 import { decodeCertificatePolicies, decodePolicyConstraints, decodePolicyMappings } from './policies.ts';
 import {
@@ -45,60 +46,41 @@ export function noExtensions(): MutableExtensions {
   };
 }
 
+type Field = keyof KnownExtensions;
+
+const DECODERS: { readonly [F in Field]: (reader: DerReader) => KnownExtensions[F] } = {
+  authorityKeyIdentifier: decodeAuthorityKeyIdentifier,
+  subjectKeyIdentifier: (reader) => reader.octets(OCTET_STRING), // RFC 5280 section 4.2.1.2
+  keyUsage: decodeKeyUsage,
+  certificatePolicies: decodeCertificatePolicies,
+  policyMappings: decodePolicyMappings,
+  subjectAltName: (reader) => decodeGeneralNames(reader), // RFC 5280 section 4.2.1.6
+  issuerAltName: (reader) => decodeGeneralNames(reader), // RFC 5280 section 4.2.1.7
+  basicConstraints: decodeBasicConstraints,
+  nameConstraints: decodeNameConstraints,
+  policyConstraints: decodePolicyConstraints,
+  extendedKeyUsage: decodeExtendedKeyUsage,
+  cRLDistributionPoints: decodeDistributionPoints, // RFC 5280 section 4.2.1.13
+  inhibitAnyPolicy: (reader) => reader.unsigned(INTEGER), // RFC 5280 section 4.2.1.14
+  freshestCRL: decodeDistributionPoints, // RFC 5280 section 4.2.1.15
+  authorityInfoAccess: decodeAccessDescriptions, // RFC 5280 section 4.2.2.1
+  subjectInfoAccess: decodeAccessDescriptions, // RFC 5280 section 4.2.2.2
+};
+
+const FIELDS: ReadonlyMap<Oid, Field> = new Map(
+  (Object.keys(EXTENSION) as Field[]).map((field) => [EXTENSION[field], field]),
+);
+
 /** Decodes the value at the reader into its field; false when the extension is none of these. */
 export function decodeKnownExtension(oid: Oid, reader: DerReader, into: MutableExtensions): boolean {
-  switch (oid) {
-    case '2.5.29.35':
-      into.authorityKeyIdentifier = decodeAuthorityKeyIdentifier(reader);
-      return true;
-    case '2.5.29.14':
-      into.subjectKeyIdentifier = reader.octets(OCTET_STRING); // RFC 5280 section 4.2.1.2
-      return true;
-    case '2.5.29.15':
-      into.keyUsage = decodeKeyUsage(reader);
-      return true;
-    case '2.5.29.32':
-      into.certificatePolicies = decodeCertificatePolicies(reader);
-      return true;
-    case '2.5.29.33':
-      into.policyMappings = decodePolicyMappings(reader);
-      return true;
-    case '2.5.29.17':
-      into.subjectAltName = decodeGeneralNames(reader); // RFC 5280 section 4.2.1.6
-      return true;
-    case '2.5.29.18':
-      into.issuerAltName = decodeGeneralNames(reader); // RFC 5280 section 4.2.1.7
-      return true;
-    case '2.5.29.19':
-      into.basicConstraints = decodeBasicConstraints(reader);
-      return true;
-    case '2.5.29.30':
-      into.nameConstraints = decodeNameConstraints(reader);
-      return true;
-    case '2.5.29.36':
-      into.policyConstraints = decodePolicyConstraints(reader);
-      return true;
-    case '2.5.29.37':
-      into.extendedKeyUsage = decodeExtendedKeyUsage(reader);
-      return true;
-    case '2.5.29.31':
-      into.cRLDistributionPoints = decodeDistributionPoints(reader); // RFC 5280 section 4.2.1.13
-      return true;
-    case '2.5.29.54':
-      into.inhibitAnyPolicy = reader.unsigned(INTEGER); // RFC 5280 section 4.2.1.14
-      return true;
-    case '2.5.29.46':
-      into.freshestCRL = decodeDistributionPoints(reader); // RFC 5280 section 4.2.1.15
-      return true;
-    case '1.3.6.1.5.5.7.1.1':
-      into.authorityInfoAccess = decodeAccessDescriptions(reader); // RFC 5280 section 4.2.2.1
-      return true;
-    case '1.3.6.1.5.5.7.1.11':
-      into.subjectInfoAccess = decodeAccessDescriptions(reader); // RFC 5280 section 4.2.2.2
-      return true;
-    default:
-      return false;
-  }
+  const field = FIELDS.get(oid);
+  if (field === undefined) return false;
+  decodeField(field, reader, into);
+  return true;
+}
+
+function decodeField<F extends Field>(field: F, reader: DerReader, into: MutableExtensions): void {
+  into[field] = DECODERS[field](reader);
 }
 
 /** RFC 5280 section 4.2.1.1; also an extension of CRLs. */

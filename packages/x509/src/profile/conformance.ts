@@ -3,10 +3,11 @@
  * in a path it holds; where the RFC asks those who use certificates to bear with faults, or NIST's suite does, it holds
  * for fewer (test/suites/README.md).
  */
+import { EXTENSION } from '../certificate/extension-oids.ts';
 import type { Certificate } from '../certificate/types.ts';
 import { fullHostName } from '../names/dns.ts';
 import type { Failure } from '../reasons.ts';
-import { broken, extensionOf, isCa, isCritical, isSelfIssued, EXTENSION } from './facts.ts';
+import { broken, extensionOf, isCa, isCritical, isSelfIssued } from './facts.ts';
 import type { Rule } from './types.ts';
 
 /** Section 4.1.2.2. A negative number is borne with in a leaf, as the section asks; one of an anchor names nothing in a path. */

@@ -3,22 +3,6 @@ import type { Certificate, Extension, Oid } from '../certificate/types.ts';
 import { sameName } from '../names/name-key.ts';
 import type { Failure } from '../reasons.ts';
 
-/** Extensions whose criticality is ruled on. */
-export const EXTENSION = {
-  subjectKeyIdentifier: '2.5.29.14',
-  keyUsage: '2.5.29.15',
-  subjectAltName: '2.5.29.17',
-  basicConstraints: '2.5.29.19',
-  nameConstraints: '2.5.29.30',
-  authorityKeyIdentifier: '2.5.29.35',
-  policyConstraints: '2.5.29.36',
-  extendedKeyUsage: '2.5.29.37',
-  freshestCRL: '2.5.29.46',
-  inhibitAnyPolicy: '2.5.29.54',
-  authorityInfoAccess: '1.3.6.1.5.5.7.1.1',
-  subjectInfoAccess: '1.3.6.1.5.5.7.1.11',
-} as const satisfies Record<string, Oid>;
-
 /** RFC 5280 section 4.2.1.12. */
 export const USAGE = {
   any: '2.5.29.37.0',

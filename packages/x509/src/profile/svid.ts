@@ -1,8 +1,9 @@
 /** `svid`: X.509-SVIDs (SPIFFE X509-SVID standard, sections 2 to 5). Paths are those of RFC 5280 section 6, no more. */
+import { EXTENSION } from '../certificate/extension-oids.ts';
 import type { Certificate } from '../certificate/types.ts';
 import { parseSpiffeId, type SpiffeId } from '../names/spiffe-id.ts';
 import type { Failure } from '../reasons.ts';
-import { broken, isCritical, EXTENSION } from './facts.ts';
+import { broken, isCritical } from './facts.ts';
 import type { Profile, Rule } from './types.ts';
 
 /** Section 2: exactly one URI, and it is a SPIFFE id. */

@@ -1,6 +1,7 @@
 /** Rules of the Baseline Requirements for subscribers' certificates. */
+import { EXTENSION } from '../certificate/extension-oids.ts';
 import type { GeneralName } from '../certificate/types.ts';
-import { broken, isCa, isCritical, EXTENSION, USAGE } from './facts.ts';
+import { broken, isCa, isCritical, USAGE } from './facts.ts';
 import type { Rule } from './types.ts';
 
 export const leafIsNoCa: Rule = (certificate, position) => {
