@@ -13,8 +13,8 @@ export type SealingKey = { readonly wrapped: Uint8Array; readonly key: KeyObject
 export type DataKeys = {
   /** To seal one thing with, under a random nonce. Rejects when there is no key to be had. */
   sealing(): Promise<SealingKey>;
-  /** Here already, without a call. */
-  known(wrapped: Uint8Array): Promise<KeyObject> | undefined;
+  /** As `opening` says, or will: without a call, where it was asked for before. */
+  known(wrapped: Uint8Array): Promise<KeyObject | undefined> | undefined;
   /** Undefined for what key-service did not wrap, or whose key is gone. Rejects when key-service is away. */
   opening(wrapped: Uint8Array): Promise<KeyObject | undefined>;
 };
@@ -47,7 +47,7 @@ export function dataKeys(
   const { name, aad, freshMs = HOUR_MS, lifeMs = HOUR_MS, maxSeals = 2 ** 20 } = use;
   let current: Promise<Held> | undefined;
   let nextAheadMs = 0;
-  const opened = new Map<string, Promise<KeyObject>>();
+  const opened = new Map<string, Promise<KeyObject | undefined>>();
 
   async function generate(): Promise<Held> {
     const answer = await keys.generateDataKey({ key: name, aad });
@@ -85,7 +85,7 @@ export function dataKeys(
     );
   }
 
-  function keep(hex: string, key: Promise<KeyObject>): void {
+  function keep(hex: string, key: Promise<KeyObject | undefined>): void {
     opened.set(hex, key);
     for (const oldest of opened.keys()) {
       if (opened.size <= MAX_OPENED) break;
@@ -93,28 +93,31 @@ export function dataKeys(
     }
   }
 
-  async function unwrap(wrapped: Uint8Array): Promise<KeyObject> {
-    const { plaintexts } = await keys.decrypt({ key: name, items: [{ ciphertext: wrapped, aad }] });
-    return keyOf(plaintexts[0] ?? new Uint8Array());
+  async function unwrap(wrapped: Uint8Array): Promise<KeyObject | undefined> {
+    try {
+      const { plaintexts } = await keys.decrypt({ key: name, items: [{ ciphertext: wrapped, aad }] });
+      return keyOf(plaintexts[0] ?? new Uint8Array());
+    } catch (error) {
+      if (error instanceof SallyportError && NOT_OURS.has(error.reason)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Whoever asks meanwhile hears the same; only keys are kept. */
+  function ask(hex: string, wrapped: Uint8Array): Promise<KeyObject | undefined> {
+    const asked = unwrap(wrapped);
+    const forget = (): boolean => opened.delete(hex);
+    asked.then((key) => key ?? forget(), forget);
+    keep(hex, asked);
+    return asked;
   }
 
   return {
     sealing,
     known: (wrapped) => opened.get(toHex(wrapped)),
-    async opening(wrapped) {
+    opening(wrapped) {
       const hex = toHex(wrapped);
-      let asked = opened.get(hex);
-      if (asked === undefined) {
-        asked = unwrap(wrapped);
-        asked.catch(() => opened.delete(hex));
-        keep(hex, asked);
-      }
-      try {
-        return await asked;
-      } catch (error) {
-        if (error instanceof SallyportError && NOT_OURS.has(error.reason)) return undefined;
-        throw error;
-      }
+      return opened.get(hex) ?? ask(hex, wrapped);
     },
   };
 }

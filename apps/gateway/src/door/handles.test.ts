@@ -152,6 +152,14 @@ describe('handles', () => {
     expect(service.state.calls.length).toBe(34);
   });
 
+  test('with one key that is none are judged alike, also while it is asked about', async () => {
+    const handles = replica();
+    const sealed = Buffer.concat([Uint8Array.of(1, 80), Buffer.alloc(120)]).toString('base64url');
+    const opened = [1, 2, 3].map(() => handles.open({ ...scope(), sealed }));
+    expect(await Promise.all(opened)).toEqual([undefined, undefined, undefined]);
+    expect(service.state.calls).toEqual(['decrypt']);
+  });
+
   test('have their next key fetched ahead, and the old one goes on while it cannot be had', async () => {
     const handles = replica();
     await handles.warm();
