@@ -40,13 +40,20 @@ const AVERAGE_CERTIFICATE_BYTES = 8_192;
 export function createCache(sizes: CacheSizes = {}): Cache {
   const { certificates = 4_096, signatures = 16_384, keys = 1_024 } = sizes;
   return {
-    certificates: bounded<Certificate>(
-      certificates * AVERAGE_CERTIFICATE_BYTES,
-      ({ der }) => AVERAGE_CERTIFICATE_BYTES / 2 + der.byteLength,
-    ),
+    certificates: bounded<Certificate>(certificates * AVERAGE_CERTIFICATE_BYTES, certificateSize),
     signatures: bounded<boolean>(signatures, one),
     keys: bounded<PublicKey>(keys, one),
   };
+}
+
+/**
+ * Of names and extensions beyond the usual, each octet takes up to 30 as the value that it is parsed into; keys and
+ * signatures stay octets.
+ */
+function certificateSize({ der, subjectPublicKeyInfo, signatureValue }: Certificate): number {
+  const structured = der.byteLength - subjectPublicKeyInfo.bits.byteLength - signatureValue.byteLength;
+  const beyond = Math.max(0, structured - AVERAGE_CERTIFICATE_BYTES / 4);
+  return AVERAGE_CERTIFICATE_BYTES / 2 + der.byteLength + beyond * 30;
 }
 
 const one = (): number => 1;
