@@ -104,6 +104,18 @@ describe('shipper', () => {
     expect(transport.received()).toHaveLength(34);
   });
 
+  it('gathers also while a batch of many small records is not acknowledged', async () => {
+    const transport = new FakeTransport();
+    transport.take = () => undefined;
+    await append(1, 20);
+    const shipper = start(transport, { lingerMs: 60_000, batchBytes: 60 });
+    await until(() => transport.batches.length === 1);
+    await append(21, 1);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(transport.batches.map(lastOf)).toEqual([20n]);
+    await shipper.stop(0);
+  });
+
   it('the broker taking a batch drops nothing', async () => {
     const transport = new FakeTransport();
     transport.take = () => undefined;

@@ -8,6 +8,7 @@
  * one batch; an acknowledgement that does not come is waited for longer and longer, since giving up sends everything.
  */
 import { AuditLogError } from '../errors.ts';
+import { groupLength } from '../spool/segment.ts';
 import type { Spool } from '../spool/types.ts';
 import type { AuditTransport, ShipperClock } from './types.ts';
 
@@ -54,6 +55,7 @@ export interface Shipper {
 
 interface Flight {
   readonly lastSeq: bigint;
+  /** As the spool counts its depth: records, not bodies. */
   readonly bytes: number;
 }
 
@@ -170,8 +172,7 @@ class WindowShipper implements Shipper {
       if (this.#flights.length === 0) this.#lastProgressMs = this.#clock.nowMs();
       // Noted before it is sent: an acknowledgement may overtake the broker's own answer.
       this.#next = firstSeq + BigInt(bodies.length);
-      const bytes = bodies.reduce((sum, body) => sum + body.length, 0);
-      this.#flights.push({ lastSeq: this.#next - 1n, bytes });
+      this.#flights.push({ lastSeq: this.#next - 1n, bytes: groupLength(bodies) });
       this.#sentAtMs = this.#clock.nowMs();
       await this.#taken(this.#transport.send({ producer, firstSeq, floor, bodies }), this.#next - 1n);
       return true;
