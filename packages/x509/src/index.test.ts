@@ -53,10 +53,13 @@ describe('exports', () => {
     expect(readme).toContain(`\`${reason}\``);
   });
 
-  it.each(Object.entries(x509.DEFAULT_LIMITS))('the limit %s is in the README as it is', (name, limit) => {
-    const text = limit.toLocaleString('en');
-    expect(readme).toMatch(new RegExp(`[|] .${name}. +[|] ${text} +[|]`, 'u'));
-  });
+  it.each(Object.entries<number>({ ...x509.DEFAULT_LIMITS }))(
+    'the limit %s is in the README as it is',
+    (name, limit) => {
+      const text = limit.toLocaleString('en');
+      expect(readme).toMatch(new RegExp(`[|] .${name}. +[|] ${text} +[|]`, 'u'));
+    },
+  );
 });
 
 describe('a validator that is given plain objects', () => {
