@@ -1,6 +1,7 @@
 /** Every certificate of a client and of a gateway that may not be accepted. */
 import { createGatewayIdentity } from '@sallyport/channel';
 import { ED25519, randomBytes } from '@sallyport/crypto';
+import { manualClock } from '@sallyport/service/clock';
 import { describe, expect, it } from 'vitest';
 import {
   createAuthority,
@@ -13,7 +14,7 @@ import {
   type LeafOptions,
 } from './pki.ts';
 import { useRig } from './rig.ts';
-import { certificateOf, gatewayOf, pskOf, shake } from './support.ts';
+import { certificateOf, GATEWAY, gatewayOf, pskOf, shake, testApp } from './support.ts';
 
 const rig = useRig();
 const { judge, prove, newPsk, byCertificate, refusedFor } = rig;
@@ -206,5 +207,27 @@ describe('a gateway', () => {
     expect((await judge((await shaken(rig.pki.gateway, NOW - 30_000)).raw)).binding.length).toBeGreaterThan(
       0,
     );
+  });
+});
+
+describe('a certificate that ends while others are asked about it', () => {
+  it.each([
+    [1_000, 'certificate_expired'],
+    [999, undefined],
+  ])('%d ms later', async (tookMs, cause) => {
+    const clock = manualClock(NOW);
+    const app = testApp(rig.pki.authority.pem, {
+      clock,
+      afterVerdict(use) {
+        if (use === 'client') clock.advance(tookMs);
+      },
+    });
+    const alice = await createLeaf({
+      ...{ issuer: rig.pki.authority, uris: [spiffe('user/alice')], notAfter: NOW + 1_000 },
+    });
+    const { raw } = await byCertificate(alice);
+    const judged = app.auth.authenticateHandshake({ raw, gateway: GATEWAY, sourceAddress: '192.0.2.7' });
+    await judged.catch(() => undefined);
+    expect(app.causes.at(-1)).toBe(cause);
   });
 });

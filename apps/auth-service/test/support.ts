@@ -137,6 +137,8 @@ export function testApp(
     readonly psks?: PskStore;
     readonly trustDomain?: string;
     readonly publicOrigin?: string;
+    /** Between the verdict on a chain and its arrival, as while others are asked. */
+    readonly afterVerdict?: (use: 'client' | 'gateway') => void;
   } = {},
 ): TestApp {
   const {
@@ -145,6 +147,7 @@ export function testApp(
     clock = manualClock(NOW),
     trustDomain = TRUST_DOMAIN,
   } = parts;
+  const verifyChain = ownChains(anchorsPem, trustDomain);
   const app = {
     store,
     keys,
@@ -165,7 +168,11 @@ export function testApp(
     ...store,
     psks: parts.psks ?? store.psks,
     keys,
-    verifyChain: ownChains(anchorsPem, trustDomain),
+    verifyChain: async (...asked) => {
+      const verdict = await verifyChain(...asked);
+      parts.afterVerdict?.(asked[1]);
+      return verdict;
+    },
     record: async (event) => {
       await spool();
       app.recorded.push(event);
