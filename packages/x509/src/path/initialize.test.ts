@@ -167,4 +167,11 @@ describe('initial-permitted-subtrees and initial-excluded-subtrees', () => {
   ])('%s', (_title, constraints, verdict) => {
     expect(pathVerdict(chain, { nameConstraints: constraints })).toBe(verdict);
   });
+
+  it('are those of now when the caller has changed them', () => {
+    const mine = { permitted: [subtree('example')], excluded: undefined };
+    expect(pathVerdict(chain, { nameConstraints: mine })).toBe('valid');
+    mine.permitted = [subtree('b.example')];
+    expect(pathVerdict(chain, { nameConstraints: mine })).toBe('name_constraints | 6.1.3 (b) | 0');
+  });
 });

@@ -18,7 +18,9 @@ export function initialize(anchor: TrustAnchor, n: number, context: PathContext)
   const { policies, signatures, work } = context;
   const workingPublicKey = signatures.loadKey(anchor.subjectPublicKeyInfo);
   if (isFailure(workingPublicKey)) return workingPublicKey;
-  const nameConstraints = narrowed(initialConstraints(), context.nameConstraints, work);
+  // What was read of constraints is remembered by their identity, and the caller's object may have changed since: a copy.
+  const ofCaller = context.nameConstraints && { ...context.nameConstraints };
+  const nameConstraints = narrowed(initialConstraints(), ofCaller, work);
   if (isFailure(nameConstraints)) return nameConstraints;
   const state: PathState = {
     validPolicyGraph: initialGraph(work), // (a)
