@@ -1,8 +1,9 @@
 /**
  * `pnpm test:long chaos`: minutes to hours of faults under load; its last result is kept in `bench/results/chaos.json`.
  * `pnpm test:long flood`: 10,000 requests at the second door at once.
+ * `pnpm test:long x509`: certificate paths, judged by packages/x509 and by openssl verify; the package has the program.
  */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +13,7 @@ import { flood } from './flood.ts';
 
 const USAGE = `pnpm test:long chaos [options]
 pnpm test:long flood [--requests n] [--json]    requests at once, default 10000
+pnpm test:long x509 [options]    random certificate paths beside openssl verify; --help has its options
 
   --minutes n     how long faults go on (default 10)
   --seed n        repeats a run's choices (default: drawn, and printed)
@@ -26,6 +28,7 @@ pnpm test:long flood [--requests n] [--json]    requests at once, default 10000
 Exit code 0: nothing was violated; 1: something was; 2: usage.`;
 
 async function main(): Promise<number> {
+  if (process.argv[2] === 'x509') return differential(process.argv.slice(3));
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
@@ -48,7 +51,7 @@ async function main(): Promise<number> {
   }
   const [run, ...more] = positionals;
   if (more.length > 0 || (run !== 'chaos' && run !== 'flood'))
-    throw new UsageError('name one run: chaos or flood');
+    throw new UsageError('name one run: chaos, flood or x509');
   const log = (line: string): void => void process.stderr.write(`${line}\n`);
   if (run === 'flood') {
     const result = await flood({ requests: number(values.requests, '--requests', 1, 100_000), log });
@@ -69,6 +72,12 @@ async function main(): Promise<number> {
   process.stdout.write(`${JSON.stringify(result, undefined, values.json ? 0 : 2)}\n`);
   if (values.save) save(result, startedAt);
   return result.violations.length === 0 ? 0 : 1;
+}
+
+function differential(args: readonly string[]): number {
+  const program = join(import.meta.dirname, '../../../../packages/x509/test/differential/main.ts');
+  const { status } = spawnSync(process.execPath, [program, ...args], { stdio: 'inherit' });
+  return status ?? 1;
 }
 
 function save(result: ChaosResult, startedAt: Date): void {

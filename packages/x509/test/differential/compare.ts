@@ -1,5 +1,6 @@
 /** One case put to both, and what explains it when they disagree. */
 import type { Certificate } from '../../src/certificate/types.ts';
+import type { Failure } from '../../src/reasons.ts';
 import type { Case } from './case.ts';
 import type { Peer, TheirError, TheirVerdict } from './openssl.ts';
 import { judgeOurselves, narrowed, type OurVerdict } from './ours.ts';
@@ -19,9 +20,11 @@ export interface Accepted {
 export interface Refused {
   readonly input: Case;
   readonly ours: OurVerdict & { readonly valid: false };
+  /** The one that is reported, or another candidate's: theirs may be that path. */
+  readonly failure: Failure;
 }
 
-interface RuleText {
+export interface RuleText {
   readonly id: string;
   /** The text that decides. */
   readonly section: string;
@@ -39,8 +42,12 @@ export interface RefusedRule extends RuleText {
   holds(refused: Refused): boolean;
 }
 
-/** Of the one path that OpenSSL builds (RFC 4158 section 2.2 is for trying more than one). */
-const ONE_PATH = 'one-path';
+/** Found without a rule of its own: they accept the path that we found, when it is all that there is. */
+export const ONE_PATH: RuleText = {
+  id: 'one-path',
+  section: 'RFC 5280 section 6.1, RFC 4158 section 2.4',
+  why: 'Any path that is valid will do; OpenSSL builds one and does not try another when that is refused.',
+};
 
 export type Outcome =
   | { readonly kind: 'both valid' | 'both invalid' }
@@ -53,22 +60,21 @@ export async function compare(input: Case, peer: Peer): Promise<Outcome> {
     return { kind: 'unexplained', text: describe(input, 'the profile accepts what section 6 refuses') };
   const theirs = await peer.judge(input);
   if (ours.valid === theirs.valid) return { kind: ours.valid ? 'both valid' : 'both invalid' };
-  if (!ours.valid) return explainRefusal({ input, ours });
+  if (!ours.valid) return explainRefusal(input, ours);
   if (ours.anchor === undefined) throw new Error('every anchor here has a certificate');
   const alone = await peer.judge(narrowed(input, ours.path, ours.anchor));
-  if (alone.valid) return { kind: 'explained', rules: [ONE_PATH] };
+  if (alone.valid) return { kind: 'explained', rules: [ONE_PATH.id] };
   return explainAcceptance({ input, ours, theirs: alone, chain: [...ours.path, ours.anchor] });
 }
 
-function explainRefusal(refused: Refused): Outcome {
-  const rule = refusedRules.find((one) => one.holds(refused));
-  if (rule !== undefined) return { kind: 'explained', rules: [rule.id] };
-  const { reason, section, detail } = refused.ours.failure;
-  const unread = refused.ours.unread.join('; ');
-  return {
-    kind: 'unexplained',
-    text: describe(refused.input, `we refuse: ${reason}, ${section}: ${detail} [${unread}]`),
-  };
+function explainRefusal(input: Case, ours: Refused['ours']): Outcome {
+  for (const failure of ours.failures) {
+    const rule = refusedRules.find((one) => one.holds({ input, ours, failure }));
+    if (rule !== undefined) return { kind: 'explained', rules: [rule.id] };
+  }
+  const { reason, section, detail } = ours.failure;
+  const verdict = `we refuse: ${reason}, ${section}: ${detail} [${ours.unread.join('; ')}]`;
+  return { kind: 'unexplained', text: describe(input, verdict) };
 }
 
 /** Every error needs a rule: a second one may be the one that we miss. */

@@ -1,5 +1,5 @@
 /** What rules ask of a certificate, a path or the lists of a case. */
-import type { Certificate, GeneralName } from '../../src/certificate/types.ts';
+import type { Certificate, GeneralName, Name } from '../../src/certificate/types.ts';
 import { nameKey } from '../../src/names/name-key.ts';
 import { parseCertificateList } from '../../src/revocation/crl/parse.ts';
 import type { CertificateList } from '../../src/revocation/crl/types.ts';
@@ -67,3 +67,9 @@ export const commonNames = ({ subject }: Certificate): readonly string[] =>
 
 export const hasSubjectEmail = ({ subject }: Certificate): boolean =>
   subject.rdns.flat().some(({ type }) => type === '1.2.840.113549.1.9.1');
+
+/** Soft hyphens and control characters, which RFC 4518 section 2.2 maps to nothing. */
+export const hasUnseenCharacters = ({ rdns }: Name): boolean =>
+  rdns
+    .flat()
+    .some(({ value }) => /[\u{0}-\u{8}\u{e}-\u{1f}\u{7f}\u{ad}]/u.test(Buffer.from(value).toString()));

@@ -20,6 +20,9 @@ export interface TheirVerdict {
   readonly output: string;
 }
 
+/** None takes long; a process that is stopped for a while is not the peer's fault. */
+const TIMEOUT_MS = 120_000;
+
 const PURPOSES = { client: ['-purpose', 'sslclient'], server: ['-purpose', 'sslserver'], any: [] } as const;
 const NAMES = { dns: '-verify_hostname', ip: '-verify_ip', email: '-verify_email' } as const;
 
@@ -91,7 +94,7 @@ function run(args: readonly string[], cwd: string): Promise<{ failed: boolean; o
   // Without a configuration: a distribution's own may change what is secure enough.
   const env = { ...process.env, OPENSSL_CONF: devNull, LC_ALL: 'C' };
   return new Promise((resolve, reject) => {
-    execFile('openssl', args, { cwd, env, timeout: 20_000 }, (error, stdout, stderr) => {
+    execFile('openssl', args, { cwd, env, timeout: TIMEOUT_MS }, (error, stdout, stderr) => {
       if (error !== null && typeof error.code !== 'number') reject(error);
       else resolve({ failed: error !== null, output: stdout + stderr });
     });

@@ -19,7 +19,11 @@ export type OurVerdict = {
   readonly unread: readonly string[];
 } & (
   | { readonly valid: true; readonly path: readonly Certificate[]; readonly anchor: Certificate | undefined }
-  | { readonly valid: false; readonly failure: Failure; readonly failures: readonly Failure[] }
+  | {
+      readonly valid: false; /** `failures`: that one, and those of every candidate. */
+      readonly failure: Failure;
+      readonly failures: readonly Failure[];
+    }
 );
 
 const cache = createCache();

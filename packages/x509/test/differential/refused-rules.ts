@@ -4,11 +4,11 @@ import type { Reason } from '../../src/reasons.ts';
 import type { Refused, RefusedRule } from './compare.ts';
 import { judgeOurselves } from './ours.ts';
 
-/** The failure that is reported, by what it says. */
+/** The failure, by what it says. */
 const says =
   (reason: Reason, detail: RegExp) =>
-  ({ ours }: Refused): boolean =>
-    ours.failure.reason === reason && detail.test(ours.failure.detail);
+  ({ failure }: Refused): boolean =>
+    failure.reason === reason && detail.test(failure.detail);
 
 /** Valid with the name and the key of each anchor, without what its certificate says. */
 const isForTheAnchor = ({ input }: Refused): boolean =>
@@ -31,7 +31,7 @@ export const refusedRules: readonly RefusedRule[] = [
     id: 'anchor-binds-policies',
     section: 'RFC 5937 section 3.2',
     why: 'Policies, policy constraints and inhibitAnyPolicy of an anchor bind what is below it; OpenSSL begins below the anchor.',
-    holds: (refused) => refused.ours.failure.reason === 'policy' && isForTheAnchor(refused),
+    holds: (refused) => refused.failure.reason === 'policy' && isForTheAnchor(refused),
   },
   {
     id: 'anchor-is-a-ca',
@@ -124,6 +124,12 @@ export const refusedRules: readonly RefusedRule[] = [
     holds: says('revocation_unknown', /no nextUpdate/u),
   },
   {
+    id: 'unknown-critical-in-an-entry',
+    section: 'RFC 5280 section 5.3',
+    why: 'A list with any critical entry extension that cannot be processed tells no status; OpenSSL looks at the entry that it finds.',
+    holds: says('revocation_unknown', /an entry with an unknown critical extension/u),
+  },
+  {
     id: 'remove-from-complete-list',
     section: 'RFC 5280 section 5.3.1',
     why: 'removeFromCRL appears in deltas alone: a complete list that has it is no evidence; OpenSSL takes the certificate for good.',
@@ -154,6 +160,12 @@ export const refusedRules: readonly RefusedRule[] = [
     holds: says('profile', /of a key that only signs/u),
   },
   {
+    id: 'malformed-list',
+    section: 'RFC 5280 section 5.1, X.690 sections 8 and 11',
+    why: 'A list that is not what its ASN.1 says tells no status; OpenSSL does not look at all of it.',
+    ...unread(/^list: /u),
+  },
+  {
     id: 'version-and-extensions',
     section: 'RFC 5280 section 4.1.2.9',
     why: 'Extensions appear in version 3 alone; OpenSSL reads them in any.',
@@ -174,8 +186,8 @@ export const refusedRules: readonly RefusedRule[] = [
   {
     id: 'sizes-in-known-extensions',
     section: 'RFC 5280 appendix A',
-    why: 'Lists have an element at least; OpenSSL reads the extension where it uses it.',
-    ...unread(/\bno (?:distribution point|element|name|polic)|is empty|an empty/u),
+    why: 'What is a list has an element at least; OpenSSL reads the extension where it uses it.',
+    ...unread(/\bno (?:distribution point|element|name|polic)|without a|is empty|an empty/u),
   },
   {
     id: 'malformed-known-extension',

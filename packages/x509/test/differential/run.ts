@@ -1,14 +1,25 @@
 /** Many cases, some at a time, and how often each rule explained one. */
 import { makeCase } from './case.ts';
-import { compare } from './compare.ts';
+import { acceptedRules } from './accepted-rules.ts';
+import { ONE_PATH, compare, type RuleText } from './compare.ts';
+import { refusedRules } from './refused-rules.ts';
 import { openPeer } from './openssl.ts';
+
+/** A rule, and how many cases it explained, alone or with another. */
+export interface RuleCount {
+  readonly id: string;
+  readonly weSay: 'valid' | 'invalid';
+  readonly section: string;
+  readonly why: string;
+  readonly cases: number;
+}
 
 export interface Summary {
   readonly cases: number;
   readonly bothValid: number;
   readonly bothInvalid: number;
-  /** By rule: how many cases it explained, alone or with another. */
-  readonly explained: Readonly<Record<string, number>>;
+  readonly rules: readonly RuleCount[];
+  readonly neverMatched: readonly string[];
   readonly unexplained: readonly string[];
 }
 
@@ -35,11 +46,27 @@ export async function runCases({ seed, from, cases, atATime }: Plan): Promise<Su
     }
   };
   await Promise.all(Array.from({ length: atATime }, work));
+  const rules = tally(explained);
   return {
     cases,
     bothValid: counts['both valid'],
     bothInvalid: counts['both invalid'],
-    explained,
+    rules: rules.filter((rule) => rule.cases > 0),
+    neverMatched: rules.filter((rule) => rule.cases === 0).map(({ id }) => id),
     unexplained: unexplained.toSorted(),
   };
+}
+
+function tally(explained: Readonly<Record<string, number>>): readonly RuleCount[] {
+  const count = (weSay: RuleCount['weSay'], { id, section, why }: RuleText): RuleCount => ({
+    id,
+    weSay,
+    section,
+    why,
+    cases: explained[id] ?? 0,
+  });
+  return [
+    ...[ONE_PATH, ...acceptedRules].map((rule) => count('valid', rule)),
+    ...refusedRules.map((rule) => count('invalid', rule)),
+  ];
 }
