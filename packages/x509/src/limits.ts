@@ -18,7 +18,7 @@ export interface Limits {
    * several: P-521 as two, RSA of more than 4,096 bits by the square of the modulus.
    */
   readonly signatureChecks: number;
-  /** Comparisons of a name with a subtree. */
+  /** Comparisons of a name with a subtree, of a CRL with a distribution point, of an OCSP answer with a certificate. */
   readonly nameComparisons: number;
   /** Octets of names prepared for comparison: subjects and issuers that an input brings, directory names under constraints. */
   readonly nameBytes: number;

@@ -132,6 +132,7 @@ function searchFor(input: ValidationInput, held: Held, work: Work, refusals: Ref
     revocationContext: {
       atMs,
       signatures,
+      work,
       validateSigner: createSignerPaths(shared),
       candidates: (subject) => pool.named(subject).map((node) => node.certificate),
       listProblem: profile.listProblem,

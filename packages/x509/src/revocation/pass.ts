@@ -13,13 +13,7 @@ const DEFAULT_CLOCK_SKEW_MS = 5 * 60 * 1_000;
 const MAX_SIGNERS = 4;
 
 export function startPass(input: RevocationInput, context: RevocationContext): Pass {
-  const byIssuer = new Map<string, CertificateList[]>();
-  for (const list of new Set(input.crls)) {
-    const issuer = nameKey(list.issuer);
-    const same = byIssuer.get(issuer);
-    if (same === undefined) byIssuer.set(issuer, [list]);
-    else same.push(list);
-  }
+  const byIssuer = listsByIssuer(input, context);
   const signers = new Signers();
   const pass: Pass = {
     input,
@@ -30,6 +24,27 @@ export function startPass(input: RevocationInput, context: RevocationContext): P
     requiresSignerStatus: input.onUnknown !== 'soft' && input.scope !== 'leaf',
   };
   return pass;
+}
+
+const indexes = new WeakMap<RevocationContext, ReadonlyMap<string, readonly CertificateList[]>>();
+
+/** Once for a validation, which has one context for all of its paths. */
+function listsByIssuer(
+  { crls = [] }: RevocationInput,
+  context: RevocationContext,
+): ReadonlyMap<string, readonly CertificateList[]> {
+  const known = indexes.get(context);
+  if (known !== undefined) return known;
+  const byIssuer = new Map<string, CertificateList[]>();
+  for (const list of new Set(crls)) {
+    context.work.spend('nameBytes', list.issuer.der.length);
+    const issuer = nameKey(list.issuer);
+    const same = byIssuer.get(issuer);
+    if (same === undefined) byIssuer.set(issuer, [list]);
+    else same.push(list);
+  }
+  indexes.set(context, byIssuer);
+  return byIssuer;
 }
 
 type Status = Finding['status'];

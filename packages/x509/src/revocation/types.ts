@@ -5,12 +5,15 @@ import type { PathOutcome, ValidatedPath } from '../path/types.ts';
 import type { Failure } from '../reasons.ts';
 import type { RevocationReport, RevocationSource } from '../result.ts';
 import type { PublicKey, SignatureChecker } from '../signature/types.ts';
+import type { Work } from '../work.ts';
 import type { CertificateList } from './crl/types.ts';
 
 export interface RevocationContext {
   /** Milliseconds since 1970. */
   readonly atMs: number;
   readonly signatures: SignatureChecker;
+  /** Evidence held against a certificate is counted among the comparisons of names. */
+  readonly work: Work;
   /**
    * A path for who signed a CRL or an OCSP response, RFC 5280 section 6.1 alone: no purpose, no names, no profile and no
    * revocation, which this pass looks after itself. It ends in the anchor of the path in question (section 6.3.3 (f)).

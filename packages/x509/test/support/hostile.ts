@@ -1,15 +1,22 @@
 /** Inputs that are made to be slow: meshes with more paths than anybody can walk, and certificates that cost most to check. */
+import type { RevocationInput } from '../../src/input.ts';
+import type { OcspResponse } from '../../src/revocation/ocsp/types.ts';
 import {
+  cRLDistributionPoints,
   certificatePolicies,
   general,
   issue,
+  issuingDistributionPoint,
   makeKey,
   nameConstraints,
   policyMappings,
   type IssueInput,
   type Issued,
 } from './pki.ts';
+import { answer, idOf, list } from './revocation.ts';
 import type { Case } from './validating.ts';
+
+type Evidence = Pick<RevocationInput, 'crls' | 'ocsp'>;
 
 /** The certificate of one CA by another. Key and name are `of`'s. */
 function certify(of: Issued, issuer: Issued, more: IssueInput = {}): Issued {
@@ -62,7 +69,68 @@ export const HOSTILE: readonly (readonly [string, () => Hostile])[] = [
   ['long names as subtrees', longSubtrees],
   ['long certificates in all of many paths', longCertificates],
   ['costly keys of one name', costlyKeys],
+  ['lists of long names', () => evidence(longListIssuers())],
+  ['lists for long distribution points', () => evidence(longListPoints())],
+  ['thousands of distribution points times lists', () => evidence(pointsTimesLists(), manyPoints())],
+  ['OCSP answers under long names', () => evidence({ ocsp: longResponders() })],
+  ['OCSP answers that say the same hundreds of times', () => evidence({ ocsp: repetitions() })],
+  [
+    'a list whose entries carry on thousands of issuers',
+    () => ({ ...evidence(carriedIssuers()), reason: 'valid' }),
+  ],
 ];
+
+const SERIAL = 5;
+const bare = issue({ subject: 'leaf', issuer: root, serial: SERIAL });
+
+function evidence(given: Evidence, leaf = bare): Hostile {
+  const mode = given.crls === undefined ? 'ocsp' : 'crl';
+  return { anchors: [root], leaf, revocation: { mode, ...given }, reason: 'limit' };
+}
+
+const long = (index: number): Uint8Array => general.directory(LIGATURE.repeat(15_000) + index);
+const rowsOf = <T>(count: number, row: (index: number) => T): T[] =>
+  Array.from({ length: count }, (_, index) => row(index));
+
+const longListIssuers = (): Evidence => ({
+  crls: rowsOf(100, (index) => list(root, { issuer: LIGATURE.repeat(15_000) + index })),
+});
+const longListPoints = (): Evidence => ({
+  crls: rowsOf(100, (index) =>
+    list(root, { extensions: [issuingDistributionPoint({ fullName: [long(index)] })] }),
+  ),
+});
+const pointsTimesLists = (): Evidence => ({
+  crls: rowsOf(100, (index) =>
+    list(root, { extensions: [issuingDistributionPoint({ fullName: [general.uri(`b:${index}`)] })] }),
+  ),
+});
+const manyPoints = (): Issued =>
+  issue({
+    subject: 'leaf',
+    issuer: root,
+    extensions: [
+      cRLDistributionPoints(rowsOf(1_900, (index) => ({ fullName: [general.uri(`a:${index}`)] }))),
+    ],
+  });
+const longResponders = (): OcspResponse[] =>
+  rowsOf(50, (index) =>
+    answer({
+      of: bare,
+      by: root,
+      responder: { name: issue({ subject: LIGATURE.repeat(15_000) + index }).subject },
+    }),
+  );
+const repetitions = (): OcspResponse[] => {
+  const one = { certId: idOf(bare, root) };
+  const said = answer({ by: root, responses: rowsOf(600, () => one) });
+  return rowsOf(200, () => said);
+};
+const carriedIssuers = (): Evidence => {
+  const certificateIssuer = rowsOf(1_500, (index) => general.directory(`z${index}`));
+  const revoked = [{ serial: 1, certificateIssuer }, ...rowsOf(2_000, () => ({ serial: SERIAL }))];
+  return { crls: [list(root, { revoked, extensions: [issuingDistributionPoint({ indirectCRL: true })] })] };
+};
 
 function ends(top: readonly Issued[], reason: string, layers = 5, width = 4): Hostile {
   const { pool, bottom } = layered(layers, width, top);

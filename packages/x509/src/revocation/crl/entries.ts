@@ -67,6 +67,8 @@ class Entries implements RevokedCertificates {
   /** Of the entries with a certificateIssuer, ascending. */
   private readonly issuerOffsets: readonly number[];
   private searches = 0;
+  private carried:
+    { readonly offset: number; readonly issuer: RevokedCertificate['certificateIssuer'] } | undefined;
   private built: Index | undefined;
 
   constructor(
@@ -153,7 +155,11 @@ class Entries implements RevokedCertificates {
       else high = middle;
     }
     const nearest = issuerOffsets[low - 1];
-    return nearest === undefined ? undefined : this.entryAt(nearest).certificateIssuer;
+    if (nearest === undefined) return undefined;
+    // Many entries may carry on thousands of names: the same value, so that these are prepared for comparison once.
+    if (this.carried?.offset !== nearest)
+      this.carried = { offset: nearest, issuer: this.entryAt(nearest).certificateIssuer };
+    return this.carried.issuer;
   }
 }
 

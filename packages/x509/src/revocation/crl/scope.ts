@@ -68,9 +68,21 @@ function namesMatch(
   certificate: Certificate,
 ): boolean {
   const ours = namesOf(name, list);
-  const base = directoryNames(point.crlIssuer ?? [])[0] ?? certificate.issuer; // section 4.2.1.13
-  const theirs = point.name === undefined ? (point.crlIssuer ?? []) : fullNames(point.name, base);
-  return theirs.some((other) => ours.has(generalNameKey(other)));
+  return namesOfPoint(point, certificate).some((key) => ours.has(key));
+}
+
+const pointNames = new WeakMap<DistributionPoint, readonly string[]>();
+
+/** A point belongs to one certificate, and is held against each list. */
+function namesOfPoint(point: DistributionPoint, { issuer }: Certificate): readonly string[] {
+  let keys = pointNames.get(point);
+  if (keys === undefined) {
+    const base = directoryNames(point.crlIssuer ?? [])[0] ?? issuer; // section 4.2.1.13
+    const names = point.name === undefined ? (point.crlIssuer ?? []) : fullNames(point.name, base);
+    keys = names.map(generalNameKey);
+    pointNames.set(point, keys);
+  }
+  return keys;
 }
 
 const listNames = new WeakMap<DistributionPointName, ReadonlySet<string>>();
@@ -112,8 +124,15 @@ function directoryNames(names: readonly GeneralName[]): readonly Name[] {
   return names.flatMap((name) => (name.kind === 'directory' ? [name.value] : []));
 }
 
+const directoryKeys = new WeakMap<readonly GeneralName[], ReadonlySet<string>>();
+
 function isAmong(wanted: Name, names: readonly GeneralName[]): boolean {
-  return directoryNames(names).some((name) => sameName(name, wanted));
+  let keys = directoryKeys.get(names);
+  if (keys === undefined) {
+    keys = new Set(directoryNames(names).map(nameKey));
+    directoryKeys.set(names, keys);
+  }
+  return keys.has(nameKey(wanted));
 }
 
 /** Sections 6.3.3 (i), (j) and 5.3.3: the entries about this certificate. */

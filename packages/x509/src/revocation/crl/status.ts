@@ -1,10 +1,16 @@
 /** The status of a certificate by CRLs: RFC 5280 section 6.3.3, its steps in their order. */
 import { nameText } from '../../certificate/name-text.ts';
-import type { Certificate, DistributionPoint, GeneralName } from '../../certificate/types.ts';
+import type {
+  Certificate,
+  DistributionPoint,
+  DistributionPointName,
+  GeneralName,
+} from '../../certificate/types.ts';
 import { nameKey } from '../../names/name-key.ts';
 import type { RevocationSource } from '../../result.ts';
 import type { Finding, Pass, Target } from '../types.ts';
 import { deltaFor } from './delta.ts';
+import { ISSUING_DISTRIBUTION_POINT } from './extensions.ts';
 import { ALL_REASONS, distributionPoints, entriesFor, scopeOf } from './scope.ts';
 import { signerOf } from './signer.ts';
 import type { CertificateList, RevokedCertificate } from './types.ts';
@@ -27,6 +33,7 @@ type Reading =
 export function crlStatus(target: Target, pass: Pass): Finding {
   const points = distributionPoints(target.certificate);
   const lists = listsFor(target.certificate, points, pass);
+  spendOn(lists, points, pass);
   const sources: RevocationSource[] = [];
   const unused: { readonly kind: 'crl'; readonly problem: string }[] = [];
   const deltas = new Set<CertificateList>();
@@ -53,6 +60,24 @@ export function crlStatus(target: Target, pass: Pass): Finding {
   if (reasonsMask === ALL_REASONS) return { status: 'good', sources, unused };
   if (reasonsMask !== 0) unused.push({ kind: 'crl', problem: 'no lists for some of the reasons' });
   return { status: 'unknown', sources, unused }; // UNDETERMINED
+}
+
+/** What is held against each other before a signature says that anybody stands for it. */
+function spendOn(
+  lists: readonly CertificateList[],
+  points: readonly DistributionPoint[],
+  { context: { work } }: Pass,
+): void {
+  for (const { issuingDistributionPoint, extensions } of lists) {
+    work.spend('nameComparisons', points.length);
+    if (!hasDirectoryName(issuingDistributionPoint?.name)) continue;
+    for (const { oid, value } of extensions)
+      if (oid === ISSUING_DISTRIBUTION_POINT) work.spend('nameBytes', value.length);
+  }
+}
+
+function hasDirectoryName(name: DistributionPointName | undefined): boolean {
+  return name?.kind === 'relative' || name?.names.some(({ kind }) => kind === 'directory') === true;
 }
 
 function unusedList({ issuer }: CertificateList, problem: string): { kind: 'crl'; problem: string } {

@@ -3,7 +3,7 @@ import { nameText } from '../../certificate/name-text.ts';
 import type { Extension, Oid } from '../../certificate/types.ts';
 import type { RevocationSource } from '../../result.ts';
 import type { Finding, Pass, Target } from '../types.ts';
-import { certIdHash, digest } from './hashes.ts';
+import { certIdHash, digest, type CertIdHash } from './hashes.ts';
 import { ARCHIVE_CUTOFF, CRL_REFERENCE, EXTENDED_REVOKE, NONCE_EXTENSION } from './oids.ts';
 import { responderOf, type Responder } from './signer.ts';
 import type { BasicOcspResponse, CertId, SingleResponse } from './types.ts';
@@ -27,10 +27,11 @@ interface Answer {
 export function ocspStatus(target: Target, pass: Pass): Finding {
   const unused: { readonly kind: 'ocsp'; readonly problem: string }[] = [];
   const answers: Answer[] = [];
+  const isAbout = comparison(target);
   for (const response of pass.input.ocsp ?? []) {
     const found =
       response.responseStatus === 'successful'
-        ? readResponse(response, target, pass)
+        ? readResponse(response, isAbout, target, pass)
         : { answers: [], problems: [`an answer that says ${response.responseStatus}`] };
     answers.push(...found.answers);
     for (const problem of found.problems) unused.push({ kind: 'ocsp', problem });
@@ -56,11 +57,15 @@ function rank({ single }: Answer): number {
 /** Nothing of a response that is about other certificates: it is neither used nor a problem. */
 function readResponse(
   response: BasicOcspResponse,
+  isAbout: (certId: CertId) => boolean,
   target: Target,
   pass: Pass,
 ): { readonly answers: readonly Answer[]; readonly problems: readonly string[] } {
-  const singles = response.responses.filter(({ certId }) => isAbout(certId, target)); // section 3.2 (1)
+  const singles = response.responses.filter(({ certId }) => isAbout(certId)); // section 3.2 (1)
   if (singles.length === 0) return { answers: [], problems: [] };
+  const { work } = pass.context;
+  work.spend('nameComparisons', singles.length);
+  work.spend('nameBytes', namesLength(response));
   const problem = responseProblem(response, target, pass);
   if (problem !== undefined) return { answers: [], problems: [problem] };
   const responder = responderOf(response, target, pass); // section 3.2 (2) to (4)
@@ -75,15 +80,26 @@ function readResponse(
   return { answers, problems };
 }
 
+/** Of the names that are looked at to find the responder. */
+function namesLength({ responderId, certificates }: BasicOcspResponse): number {
+  const own = responderId.kind === 'name' ? responderId.name.der.length : 0;
+  return certificates.reduce((sum, { subject, issuer }) => sum + subject.der.length + issuer.der.length, own);
+}
+
 /** Section 4.1.1: serial number, name and key of the issuer, by a hash that the responder chose. */
-function isAbout(certId: CertId, { certificate, issuer }: Target): boolean {
-  const hash = certIdHash(certId.hashAlgorithm);
-  return (
-    hash !== undefined &&
-    Buffer.compare(certId.serialNumber, certificate.serialNumber) === 0 &&
-    Buffer.compare(certId.issuerNameHash, digest(hash, certificate.issuer.der)) === 0 &&
-    Buffer.compare(certId.issuerKeyHash, digest(hash, issuer.subjectPublicKeyInfo.bits)) === 0
-  );
+function comparison({ certificate, issuer }: Target): (certId: CertId) => boolean {
+  const known = new Map<CertIdHash, { readonly name: Uint8Array; readonly key: Uint8Array }>();
+  return ({ hashAlgorithm, serialNumber, issuerNameHash, issuerKeyHash }) => {
+    const hash = certIdHash(hashAlgorithm);
+    if (hash === undefined || Buffer.compare(serialNumber, certificate.serialNumber) !== 0) return false;
+    let own = known.get(hash);
+    if (own === undefined) {
+      const { bits } = issuer.subjectPublicKeyInfo;
+      own = { name: digest(hash, certificate.issuer.der), key: digest(hash, bits) };
+      known.set(hash, own);
+    }
+    return Buffer.compare(issuerNameHash, own.name) === 0 && Buffer.compare(issuerKeyHash, own.key) === 0;
+  };
 }
 
 function responseProblem(
