@@ -8,4 +8,4 @@ export * from './message.ts';
 export * from './meta.ts';
 export * from './operation.ts';
 export * from './parse.ts';
-export { toolHeaders, type ToolHeader, type ToolHeaders } from './tool-headers.ts';
+export { HEADER_ANNOTATION, toolHeaders, type ToolHeader, type ToolHeaders } from './tool-headers.ts';

@@ -16,7 +16,8 @@ export type ToolHeaders = {
   readonly fault?: string;
 };
 
-const ANNOTATION = 'x-mcp-header';
+/** A schema without this word has no headers. */
+export const HEADER_ANNOTATION = 'x-mcp-header';
 /** RFC 9110 section 5.6.2. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const MAX_DEPTH = 64;
@@ -31,7 +32,7 @@ export const toolHeaders = (inputSchema: JsonValue | undefined): ToolHeaders => 
     if (path.length > MAX_DEPTH) return `${path.slice(0, 4).join('.')}…: nested too deep`;
     if (Array.isArray(schema)) return first(schema, (branch) => visit(branch as JsonValue, path, false));
     if (!isObject(schema)) return undefined;
-    const fault = Object.hasOwn(schema, ANNOTATION) ? declare(schema, path, isReachable) : undefined;
+    const fault = Object.hasOwn(schema, HEADER_ANNOTATION) ? declare(schema, path, isReachable) : undefined;
     if (fault !== undefined) return fault;
     return first(Object.entries(schema), ([keyword, value]) => {
       if (keyword === 'properties' && isObject(value)) {
@@ -48,19 +49,20 @@ export const toolHeaders = (inputSchema: JsonValue | undefined): ToolHeaders => 
   const declare = (schema: JsonValue, path: readonly string[], isReachable: boolean): string | undefined => {
     const at = path.length === 0 ? 'the root' : path.join('.');
     if (!isReachable || path.length === 0)
-      return `${at}: ${ANNOTATION} is only for what \`properties\` alone lead to`;
-    const name = member(schema, ANNOTATION);
-    if (typeof name !== 'string' || !TOKEN.test(name)) return `${at}: ${ANNOTATION} must be an HTTP token`;
-    if (seen.has(name.toLowerCase())) return `${at}: ${ANNOTATION} ${name} is declared twice`;
+      return `${at}: ${HEADER_ANNOTATION} is only for what \`properties\` alone lead to`;
+    const name = member(schema, HEADER_ANNOTATION);
+    if (typeof name !== 'string' || !TOKEN.test(name))
+      return `${at}: ${HEADER_ANNOTATION} must be an HTTP token`;
+    if (seen.has(name.toLowerCase())) return `${at}: ${HEADER_ANNOTATION} ${name} is declared twice`;
     const type = stringMember(schema, 'type');
     if (type !== 'string' && type !== 'integer' && type !== 'boolean' && type !== 'number') {
-      return `${at}: ${ANNOTATION} is only for string, integer and boolean`;
+      return `${at}: ${HEADER_ANNOTATION} is only for string, integer and boolean`;
     }
     if (headers.length === MAX_HEADERS) return `more than ${MAX_HEADERS} headers`;
     seen.add(name.toLowerCase());
     headers.push({ name, path, type });
     // Not permitted, yet a server that declares it must compare it all the same.
-    return type === 'number' ? `${at}: ${ANNOTATION} is not for type number` : undefined;
+    return type === 'number' ? `${at}: ${HEADER_ANNOTATION} is not for type number` : undefined;
   };
 
   const fault = visit(inputSchema ?? null, [], true);
@@ -68,7 +70,7 @@ export const toolHeaders = (inputSchema: JsonValue | undefined): ToolHeaders => 
 };
 
 /** Keywords whose value is data, not a schema. */
-const DATA: ReadonlySet<string> = new Set(['default', 'const', 'enum', 'examples', ANNOTATION]);
+const DATA: ReadonlySet<string> = new Set(['default', 'const', 'enum', 'examples', HEADER_ANNOTATION]);
 /** Keywords whose value is an object of schemas by name. */
 const MAPS: ReadonlySet<string> = new Set(['patternProperties', 'dependentSchemas', '$defs', 'definitions']);
 

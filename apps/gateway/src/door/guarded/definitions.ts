@@ -3,6 +3,7 @@
  * been seen under the same caller within the last minute, in a list that the caller asked for or that is asked for here.
  */
 import {
+  HEADER_ANNOTATION,
   isObject,
   isResponse,
   member,
@@ -14,11 +15,12 @@ import {
   type JsonValue,
 } from '@sallyport/model-context';
 import { UpstreamFailure, type Caller, type MessageCall, type ModelContextServer } from '../ports.ts';
+import { pieces } from './pieces.ts';
 import type { GuardedPorts, PinVerdict, SeenTool } from './ports.ts';
 
 export type Definitions = {
-  /** Of a list that passes; undefined when it is none. One verdict for each, in order. */
-  listed(caller: Caller, tools: readonly JsonValue[]): readonly PinVerdict[] | undefined;
+  /** Of a list that passes; undefined when it is none. One verdict for each, in order. Piece by piece. */
+  listed(caller: Caller, tools: readonly JsonValue[]): Promise<readonly PinVerdict[] | undefined>;
   /**
    * Of a tool to be called; waits only where it has not been seen lately. `call` is the upstream's: its session is asked.
    * Rejects with `UpstreamFailure`.
@@ -36,9 +38,13 @@ const MISSING_FOR_MS = 5_000;
 const LOOK_UP_MS = 5_000;
 const MAX_PAGES = 32;
 const MAX_CALLERS = 4_096;
-const MAX_TOOLS = 4_096;
-const MAX_DIGESTS = 4_096;
+/** Of one caller, and of all of them: whoever asked longest ago is forgotten first. */
+const MAX_TOOLS = 16_384;
+const MAX_TOOLS_OF_ALL = 262_144;
+/** So that a list as long as can be is not digested anew each time it is asked for. */
+const MAX_DIGESTS = 16_384;
 const MAX_DIGESTED_LENGTH = 16 * 1024;
+const MAX_DIGESTED_LENGTH_OF_ALL = 16 * 1024 * 1024;
 const MAX_REPORTED = 16_384;
 /** What is held back is said again: a server that goes back to an earlier definition shows what was reported long ago. */
 const REPORT_HELD_BACK_MS = 60_000;
@@ -47,6 +53,11 @@ const REPORT_AGAIN_MS = 6 * 3_600_000;
 /** Of one list, by name in the log. */
 const MAX_NAMED = 16;
 
+type Digested = {
+  readonly digest: string;
+  /** Arguments are mirrored into headers. */
+  readonly isMirrored: boolean;
+};
 type Seen = { readonly digest: string; readonly seenAtMs: number; readonly mirroring?: JsonValue };
 type Known = {
   readonly tools: Map<string, Seen>;
@@ -60,7 +71,9 @@ export function createDefinitions(
   { route, pins, monotonic, onProblem }: Pick<GuardedPorts, 'route' | 'pins' | 'monotonic' | 'onProblem'>,
 ): Definitions {
   const callers = new Map<string, Known>();
-  const digests = new Map<string, string>();
+  /** By spelling. */
+  const digests = new Map<string, Digested>();
+  let digestedLength = 0;
   const reported = new Map<string, number>();
   let asked = 0;
 
@@ -75,40 +88,62 @@ export function createDefinitions(
   }
 
   /** Spelling a definition costs a tenth of its canonical form: what was digested as it is spelt is looked up. */
-  function digestOf(definition: JsonObject): string {
+  function digested(definition: JsonObject): Digested {
     const spelling = JSON.stringify(definition);
     const known = digests.get(spelling);
     if (known !== undefined) return known;
-    const digest = toolDigest(definition);
-    if (spelling.length <= MAX_DIGESTED_LENGTH) {
-      digests.set(spelling, digest);
-      dropOldest(digests, MAX_DIGESTS);
+    // Most schemas mirror nothing, and to find that out by walking through them takes longer.
+    const mayMirror = spelling.includes(HEADER_ANNOTATION);
+    const isMirrored = mayMirror && toolHeaders(member(definition, 'inputSchema')).headers.length > 0;
+    const found = { digest: toolDigest(definition), isMirrored };
+    if (spelling.length > MAX_DIGESTED_LENGTH) return found;
+    digests.set(spelling, found);
+    digestedLength += spelling.length;
+    for (const oldest of digests.keys()) {
+      if (digests.size <= MAX_DIGESTS && digestedLength <= MAX_DIGESTED_LENGTH_OF_ALL) break;
+      digests.delete(oldest);
+      digestedLength -= oldest.length;
     }
-    return digest;
+    return found;
   }
 
-  function listed(caller: Caller, tools: readonly JsonValue[]): readonly PinVerdict[] | undefined {
-    const seen: SeenTool[] = [];
+  async function listed(
+    caller: Caller,
+    tools: readonly JsonValue[],
+  ): Promise<readonly PinVerdict[] | undefined> {
+    const seen: (SeenTool & Digested)[] = [];
     const names = new Set<string>();
-    for (const definition of tools) {
-      const name = isObject(definition) ? definition['name'] : undefined;
-      // Two of one name: nobody could say which of them is approved, nor which is called.
-      if (!isObject(definition) || typeof name !== 'string' || names.has(name)) return undefined;
-      names.add(name);
-      seen.push({ name, digest: digestOf(definition), definition });
-    }
-    const verdicts = pins.check(route, seen);
-    const known = knownTo(caller);
-    const seenAtMs = monotonic();
-    for (const { name, digest, definition } of seen) {
-      known.tools.delete(name);
-      const schema = member(definition, 'inputSchema');
-      const isMirrored = schema !== undefined && toolHeaders(schema).headers.length > 0;
-      known.tools.set(name, { digest, seenAtMs, ...(isMirrored ? { mirroring: schema } : {}) });
-    }
-    dropOldest(known.tools, MAX_TOOLS);
+    for await (const piece of pieces(tools))
+      for (const definition of piece) {
+        const name = isObject(definition) ? definition['name'] : undefined;
+        // Two of one name: nobody could say which of them is approved, nor which is called.
+        if (!isObject(definition) || typeof name !== 'string' || names.has(name)) return undefined;
+        names.add(name);
+        seen.push({ name, definition, ...digested(definition) });
+      }
+    const verdicts: PinVerdict[] = [];
+    for await (const piece of pieces(seen)) verdicts.push(...pins.check(route, piece));
+    remember(caller, seen);
     report(seen, verdicts);
     return verdicts;
+  }
+
+  function remember(caller: Caller, seen: readonly (SeenTool & Digested)[]): void {
+    const known = knownTo(caller);
+    const seenAtMs = monotonic();
+    for (const { name, digest, isMirrored, definition } of seen) {
+      known.tools.delete(name);
+      const mirroring = isMirrored ? member(definition, 'inputSchema') : undefined;
+      known.tools.set(name, { digest, seenAtMs, ...(mirroring === undefined ? {} : { mirroring }) });
+    }
+    dropOldest(known.tools, MAX_TOOLS);
+    let all = 0;
+    for (const { tools } of callers.values()) all += tools.size;
+    for (const [name, oldest] of callers) {
+      if (all <= MAX_TOOLS_OF_ALL || oldest === known) break;
+      callers.delete(name);
+      all -= oldest.tools.size;
+    }
   }
 
   /** Once for each digest, and again after a while. */
@@ -162,7 +197,10 @@ export function createDefinitions(
       const result = await askPage(call, signal, cursor);
       if (result === undefined) return;
       const tools = result['tools'];
-      if (!Array.isArray(tools) || listed(call.caller, tools as readonly JsonValue[]) === undefined)
+      const verdicts = Array.isArray(tools)
+        ? await listed(call.caller, tools as readonly JsonValue[])
+        : undefined;
+      if (verdicts === undefined)
         throw new UpstreamFailure('malformed', 'its list of tools is none', { isWithoutEffect: true });
       const next = result['nextCursor'];
       if (typeof next !== 'string') return;

@@ -20,6 +20,7 @@ import type { Call } from '../ports.ts';
 import { actionOf, resourceName, type Asked } from './asked.ts';
 import type { Definitions } from './definitions.ts';
 import type { Judge, Judged } from './judge.ts';
+import { pieces } from './pieces.ts';
 import type { GuardedMetrics } from './ports.ts';
 import { malformed, type Refusal } from './refusals.ts';
 import type { Seals } from './seals.ts';
@@ -71,20 +72,27 @@ export type ResultPorts = {
 /** For answers of one route, by what `judge` says at that moment. */
 export function createResults({ route, judge, seals, definitions, metrics }: ResultPorts): Results {
   /** Undefined: no list. */
-  function filtered(call: Call, list: List, items: JsonValue | undefined): JsonArray | undefined {
+  async function filtered(
+    call: Call,
+    list: List,
+    items: JsonValue | undefined,
+  ): Promise<JsonArray | undefined> {
     if (!Array.isArray(items)) return undefined;
     const all = items as JsonArray;
-    const verdicts = list.kind === 'tool' ? definitions.listed(call.caller, all) : undefined;
+    const verdicts = list.kind === 'tool' ? await definitions.listed(call.caller, all) : undefined;
     if (list.kind === 'tool' && verdicts === undefined) return undefined;
     const hidden = { pin: 0, policy: 0 };
     const shown: JsonValue[] = [];
-    for (const [index, item] of all.entries()) {
-      const name = stringMember(item, list.name);
-      if (name === undefined) return undefined;
-      if (verdicts !== undefined && verdicts[index] !== 'pinned') hidden.pin += 1;
-      else if (mayUse(call, list, name)) shown.push(item);
-      else hidden.policy += 1;
-    }
+    let index = 0;
+    for await (const piece of pieces(all))
+      for (const item of piece) {
+        const name = stringMember(item, list.name);
+        if (name === undefined) return undefined;
+        if (verdicts !== undefined && verdicts[index] !== 'pinned') hidden.pin += 1;
+        else if (mayUse(call, list, name)) shown.push(item);
+        else hidden.policy += 1;
+        index += 1;
+      }
     if (hidden.pin > 0) metrics.hidden('pin', hidden.pin);
     if (hidden.policy > 0) metrics.hidden('policy', hidden.policy);
     return shown.length === all.length ? all : shown;
@@ -125,7 +133,7 @@ export function createResults({ route, judge, seals, definitions, metrics }: Res
       const isInterim = result['resultType'] === 'input_required';
       if (list !== undefined && !isInterim) {
         const items = member(result, list.member);
-        const shown = filtered(call, list, items);
+        const shown = await filtered(call, list, items);
         if (shown === undefined) {
           metrics.violation('malformed_list');
           return { refusal: malformed(route, `its answer to ${method} is no list`) };

@@ -3,6 +3,7 @@
  * learnt from the lists that pass by. Per principal: a server may show each its own.
  */
 import {
+  HEADER_ANNOTATION,
   isObject,
   member,
   objectMember,
@@ -17,10 +18,8 @@ import { Recent, type Owner } from '../owners.ts';
 
 const MAX_TOOLS = 4_096;
 const MAX_PAGES = 16;
-/** Said of a tool that mirrors nothing, in place of a schema that may be long. */
-const NOTHING: JsonValue = {};
 
-/** Of 4,096 tools, those that were used last. `of`: undefined where none was learnt, or the message is no call. */
+/** Of 4,096 tools that mirror arguments, those used last. `of`: undefined for every other tool, and for what is no call. */
 export class ToolSchemas {
   readonly #known = new Recent<string, JsonValue>(MAX_TOOLS);
 
@@ -38,8 +37,12 @@ export class ToolSchemas {
       const name = stringMember(tool, 'name');
       const schema = member(tool, 'inputSchema');
       if (name === undefined || !isObject(schema)) continue;
-      const { headers } = toolHeaders(schema);
-      this.#known.set(`${owner}\0${name}`, headers.length === 0 ? NOTHING : schema);
+      const key = `${owner}\0${name}`;
+      // Most mirror nothing: looking for the word takes less than walking through the schema, and nothing is kept of them.
+      const isMirrored =
+        JSON.stringify(schema).includes(HEADER_ANNOTATION) && toolHeaders(schema).headers.length > 0;
+      if (isMirrored) this.#known.set(key, schema);
+      else this.#known.delete(key);
     }
   }
 }

@@ -171,9 +171,7 @@ export function httpUpstream(config: HttpUpstreamConfig, ports: UpstreamPorts): 
         return found.last();
       });
       const renewed = schemas.of(owner, message);
-      return renewed === undefined || renewed === schema
-        ? posted.exchange
-        : (await post(call, renewed)).exchange;
+      return renewed === schema ? posted.exchange : (await post(call, renewed)).exchange;
     },
     async listen(call) {
       if (eraOf(call.revision) === 'stateless') return nothing(405);
