@@ -53,6 +53,8 @@ describe('mailboxes', () => {
     ['nothing', smtpUtf8, fromHex(''), false],
     ['a length of no octets', smtpUtf8, fromHex('0c'), false],
     ['a length of many octets', smtpUtf8, fromHex('0c84 00000001 61'), false],
+    ['a length in more octets than it needs', smtpUtf8, fromHex('0c81 0b 6140622e6578616d706c65'), false],
+    ['an indefinite length', smtpUtf8, fromHex(`0c80 6140${'622e'.repeat(59)}6578616d706c6573`), false],
   ])('SmtpUTF8Mailbox: %s', (_, type, value, expected) => {
     expect(presentedMailbox({ kind: 'other', type, value }) !== undefined).toBe(expected);
   });

@@ -1,5 +1,7 @@
 /** Mailboxes in certificates: rfc822Name (RFC 5280 sections 4.2.1.6 and 7.5) and SmtpUTF8Mailbox (RFC 9598). */
 import type { GeneralName } from '../certificate/types.ts';
+import { readDer } from '../der/reader.ts';
+import { UTF8_STRING } from '../der/tags.ts';
 import { fullHostName, hostName, internationalHostName, isInDomain } from './dns.ts';
 
 export interface Mailbox {
@@ -57,18 +59,12 @@ export function presentedMailbox(name: GeneralName): Mailbox | undefined {
 /** Read once, however many constraints a name is held against: U-labels are costly. */
 const utf8Mailboxes = new WeakMap<GeneralName, { readonly mailbox: Mailbox | undefined }>();
 
-/** A DER UTF8String shorter than 128 octets or with one or two octets of length, which is longer than a mailbox can be. */
+/** Undefined for any other DER. */
 function utf8String(der: Uint8Array): string | undefined {
-  if (der[0] !== 0x0c) return undefined;
-  const first = der[1] ?? 0xff;
-  const lengthOctets = first < 0x80 ? 0 : first & 0x7f;
-  if (lengthOctets > 2) return undefined;
-  let length = lengthOctets === 0 ? first : 0;
-  for (const octet of der.subarray(2, 2 + lengthOctets)) length = length * 256 + octet;
-  const text = der.subarray(2 + lengthOctets);
-  if (text.length !== length) return undefined;
+  const octets = readDer(der, der.length, (reader) => reader.octets(UTF8_STRING));
+  if (!octets.ok) return undefined;
   try {
-    return utf8.decode(text);
+    return utf8.decode(octets.value);
   } catch {
     return undefined;
   }
