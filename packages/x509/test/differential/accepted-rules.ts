@@ -4,7 +4,7 @@
  */
 import { isMailboxName } from '../../src/names/email.ts';
 import { OID } from '../support/pki.ts';
-import type { AcceptedRule } from './compare.ts';
+import type { AcceptedRule } from './rule.ts';
 import {
   areEncodedAlike,
   bases,

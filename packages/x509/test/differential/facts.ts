@@ -3,7 +3,7 @@ import type { Certificate, GeneralName, Name } from '../../src/certificate/types
 import { nameKey } from '../../src/names/name-key.ts';
 import { parseCertificateList } from '../../src/revocation/crl/parse.ts';
 import type { CertificateList } from '../../src/revocation/crl/types.ts';
-import type { Accepted } from './compare.ts';
+import type { Accepted } from './rule.ts';
 
 export const lists = ({ input }: Pick<Accepted, 'input'>): readonly CertificateList[] =>
   input.crls.flatMap((der) => {
@@ -68,8 +68,8 @@ export const commonNames = ({ subject }: Certificate): readonly string[] =>
 export const hasSubjectEmail = ({ subject }: Certificate): boolean =>
   subject.rdns.flat().some(({ type }) => type === '1.2.840.113549.1.9.1');
 
-/** Soft hyphens and control characters, which RFC 4518 section 2.2 maps to nothing. */
+/** Soft hyphens and control characters: RFC 4518 section 2.2 maps them to nothing. */
 export const hasUnseenCharacters = ({ rdns }: Name): boolean =>
-  rdns
-    .flat()
-    .some(({ value }) => /[\u{0}-\u{8}\u{e}-\u{1f}\u{7f}\u{ad}]/u.test(Buffer.from(value).toString()));
+  rdns.flat().some(({ value }) => Buffer.from(value).toString().split('').some(isUnseen));
+const isUnseen = (character: string): boolean =>
+  character < ' ' || character === '\u{7f}' || character === '\u{ad}';

@@ -95,7 +95,7 @@ function run(args: readonly string[], cwd: string): Promise<{ failed: boolean; o
   const env = { ...process.env, OPENSSL_CONF: devNull, LC_ALL: 'C' };
   return new Promise((resolve, reject) => {
     execFile('openssl', args, { cwd, env, timeout: TIMEOUT_MS }, (error, stdout, stderr) => {
-      if (error !== null && typeof error.code !== 'number') reject(error);
+      if (error !== null && typeof error.code !== 'number') reject(new Error('openssl', { cause: error }));
       else resolve({ failed: error !== null, output: stdout + stderr });
     });
   });

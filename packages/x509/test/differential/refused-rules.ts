@@ -1,7 +1,7 @@
 /** Why a path that `openssl verify` accepts is refused. The first rule that holds is the explanation. */
 import { anchorFromKey } from '../../src/build/anchors.ts';
 import type { Reason } from '../../src/reasons.ts';
-import type { Refused, RefusedRule } from './compare.ts';
+import type { Refused, RefusedRule } from './rule.ts';
 import { judgeOurselves } from './ours.ts';
 
 /** The failure, by what it says. */

@@ -1,8 +1,9 @@
 /** Many cases, some at a time, and how often each rule explained one. */
 import { makeCase } from './case.ts';
 import { acceptedRules } from './accepted-rules.ts';
-import { ONE_PATH, compare, type RuleText } from './compare.ts';
+import { ONE_PATH, compare } from './compare.ts';
 import { refusedRules } from './refused-rules.ts';
+import type { RuleText } from './rule.ts';
 import { openPeer } from './openssl.ts';
 
 /** A rule, and how many cases it explained, alone or with another. */
