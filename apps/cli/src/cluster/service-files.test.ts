@@ -1,7 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { certificatesConfig } from '@sallyport/auth-service/certificates';
 import { systemClock } from '@sallyport/service/clock';
 import { createDevelopmentCa } from '@sallyport/service/identity';
 import { loadConfig } from '@sallyport/service/config';
@@ -73,9 +72,9 @@ test('auth-service is told whose certificates open sessions, by files that it fi
     const given = fileOf({ certificates }).certificates;
     expect(given).toMatchObject(certificates);
     // What is written is what the service reads.
-    expect(loadConfig(certificatesConfig, { env: {}, overrides: given as Record<string, unknown> })).toEqual(
-      loadConfig(embeddedConfig, { env: {}, overrides: { certificates } }).certificates,
-    );
+    const read = (written: unknown) =>
+      loadConfig(embeddedConfig, { env: {}, overrides: { certificates: written } }).certificates;
+    expect(read(given)).toEqual(read(certificates));
   } finally {
     await rm(folder, { recursive: true });
   }
