@@ -23,7 +23,7 @@ export interface Connection {
   readonly peerAddress: string;
   /** Who the certificate names; `undefined` when none was asked for. */
   readonly identified: CallerResult | undefined;
-  /** End of the certificate's validity, milliseconds since the epoch; Infinity without one. */
+  /** When the certificate or one above it ends, milliseconds since the epoch; Infinity without one. */
   readonly notAfter: number;
 }
 
@@ -134,8 +134,6 @@ function identify(
   if (!required) return { identified: undefined, notAfter: Infinity };
   // Cannot be after `rejectUnauthorized`; if it ever is, nobody is whom the connection belongs to.
   if (certificate === undefined) return { identified: { ok: false, problem: 'unreadable' }, notAfter: 0 };
-  return {
-    identified: peers.verify(chainOf(certificate), 'client'),
-    notAfter: certificate.validToDate.getTime(),
-  };
+  const identified = peers.verify(chainOf(certificate), 'client');
+  return { identified, notAfter: identified.ok ? identified.notAfterMs : 0 };
 }

@@ -15,9 +15,14 @@ import { systemClock } from '../clock/index.ts';
 import { callerFrom, type CallerResult } from './caller.ts';
 import type { Trust } from './identity.ts';
 
+/** `notAfterMs`: the first instant at which a certificate of the path ends, its anchor's included. */
+export type PeerResult =
+  | (Extract<CallerResult, { ok: true }> & { readonly notAfterMs: number })
+  | Extract<CallerResult, { ok: false }>;
+
 export interface PeerVerifier {
   /** The chain as the peer sent it, DER, leaf first; `side` is what the peer is. Never throws. */
-  verify(chainDer: readonly Uint8Array[], side: 'client' | 'server'): CallerResult;
+  verify(chainDer: readonly Uint8Array[], side: 'client' | 'server'): PeerResult;
 }
 
 const MAX_CERTIFICATES = 8;
@@ -42,7 +47,9 @@ export function peerVerifier(trust: Trust): PeerVerifier {
       const named = callerFrom(leaf, trust.trustDomain);
       if (!named.ok) return named;
       const result = validator.validate(leaf, { at: new Date(clock.now()), intermediates, purpose: side });
-      return result.valid ? named : { ok: false, problem: 'invalid_path' };
+      return result.valid
+        ? { ...named, notAfterMs: result.notAfterMs }
+        : { ok: false, problem: 'invalid_path' };
     },
   };
 }

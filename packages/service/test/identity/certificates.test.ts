@@ -158,7 +158,7 @@ describe('peerVerifier', () => {
 
   test('names a service', async () => {
     const spiffeId = `spiffe://${TD}/svc/gateway`;
-    expect(callerOf(await certificateOf({ names: [url(spiffeId)] }))).toEqual({
+    expect(callerOf(await certificateOf({ names: [url(spiffeId)] }))).toMatchObject({
       ok: true,
       caller: { kind: 'service', name: 'gateway', spiffeId },
     });
@@ -166,7 +166,7 @@ describe('peerVerifier', () => {
 
   test.each(['user', 'workload', 'device'])('names a %s', async (kind) => {
     const spiffeId = `spiffe://${TD}/${kind}/x-1`;
-    expect(callerOf(await certificateOf({ names: [url(spiffeId)] }))).toEqual({
+    expect(callerOf(await certificateOf({ names: [url(spiffeId)] }))).toMatchObject({
       ok: true,
       caller: { kind: 'principal', id: `${kind}:x-1`, principalKind: kind, spiffeId },
     });
@@ -216,6 +216,19 @@ describe('peerVerifier', () => {
   ])('refuses a client certificate %s', async (_case, overrides) => {
     const certificate = await certificateOf({ names: gateway, ...overrides });
     expect(callerOf(certificate)).toEqual({ ok: false, problem: 'invalid_path' });
+  });
+
+  test.each([
+    ['its own', 5, 3, 3],
+    ['that of the authority above it', 2, 3, 2],
+  ])('says when it ends: %s end', async (_case, authorityDays, leafDays, endsIn) => {
+    const other = await createDevelopmentCa({ trustDomain: TD, clock, lifetimeDays: authorityDays });
+    const certificate = await certificateOf({ names: gateway, ca: other, lifetimeDays: leafDays });
+    const peers = peerVerifier({ caPem: other.certPem, trustDomain: TD });
+    const result = peers.verify([certificate.raw], 'client');
+    const days = ((result.ok ? result.notAfterMs : 0) - clock.now()) / DAY_MS;
+    expect(days).toBeGreaterThan(endsIn - 0.1);
+    expect(days).toBeLessThan(endsIn + 0.1);
   });
 
   test('refuses a server certificate for clients', async () => {
