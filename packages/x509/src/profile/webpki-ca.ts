@@ -17,6 +17,15 @@ export const positiveSerialNumber: Rule = ({ serialNumber }, position) => {
     : undefined;
 };
 
+/**
+ * RFC 5280 section 4.1.2.5: UTCTime through 2049. A rule of the web alone, as NIST's suite has a valid leaf that breaks it; what
+ * an anchor breaks was for whoever chose it to see.
+ */
+export const utcTimes: Rule = ({ validity }, position) =>
+  position !== 'anchor' && validity.hasEarlyGeneralizedTime
+    ? broken('RFC 5280 section 4.1.2.5', 'a GeneralizedTime before 2050')
+    : undefined;
+
 /** BR section 7.1.2, issuerUniqueID and subjectUniqueID of every profile. */
 export const noUniqueIds: Rule = ({ hasUniqueId }) =>
   hasUniqueId ? broken('BR section 7.1.2', 'a unique identifier') : undefined;

@@ -21,6 +21,7 @@ import {
   positiveSerialNumber,
   rootAuthorityKeyIdentifier,
   rootExtendedKeyUsage,
+  utcTimes,
   versionThree,
 } from './webpki-ca.ts';
 import { commonName } from './webpki-common-name.ts';
@@ -43,6 +44,7 @@ export function webpkiProfile(options: { readonly isPublicSuffix?: IsPublicSuffi
     rules: [
       versionThree,
       positiveSerialNumber,
+      utcTimes,
       subjectAndIssuer,
       noUniqueIds,
       neverCritical,

@@ -1,6 +1,7 @@
 /** Cases of x509-limbo `webpki::*`, built anew and validated with profile `webpki`. Ids are the suite's. */
 import { generateKeyPairSync } from 'node:crypto';
 import {
+  NOT_AFTER,
   OID,
   authorityKeyIdentifier,
   basicConstraints,
@@ -14,7 +15,7 @@ import {
   subjectAltName,
   type TestKey,
 } from '../support/pki.ts';
-import { utf8String, writeInteger } from '../support/der.ts';
+import { generalizedTime, utf8String, writeInteger } from '../support/der.ts';
 import { webpkiProfile } from '../../src/profile/webpki.ts';
 import { intermediate, leaf, root, type Input } from './hierarchy.ts';
 import { dns, ip, suite, type Built } from './verdict.ts';
@@ -397,6 +398,21 @@ suite('x509-limbo webpki', [
     'nc::permitted-dns-match-noncritical',
     'valid',
     () => direct({ more: [nameConstraints({ permitted: [general.dns('host.example')] }, false)] }, {}),
+  ],
+  [
+    'validity: a GeneralizedTime before 2050',
+    rfc('4.1.2.5'),
+    () => direct({}, { notAfter: generalizedTime(NOT_AFTER) }),
+  ],
+  [
+    'validity: a GeneralizedTime after 2049',
+    'valid',
+    () => direct({}, { notAfter: new Date('2050-01-01T00:00:00Z') }),
+  ],
+  [
+    'validity: a GeneralizedTime before 2050 in the root',
+    'valid',
+    () => direct({ notAfter: generalizedTime(NOT_AFTER) }, {}),
   ],
   ['serial: negative', br('7.1.2'), () => direct({}, { serial: -1 })],
   ['serial: zero', br('7.1.2'), () => direct({}, { serial: writeInteger(0) })],
