@@ -31,7 +31,7 @@ export function addAuditCommands(program: Command, run: Run): void {
     )
     .option(
       '--destination <name>',
-      'a route, e.g. echo or mcp/files; "*": refused at /mcp before a server was chosen',
+      'a route or a server, e.g. echo or files; "*": refused at /mcp before a server was chosen',
     )
     .addOption(new Option('--route <name>', 'the same as --destination').conflicts('destination'))
     .option(
@@ -52,7 +52,7 @@ export function addAuditCommands(program: Command, run: Run): void {
     .option('--action <name>', 'e.g. context.tools.call')
     .option(
       '--destination <name>',
-      'a route, e.g. echo or mcp/files; "*": refused at /mcp before a server was chosen',
+      'a route or a server, e.g. echo or files; "*": refused at /mcp before a server was chosen',
     )
     .addOption(new Option('--route <name>', 'the same as --destination').conflicts('destination'))
     .option(
