@@ -57,7 +57,8 @@ export function fetchers(
     revocation?.fetch === true
       ? cachingFetcher(
           httpFetcher({
-            unsafeAllowPrivateHosts: revocation.unsafeAllowPrivateHosts,
+            // As URLs have them.
+            unsafeAllowPrivateHosts: revocation.unsafeAllowPrivateHosts.map((host) => host.toLowerCase()),
             timeoutMs: FETCH_TIMEOUT_MS,
           }),
           { now, maxBytes, maxAgeMs: KEPT_MS, maxInFlight: MAX_IN_FLIGHT, maxWaiting: MAX_WAITING },
