@@ -10,7 +10,8 @@ A line of --batch is one JSON object, and so is its answer, in order:
   {"id", "anchors": [PEM], "intermediates": [PEM], "leaf": PEM, "time": RFC 3339,
    "purpose"?, "eku"?: [OID], "names"?: [{"kind": "dns"|"ip"|"email"|"uri", "value"}],
    "crls"?: [PEM or base64], "ocsp"?: [base64], "revocation"?: "none"|"crl"|"ocsp"|"either"|"both",
-   "policies"?: {"initial", "requireExplicit", "inhibitMapping", "inhibitAny"}, "maxDepth"?, "profile"?}
+   "policies"?: {"initial", "requireExplicit", "inhibitMapping", "inhibitAny"}, "maxDepth"?, "profile"?,
+   "expected"?, "comment"?: not read}
   {"id", "valid", "reason"?, "section"?, "detail"?, "path"?: [subject]}
 A case that takes more than a second is answered with the reason "limit".
 
