@@ -3,6 +3,7 @@
  * in the certificate that the error is about, so that the same error for another cause stays unexplained.
  */
 import { isMailboxName } from '../../src/names/email.ts';
+import { nameKey } from '../../src/names/name-key.ts';
 import { OID } from '../support/pki.ts';
 import type { AcceptedRule } from './rule.ts';
 import {
@@ -164,6 +165,21 @@ export const acceptedRules: readonly AcceptedRule[] = [
     why: 'A wildcard is the whole left-most label of any name; OpenSSL wants two labels behind it.',
     holds: (_, at) =>
       at.subjectAltName?.some((one) => one.kind === 'dns' && /^\*\.[^.]+$/u.test(one.value)) === true,
+  },
+  {
+    id: 'key-identifiers-of-lists-are-hints',
+    errors: [3, 44],
+    section: 'RFC 5280 sections 5.2.1 and 6.3.3 (f)',
+    why: 'The key identifier of a list helps to find its signer; the signature tells. OpenSSL does not use a list whose identifier is not that of the issuer.',
+    holds: (accepted, _, depth) => {
+      const above = accepted.chain[depth + 1];
+      return (
+        above !== undefined &&
+        lists(accepted).some(
+          (list) => nameKey(list.issuer) === nameKey(above.subject) && pointsElsewhere(list, above),
+        )
+      );
+    },
   },
   {
     id: 'list-signer-beside-the-path',

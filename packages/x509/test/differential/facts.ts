@@ -23,7 +23,10 @@ const same = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
   a !== undefined && b !== undefined && Buffer.compare(a, b) === 0;
 
 /** What is in authorityKeyIdentifier is not what the issuer says of itself. */
-export function pointsElsewhere(issued: Certificate, issuer: Certificate): boolean {
+export function pointsElsewhere(
+  issued: Pick<Certificate, 'authorityKeyIdentifier'>,
+  issuer: Certificate,
+): boolean {
   const { keyIdentifier, serialNumber } = issued.authorityKeyIdentifier ?? {};
   const { subjectKeyIdentifier } = issuer;
   const areBoth = keyIdentifier !== undefined && subjectKeyIdentifier !== undefined;

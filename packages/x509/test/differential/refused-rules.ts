@@ -1,7 +1,12 @@
 /** Why a path that `openssl verify` accepts is refused. The first rule that holds is the explanation. */
 import { anchorFromKey } from '../../src/build/anchors.ts';
+import { parseCertificate } from '../../src/certificate/parse-certificate.ts';
+import type { Certificate } from '../../src/certificate/types.ts';
 import type { Reason } from '../../src/reasons.ts';
 import type { Refused, RefusedRule } from './rule.ts';
+import { OID } from '../support/pki.ts';
+import type { Case } from './case.ts';
+import { lists } from './facts.ts';
 import { judgeOurselves } from './ours.ts';
 
 /** The failure, by what it says. */
@@ -21,6 +26,16 @@ const unread = (problem: RegExp): Pick<RefusedRule, 'holds'> => ({
   holds: ({ ours }) => ours.unread.some((one) => problem.test(one)),
 });
 
+const certificatesOf = ({ certificates }: Case): readonly Certificate[] =>
+  certificates.flatMap(({ der }) => {
+    const parsed = parseCertificate(der);
+    return parsed.ok ? [parsed.value] : [];
+  });
+
+const isAnyPolicyInhibited = (input: Case): boolean =>
+  input.question.policies.inhibitAny === true ||
+  certificatesOf(input).some(({ inhibitAnyPolicy }) => inhibitAnyPolicy !== undefined);
+
 const leafHasWildcard = ({ input }: Refused): boolean =>
   input.certificates.some(({ role, der }) => role === 'leaf' && Buffer.from(der).includes('*.'));
 
@@ -34,10 +49,23 @@ export const refusedRules: readonly RefusedRule[] = [
     holds: (refused) => refused.failure.reason === 'policy' && isForTheAnchor(refused),
   },
   {
+    id: 'mapping-needs-any-policy',
+    section: 'RFC 5280 sections 6.1.3 (d)(2) and 6.1.4 (b)(1)',
+    why: 'Where anyPolicy is inhibited, a certificate that lists nothing else has no node to map; OpenSSL makes one of its mappings.',
+    holds: ({ input, failure }) =>
+      failure.reason === 'policy' &&
+      isAnyPolicyInhibited(input) &&
+      certificatesOf(input).some(
+        ({ certificatePolicies, policyMappings }) =>
+          policyMappings !== undefined &&
+          certificatePolicies?.some(({ oid }) => oid === OID.anyPolicy) === true,
+      ),
+  },
+  {
     id: 'anchor-is-a-ca',
     section: 'RFC 5280 sections 4.2.1.9 and 6.1.4 (k)',
     why: 'An anchor of version 3 without basicConstraints does not say that it is a CA; OpenSSL takes it for one when it is self-signed or may sign certificates.',
-    holds: (refused) => says('not_a_ca', /^the anchor is no CA/u)(refused) && isForTheAnchor(refused),
+    holds: says('not_a_ca', /^the anchor is no CA/u),
   },
   {
     id: 'critical-extension-of-others',
@@ -128,6 +156,14 @@ export const refusedRules: readonly RefusedRule[] = [
     section: 'RFC 5280 section 5.3',
     why: 'A list with any critical entry extension that cannot be processed tells no status; OpenSSL looks at the entry that it finds.',
     holds: says('revocation_unknown', /an entry with an unknown critical extension/u),
+  },
+  {
+    id: 'delta-at-hand',
+    section: 'RFC 5280 sections 5.2.4 and 6.3.3 (c)',
+    why: 'A delta that fits a complete list is combined with it; OpenSSL uses none unless the certificate or the list says where deltas are.',
+    holds: ({ input, failure }) =>
+      failure.reason === 'revoked' &&
+      lists({ input }).some(({ deltaCRLIndicator }) => deltaCRLIndicator !== undefined),
   },
   {
     id: 'remove-from-complete-list',
