@@ -159,6 +159,15 @@ export const acceptedRules: readonly AcceptedRule[] = [
       ),
   },
   {
+    id: 'user-information-is-no-host',
+    errors: NAME_ERRORS,
+    section: 'RFC 3986 section 3.2, RFC 5280 section 4.2.1.10',
+    why: 'A constraint on URIs is one on the host; OpenSSL takes what stands before an @ for a part of it.',
+    holds: (accepted, at) =>
+      at.subjectAltName?.some((one) => one.kind === 'uri' && /^[^/]*\/\/[^/]*@/u.test(one.value)) === true &&
+      isConstrained(accepted, 'uri'),
+  },
+  {
     id: 'wildcard-below-one-label',
     errors: [62],
     section: 'RFC 9525 section 6.3',

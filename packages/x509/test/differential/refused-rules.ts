@@ -146,6 +146,12 @@ export const refusedRules: readonly RefusedRule[] = [
     holds: says('revocation_unknown', /no CRL number/u),
   },
   {
+    id: 'list-algorithm-inside-and-outside',
+    section: 'RFC 5280 section 5.1.1.2',
+    why: 'Both fields of a list MUST be the same; OpenSSL does not compare them.',
+    holds: says('revocation_unknown', /two signature algorithms/u),
+  },
+  {
     id: 'list-next-update',
     section: 'RFC 5280 section 5.1.2.5',
     why: 'nextUpdate is in every list; OpenSSL takes a list without it for fresh for ever.',
@@ -203,9 +209,9 @@ export const refusedRules: readonly RefusedRule[] = [
   },
   {
     id: 'version-and-extensions',
-    section: 'RFC 5280 section 4.1.2.9',
-    why: 'Extensions appear in version 3 alone; OpenSSL reads them in any.',
-    ...unread(/extensions in v/u),
+    section: 'RFC 5280 sections 4.1.2.1 and 4.1.2.9',
+    why: 'Versions are 1 to 3, and extensions appear in version 3 alone; OpenSSL reads them in any.',
+    ...unread(/extensions in v|a version other/u),
   },
   {
     id: 'extension-twice',
