@@ -2,7 +2,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** A definition is digested and judged in some tens of microseconds. */
-export const PIECE_ITEMS = 128;
+const PIECE_ITEMS = 128;
 
 /** All items in order, a piece at a time; a list that is one piece waits for nothing. */
 export async function* pieces<T>(items: readonly T[]): AsyncGenerator<readonly T[]> {
