@@ -66,7 +66,7 @@ function keyOf(draw: Draw, focus: Focus, label: string): TestKey {
 }
 
 export function growHierarchy(draw: Draw, focus: Focus): Hierarchy {
-  const depth = draw.pick([0, 1, 1, 1, 2, 2, 3, 4]);
+  const depth = draw.pick([0, 1, 1, 2, 2, 2, 3, 4]);
   const cas = Array.from({ length: depth + 1 }, (_, at) =>
     entity(draw, focus, at === 0 ? 'root' : `ca ${at}`),
   );
@@ -188,7 +188,7 @@ function caExtensions(
 ): Uint8Array[] {
   const tries = (what: Focus, often: number, seldom: number): boolean =>
     draw.chance(focus === what || focus === 'everything' ? often : seldom);
-  const pathLen = tries('paths', 0.4, 0.1) ? Math.max(0, below + draw.pick([-1, 0, 0, 0, 1, 2])) : undefined;
+  const pathLen = tries('paths', 0.4, 0.1) ? Math.max(0, below + draw.pick([-1, -1, 0, 0, 1, 2])) : undefined;
   return [
     basicConstraints(true, pathLen),
     ...(tries('usages', 0.1, 0.05) ? [] : [keyUsage('keyCertSign', 'cRLSign')]),

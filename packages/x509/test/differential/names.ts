@@ -142,6 +142,7 @@ export function constraintsOn(draw: Draw, harsh: number): Uint8Array {
   if (draw.chance(0.5)) excluded.push(general.dns('evil.example'));
   if (draw.chance(harsh)) permitted.push(...draw.several(OTHERS, 1, 2));
   if (draw.chance(harsh)) excluded.push(...draw.several(OTHERS, 1, 2));
+  if (draw.chance(harsh / 2)) excluded.push(draw.pick(HOLDING.flat()));
   if (permitted.length + excluded.length === 0) permitted.push(general.dns('leaf.example'));
   return nameConstraints({
     ...(permitted.length > 0 ? { permitted } : {}),
