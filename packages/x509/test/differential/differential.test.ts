@@ -39,12 +39,16 @@ const peerThatSays = (verdict: Partial<TheirVerdict>): Peer => ({
   [Symbol.dispose]: () => undefined,
 });
 
-/** The first case that we find valid, or refuse for a reason. */
-function firstCase(wanted: 'valid' | 'signature_invalid'): Case {
+/** The first case that we find valid, or whose every candidate and certificate is refused for its signature. */
+function firstCase(wanted: 'valid' | 'forged'): Case {
   for (let index = 0; ; index += 1) {
     const input = makeCase(SEED, index);
     const ours = judgeOurselves(input);
-    if ((ours.valid ? 'valid' : ours.failure.reason) === wanted) return input;
+    const isForged =
+      !ours.valid &&
+      ours.unread.length === 0 &&
+      ours.failures.every(({ reason }) => reason === 'signature_invalid');
+    if (wanted === 'valid' ? ours.valid : isForged) return input;
   }
 }
 
@@ -60,7 +64,7 @@ describe('a disagreement without a rule', () => {
       expect(await compare(input, peerThatSays({ errors }))).toMatchObject({ kind: 'unexplained' });
   });
   it('is unexplained when we refuse', async () => {
-    const input = firstCase('signature_invalid');
+    const input = firstCase('forged');
     expect(await compare(input, peerThatSays({ valid: true }))).toMatchObject({ kind: 'unexplained' });
   });
 });
