@@ -51,7 +51,7 @@ export const acceptedRules: readonly AcceptedRule[] = [
   },
   {
     id: 'anchor-has-no-status',
-    errors: [3, 8, 11, 12, 23, 36, 41, 44],
+    errors: [3, 8, 11, 12, 23, 36, 41, 44, 54],
     section: 'RFC 5280 section 6.1',
     why: 'The anchor is no certificate of the path, and its own status is not asked for; OpenSSL looks for it in the lists.',
     holds: ({ chain, input }, _, depth) => input.question.revocation && depth === chain.length - 1,
@@ -89,10 +89,10 @@ export const acceptedRules: readonly AcceptedRule[] = [
   },
   {
     id: 'self-issued-is-not-self-signed',
-    errors: [18],
+    errors: [18, 19],
     section: 'RFC 5280 section 3.2',
-    why: 'A certificate with the same subject and issuer may be signed by another key; OpenSSL looks for no issuer of such a leaf.',
-    holds: (_, at, depth) => depth === 0 && isSelfIssued(at),
+    why: 'A certificate with the same subject and issuer may be signed by another key; OpenSSL looks for no issuer of one whose key identifiers do not say so.',
+    holds: ({ chain }, at, depth) => depth < chain.length - 1 && isSelfIssued(at),
   },
   {
     id: 'self-issued-does-not-count',
@@ -195,8 +195,9 @@ export const acceptedRules: readonly AcceptedRule[] = [
     errors: [3, 8, 12, 35, 54],
     section: 'RFC 5280 section 6.3.3 (f)',
     why: 'Who signs a list may have any path to the same anchor, and a status of its own; OpenSSL takes the first certificate of the name, and validates no path whose signer needs another.',
-    holds: ({ input }) =>
-      input.question.revocation && input.certificates.some(({ role }) => role === 'signer'),
+    holds: ({ input, chain }) =>
+      input.question.revocation &&
+      (input.certificates.some(({ role }) => role === 'signer') || chain.slice(1, -1).some(isSelfIssued)),
   },
   {
     id: 'delta-that-cannot-be-used',

@@ -122,6 +122,12 @@ export const refusedRules: readonly RefusedRule[] = [
     holds: (refused) => says(CONSTRAINED, /^dNSName is in an excluded/u)(refused) && leafHasWildcard(refused),
   },
   {
+    id: 'host-behind-user-information',
+    section: 'RFC 3986 section 3.2, RFC 5280 section 4.2.1.10',
+    why: 'A constraint on URIs is one on the host; OpenSSL takes what stands before an @ for a part of it, and so for another host.',
+    holds: says(CONSTRAINED, /^uniformResourceIdentifier is in an excluded/u),
+  },
+  {
     id: 'constraint-on-a-form-without-rules',
     section: 'RFC 5280 section 4.2.1.10',
     why: 'A constraint on a form whose rules are not known is processed or refuses each name of the form; OpenSSL goes by the type of an otherName.',
@@ -170,6 +176,20 @@ export const refusedRules: readonly RefusedRule[] = [
     holds: ({ input, failure }) =>
       failure.reason === 'revoked' &&
       lists({ input }).some(({ deltaCRLIndicator }) => deltaCRLIndicator !== undefined),
+  },
+  {
+    id: 'indirect-list-of-the-point',
+    section: 'RFC 5280 section 6.3.3',
+    why: 'The lists of the distribution points are read first, and all of them here; OpenSSL takes the list of the issuer for enough.',
+    holds: ({ input, failure }) =>
+      failure.reason === 'revoked' &&
+      lists({ input }).some(({ issuingDistributionPoint }) => issuingDistributionPoint?.indirectCRL === true),
+  },
+  {
+    id: 'list-signer-may-sign-lists',
+    section: 'RFC 5280 section 6.3.3 (f)',
+    why: 'Whose key usage lacks cRLSign signs no lists; openssl verify says so in the path of the signer and goes on.',
+    holds: says('revocation_unknown', /a signer without the key usage cRLSign/u),
   },
   {
     id: 'remove-from-complete-list',
