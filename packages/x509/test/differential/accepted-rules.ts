@@ -74,11 +74,19 @@ export const acceptedRules: readonly AcceptedRule[] = [
   },
   {
     id: 'names-are-prepared',
-    errors: [20],
+    errors: [20, 47, 48],
     section: 'RFC 5280 section 7.1',
     why: 'Names are compared after the preparation of RFC 4518, which maps soft hyphens and control characters to nothing; OpenSSL folds the case of ASCII letters and white space.',
     holds: (accepted) =>
-      pairs(accepted).some(([{ issuer }, { subject }]) => [issuer, subject].some(hasUnseenCharacters)),
+      accepted.chain.some(({ issuer, subject }) => [issuer, subject].some(hasUnseenCharacters)) ||
+      bases(accepted).some((base) => base.kind === 'directory' && hasUnseenCharacters(base.value)),
+  },
+  {
+    id: 'strings-are-read-when-compared',
+    errors: [0],
+    section: 'RFC 5280 section 7.1',
+    why: 'Characters of a name count where it is compared, and the issuer of an anchor is not (section 6.1.1 (d)); OpenSSL loads no certificate with a name that it cannot decode.',
+    holds: ({ theirs }) => /anchors\.pem[^]*illegal characters/u.test(theirs.output),
   },
   {
     id: 'extensions-of-others',
@@ -89,9 +97,9 @@ export const acceptedRules: readonly AcceptedRule[] = [
   },
   {
     id: 'self-issued-is-not-self-signed',
-    errors: [18, 19],
+    errors: [18, 19, 35],
     section: 'RFC 5280 section 3.2',
-    why: 'A certificate with the same subject and issuer may be signed by another key; OpenSSL looks for no issuer of one whose key identifiers do not say so.',
+    why: 'A certificate with the same subject and issuer may be signed by another key; OpenSSL looks for no issuer of one whose key identifiers do not say so, and takes its key for that of its list.',
     holds: ({ chain }, at, depth) => depth < chain.length - 1 && isSelfIssued(at),
   },
   {
@@ -205,6 +213,19 @@ export const acceptedRules: readonly AcceptedRule[] = [
     section: 'RFC 5280 sections 5.2.4 and 6.3.3 (a)(1)',
     why: 'A complete list that is fresh tells the status without a delta: one that is forged or has an unknown critical extension changes nothing; OpenSSL refuses when it has chosen it.',
     holds: (accepted) => lists(accepted).some(({ deltaCRLIndicator }) => deltaCRLIndicator !== undefined),
+  },
+  {
+    id: 'delta-that-has-expired',
+    errors: [23],
+    section: 'RFC 5280 section 6.3.3 (a)(1) and (c)',
+    why: 'The delta that is combined is a current one, and a complete list that is fresh does without; OpenSSL takes revocations from a delta after its nextUpdate.',
+    holds: (accepted) =>
+      lists(accepted).some(
+        ({ deltaCRLIndicator, nextUpdateMs }) =>
+          deltaCRLIndicator !== undefined &&
+          nextUpdateMs !== undefined &&
+          nextUpdateMs < accepted.input.question.at.getTime(),
+      ),
   },
   {
     id: 'profile-key-usage-of-cas',

@@ -15,7 +15,7 @@ export interface TheirError {
 
 export interface TheirVerdict {
   readonly valid: boolean;
-  /** Each once; none when a file could not be loaded. */
+  /** Each once; number 0 when a file could not be loaded. */
   readonly errors: readonly TheirError[];
   readonly output: string;
 }
@@ -65,6 +65,7 @@ export function openPeer(): Peer {
       const found = new Map<string, TheirError>();
       for (const [line, number, depth] of output.matchAll(/^error (\d+) at (\d+) depth/gmu))
         found.set(line, { number: Number(number), depth: Number(depth) });
+      if (/^Error loading file|^Could not read/mu.test(output)) found.set('', { number: 0, depth: 0 });
       return { valid: !failed && /: OK$/mu.test(output), errors: [...found.values()], output };
     },
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),

@@ -15,11 +15,13 @@ const says =
   ({ failure }: Refused): boolean =>
     failure.reason === reason && detail.test(failure.detail);
 
-/** Valid with the name and the key of each anchor, without what its certificate says. */
-const isForTheAnchor = ({ input }: Refused): boolean =>
-  judgeOurselves(input, false, ({ subject, subjectPublicKeyInfo }) =>
+/** Valid with the name and the key of each anchor, without what its certificate says (and without lists). */
+const isForTheAnchor = ({ input }: Refused): boolean => {
+  const question = { ...input.question, revocation: false };
+  return judgeOurselves({ ...input, question }, false, ({ subject, subjectPublicKeyInfo }) =>
     anchorFromKey(subject, subjectPublicKeyInfo),
   ).valid;
+};
 
 /** What cannot be read is not there for us: the leaf, who would have issued it, a list. */
 const unread = (problem: RegExp): Pick<RefusedRule, 'holds'> => ({
